@@ -1,0 +1,1 @@
+"""Commands: one file each, `get_parser()` and `main(argv) -> int`."""

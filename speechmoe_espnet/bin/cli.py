@@ -1,0 +1,84 @@
+"""What every command shares: option spelling, error reporting and progress.
+
+Options are written with underscores as in ESPnet; dashes are accepted as well. A user's
+mistake ends a command with one line on stderr and exit status 1, never with a traceback.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse with defaults in the help, `--a-b` read as `--a_b`, and no abbreviations."""
+
+    def __init__(self, **kwargs: object) -> None:
+        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        kwargs.setdefault("allow_abbrev", False)
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Parse as argparse does, after turning dashes inside option names into underscores."""
+        words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args([_underscored(word) for word in words], namespace)
+
+
+def _underscored(word: str) -> str:
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value
+
+
+def run(
+    command: Callable[[argparse.Namespace], None],
+    parser: ArgumentParser,
+    argv: Sequence[str] | None,
+) -> int:
+    """Parse argv and run a command.
+
+    Args:
+        command: Called with the parsed arguments.
+        parser: The command's parser.
+        argv: Arguments without the program name; None reads sys.argv.
+
+    Returns:
+        Exit status: 0, or 1 where the command raised ValueError or OSError.
+    """
+    args = parser.parse_args(argv)
+    try:
+        command(args)
+    except (ValueError, OSError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def progress[T](items: Iterable[T], total: int, desc: str) -> Iterator[T]:
+    """Yield items, showing how far the work has come.
+
+    A terminal gets a bar; a log file gets a line every ten seconds and one at the end.
+
+    Args:
+        items: What to iterate over.
+        total: Number of items.
+        desc: What the items are, for the reader.
+    """
+    if sys.stderr.isatty():
+        yield from tqdm(items, total=total, desc=desc, unit="item")
+        return
+    last = time.monotonic()
+    count = 0
+    for item in items:
+        yield item
+        count += 1
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            print(f"{desc}: {count}/{total}", file=sys.stderr, flush=True)
+            last = now
+    print(f"{desc}: {count}/{total} done", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Where the speech comes from: synthetic sets and public corpora."""

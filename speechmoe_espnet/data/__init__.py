@@ -1,0 +1,1 @@
+"""Kaldi data directories, features, text normalisation and units."""

@@ -1,0 +1,1 @@
+"""CER by jiwer, paired bootstrap intervals and the report."""
