@@ -1,0 +1,288 @@
+"""Kaldi data directories: what every stage reads, so that bad data stops before it costs hours.
+
+A directory holds `wav.scp`, `text`, `utt2spk` and, where utterances are parts of recordings,
+`segments`; `spk2utt` follows from `utt2spk`. Files are joined by utterance id, never by line.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from speechmoe_espnet.data.table import join_error, read_table, write_table
+
+__all__ = [
+    "TO_THE_END",
+    "DataDir",
+    "Segment",
+    "check_same_ids",
+    "combine_data_dirs",
+    "join_error",
+    "read_table",
+    "spk2utt_from",
+    "validate_data_dir",
+    "write_table",
+]
+
+TO_THE_END = -1.0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a recording.
+
+    Attributes:
+        recording: Id in `wav.scp`.
+        start: Seconds from the beginning of the recording.
+        end: Seconds from the beginning of the recording, or -1 for the recording's end.
+    """
+
+    recording: str
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.start) and math.isfinite(self.end) and self.start >= 0):
+            raise ValueError(f"times must be finite, start at least 0: {self.start} {self.end}")
+        if self.end != TO_THE_END and self.end <= self.start:
+            raise ValueError(
+                f"end must be later than start (or -1 for the end of the recording): "
+                f"start {self.start}, end {self.end}"
+            )
+
+    @classmethod
+    def parse(cls, value: str) -> Self:
+        """Read `recording start end`, the value of a line of `segments`.
+
+        Raises:
+            ValueError: There are not three fields, or the times are not valid.
+        """
+        fields = value.split()
+        if len(fields) != 3:
+            raise ValueError(f"expected `recording start end`, got {value!r}")
+        try:
+            start, end = float(fields[1]), float(fields[2])
+        except ValueError:
+            raise ValueError(f"start and end must be seconds, got {value!r}") from None
+        return cls(fields[0], start, end)
+
+    def __str__(self) -> str:
+        return f"{self.recording} {self.start} {self.end}"
+
+
+@dataclass(frozen=True)
+class DataDir:
+    """One data directory in memory; its files agree on their ids.
+
+    Attributes:
+        path: Where it lies.
+        wav_scp: Audio path by utterance id, or by recording id where there are segments.
+        text: Transcript by utterance id.
+        utt2spk: Speaker by utterance id.
+        segments: Segment by utterance id, or None where each recording is one utterance.
+    """
+
+    path: Path
+    wav_scp: Mapping[str, str]
+    text: Mapping[str, str]
+    utt2spk: Mapping[str, str]
+    segments: Mapping[str, Segment] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.text:
+            raise ValueError(f"{self.path}: no utterances")
+        check_same_ids(self.path / "text", self.text, self.path / "utt2spk", self.utt2spk)
+        if self.segments is None:
+            check_same_ids(self.path / "text", self.text, self.path / "wav.scp", self.wav_scp)
+        else:
+            check_same_ids(self.path / "text", self.text, self.path / "segments", self.segments)
+            used = {segment.recording for segment in self.segments.values()}
+            missing = used - self.wav_scp.keys()
+            if missing:
+                raise join_error(
+                    self.path / "wav.scp", "lacks recordings that segments names", missing
+                )
+        for name, path in self.wav_scp.items():
+            if "|" in path:
+                raise ValueError(
+                    f"{self.path / 'wav.scp'}: {name}: pipes are not supported, got {path!r}; "
+                    f"write the command's output to a file and give its path"
+                )
+        for name, speaker in self.utt2spk.items():
+            if speaker.split() != [speaker]:
+                raise ValueError(
+                    f"{self.path / 'utt2spk'}: {name}: expected one speaker, got {speaker!r}"
+                )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a directory and join its files by id.
+
+        Args:
+            path: The data directory.
+
+        Raises:
+            FileNotFoundError: The directory or one of its files does not exist.
+            ValueError: A line cannot be read, or the files disagree about their ids; the
+                message names the file, the line or up to five ids.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise FileNotFoundError(f"no data directory {path}")
+        segments = None
+        if (path / "segments").exists():
+            segments = _read_segments(path / "segments")
+        data = cls(
+            path=path,
+            wav_scp=read_table(path / "wav.scp"),
+            text=read_table(path / "text"),
+            utt2spk=read_table(path / "utt2spk"),
+            segments=segments,
+        )
+        if (path / "spk2utt").exists():
+            _check_spk2utt(path / "spk2utt", data.utt2spk)
+        return data
+
+    @property
+    def utterances(self) -> tuple[str, ...]:
+        """Utterance ids in the order of the files."""
+        return tuple(sorted(self.text))
+
+    def write(self, path: str | Path) -> None:
+        """Write the five files (four without segments) to a directory, made if needed."""
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True)
+        write_table(path / "wav.scp", self.wav_scp)
+        write_table(path / "text", self.text)
+        write_table(path / "utt2spk", self.utt2spk)
+        write_table(path / "spk2utt", spk2utt_from(self.utt2spk))
+        if self.segments is not None:
+            lines = {name: str(segment) for name, segment in self.segments.items()}
+            write_table(path / "segments", lines)
+
+
+def validate_data_dir(path: str | Path) -> DataDir:
+    """Read a data directory and see that its audio files are there.
+
+    Args:
+        path: The data directory; relative paths in its `wav.scp` count from the current
+            directory, as in Kaldi.
+
+    Returns:
+        What was read.
+
+    Raises:
+        FileNotFoundError: A file of the directory, or an audio file, does not exist.
+        ValueError: As `DataDir.load`.
+    """
+    data = DataDir.load(path)
+    missing = {name for name, wav in data.wav_scp.items() if not Path(wav).is_file()}
+    if missing:
+        example = min(missing)
+        raise FileNotFoundError(
+            f"{join_error(data.path / 'wav.scp', 'audio files do not exist for', missing)} "
+            f"({example}: {data.wav_scp[example]}; relative paths count from {Path.cwd()})"
+        )
+    return data
+
+
+def check_same_ids(
+    reference: str | Path, expected: Iterable[str], other: str | Path, got: Iterable[str]
+) -> None:
+    """See that two tables have the same ids.
+
+    Args:
+        reference: Name of the table that says which ids there are.
+        expected: Its ids.
+        other: Name of the table compared.
+        got: Its ids.
+
+    Raises:
+        ValueError: Ids are missing or extra; the message names both tables and up to five ids.
+    """
+    expected, got = set(expected), set(got)
+    if missing := expected - got:
+        raise join_error(other, f"lacks utterances that {reference} has", missing)
+    if extra := got - expected:
+        raise join_error(other, f"has utterances that {reference} lacks", extra)
+
+
+def spk2utt_from(utt2spk: Mapping[str, str]) -> dict[str, str]:
+    """Turn `utt2spk` around.
+
+    Args:
+        utt2spk: Speaker by utterance id.
+
+    Returns:
+        Utterance ids, sorted and separated by one space, by speaker.
+    """
+    utterances: dict[str, list[str]] = {}
+    for name in sorted(utt2spk):
+        utterances.setdefault(utt2spk[name], []).append(name)
+    return {speaker: " ".join(names) for speaker, names in sorted(utterances.items())}
+
+
+def combine_data_dirs(sources: Sequence[str | Path], target: str | Path) -> DataDir:
+    """Write the union of several data directories.
+
+    Where only some have segments, the utterances of the others become segments from 0 to the
+    end of their recordings.
+
+    Args:
+        sources: Data directories with different utterances.
+        target: Directory to write.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ValueError: No sources, or an id occurs in two of them (a recording may, if it is the
+            same file).
+    """
+    if not sources:
+        raise ValueError("combine_data_dirs: no source directories given")
+    parts = [DataDir.load(source) for source in sources]
+    segmented = any(part.segments is not None for part in parts)
+    wav_scp: dict[str, str] = {}
+    text: dict[str, str] = {}
+    utt2spk: dict[str, str] = {}
+    segments: dict[str, Segment] = {}
+    for part in parts:
+        if twice := text.keys() & part.text.keys():
+            raise join_error(part.path, "repeats utterances of an earlier directory:", twice)
+        clash = {name for name, wav in part.wav_scp.items() if wav_scp.setdefault(name, wav) != wav}
+        if clash:
+            raise join_error(part.path, "names another file for recordings", clash)
+        text.update(part.text)
+        utt2spk.update(part.utt2spk)
+        segments.update(
+            part.segments
+            if part.segments is not None
+            else {name: Segment(name, 0.0, TO_THE_END) for name in part.text}
+        )
+    combined = DataDir(Path(target), wav_scp, text, utt2spk, segments if segmented else None)
+    combined.write(target)
+    return combined
+
+
+def _read_segments(path: Path) -> dict[str, Segment]:
+    segments = {}
+    for name, value in read_table(path).items():
+        try:
+            segments[name] = Segment.parse(value)
+        except ValueError as error:
+            raise ValueError(f"{path}: {name}: {error}") from None
+    return segments
+
+
+def _check_spk2utt(path: Path, utt2spk: Mapping[str, str]) -> None:
+    got = {speaker: " ".join(sorted(names.split())) for speaker, names in read_table(path).items()}
+    expected = spk2utt_from(utt2spk)
+    wrong = {
+        speaker
+        for speaker in got.keys() | expected.keys()
+        if got.get(speaker) != expected.get(speaker)
+    }
+    if wrong:
+        raise join_error(path, "disagrees with utt2spk about speakers", wrong)

@@ -1,0 +1,106 @@
+"""Kaldi's text tables (`id value` lines), read so that every mistake names its file and line."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+_BLANKS = " \t\r"
+_BLANK = re.compile(f"[{_BLANKS}]+")
+_NUM_SHOWN = 5
+
+
+def read_table(path: str | Path, *, allow_empty: bool = False) -> dict[str, str]:
+    """Read a table.
+
+    Lines need not be sorted. The id ends at the first space or tab; blanks around the value do
+    not belong to it.
+
+    Args:
+        path: File to read, UTF-8.
+        allow_empty: Whether a line may hold an id only (an empty hypothesis).
+
+    Returns:
+        Value by id, in the order of the file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line is empty, not UTF-8, repeats an id or lacks its value; the message
+            starts with `file:line` and names the id.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    table: dict[str, str] = {}
+    numbers: dict[str, int] = {}
+    for number, raw in enumerate(lines, start=1):
+        try:
+            line = raw.decode("utf-8").strip(_BLANKS)
+        except UnicodeDecodeError as error:
+            start = raw[: error.start].decode("utf-8").split(maxsplit=1)
+            raise ValueError(
+                f"{path}:{number}: {start[0] if start else 'id'}: not UTF-8 at byte "
+                f"{error.start}; convert the file, e.g. `iconv -f GB18030 -t UTF-8`"
+            ) from None
+        if not line:
+            raise ValueError(f"{path}:{number}: empty line; each line is an id and its value")
+        name, *rest = _BLANK.split(line, maxsplit=1)
+        value = rest[0] if rest else ""
+        if not _is_id(name):
+            raise ValueError(f"{path}:{number}: id {name!r} must not hold white space")
+        if name in table:
+            raise ValueError(
+                f"{path}:{number}: duplicate id {name} (first on line {numbers[name]})"
+            )
+        if not value and not allow_empty:
+            raise ValueError(f"{path}:{number}: {name}: no value after the id")
+        table[name] = value
+        numbers[name] = number
+    return table
+
+
+def write_table(path: str | Path, table: Mapping[str, str]) -> None:
+    """Write a table sorted by id, so that `read_table` gives it back.
+
+    Args:
+        path: File to write.
+        table: Value by id; an empty value is written as the id alone.
+
+    Raises:
+        ValueError: An id or value cannot be written on one line of UTF-8; the message names it.
+    """
+    lines = []
+    for name in sorted(table):
+        value = table[name]
+        if not _is_id(name):
+            raise ValueError(f"{path}: id {name!r} must not be empty or hold white space")
+        if "\n" in value or value != value.strip(_BLANKS):
+            raise ValueError(
+                f"{path}: {name}: value must be one line without blanks around it, got {value!r}"
+            )
+        line = f"{name} {value}\n" if value else f"{name}\n"
+        try:
+            lines.append(line.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{path}: {name!r}: cannot be written as UTF-8: {error}") from None
+    Path(path).write_bytes(b"".join(lines))
+
+
+def join_error(path: str | Path, problem: str, names: Iterable[str]) -> ValueError:
+    """Make the error for ids that do not join.
+
+    Args:
+        path: The file at fault.
+        problem: What is wrong with the ids, e.g. "lacks utterances that text has".
+        names: The ids; up to five are shown.
+    """
+    names = sorted(names)
+    shown = ", ".join(names[:_NUM_SHOWN])
+    more = f", ... ({len(names)} in all)" if len(names) > _NUM_SHOWN else ""
+    return ValueError(f"{path}: {problem} {shown}{more}")
+
+
+def _is_id(name: str) -> bool:
+    return name.split() == [name] and not name.startswith("\ufeff")
