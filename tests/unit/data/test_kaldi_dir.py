@@ -1,0 +1,151 @@
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speechmoe_espnet.data.kaldi_dir import (
+    DataDir,
+    Segment,
+    combine_data_dirs,
+    spk2utt_from,
+    validate_data_dir,
+)
+
+NAMES = st.text("ab-1好", min_size=1, max_size=4)
+
+
+@st.composite
+def data_dirs(draw: st.DrawFn) -> DataDir:
+    names = draw(st.lists(NAMES, min_size=1, max_size=6, unique=True))
+    utt2spk = {name: draw(NAMES) for name in names}
+    text = dict.fromkeys(names, "你好")
+    if draw(st.booleans()):
+        return DataDir(Path("x"), {name: f"{name}.wav" for name in names}, text, utt2spk)
+    times = st.floats(0, 1e5, allow_nan=False)
+    segments = {}
+    for name in names:
+        start, end = draw(st.lists(times, min_size=2, max_size=2, unique=True).map(sorted))
+        segments[name] = Segment("rec", start, draw(st.sampled_from([end, -1.0])))
+    return DataDir(Path("x"), {"rec": "rec.flac"}, text, utt2spk, segments)
+
+
+def make(path: Path, **files: str) -> Path:
+    """A directory of utterances a and b of speaker s, with files replaced or (None) left out."""
+    contents = {
+        "wav_scp": f"a {path}/a.wav\nb {path}/b.wav\n",
+        "text": "a 你好\nb 再见\n",
+        "utt2spk": "a s\nb s\n",
+        "spk2utt": "s a b\n",
+    } | files
+    path.mkdir(parents=True)
+    for name, content in contents.items():
+        (path / name.replace("wav_scp", "wav.scp")).write_text(content, encoding="utf-8")
+    for wav in ("a.wav", "b.wav"):
+        (path / wav).touch()
+    return path
+
+
+@given(data_dirs())
+def test_round_trip(data: DataDir) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        data.write(Path(folder) / "set")
+        read = DataDir.load(Path(folder) / "set")
+        assert (read.wav_scp, read.text, read.utt2spk, read.segments) == (
+            data.wav_scp,
+            data.text,
+            data.utt2spk,
+            data.segments,
+        )
+        assert read.utterances == tuple(sorted(data.text))
+
+
+@given(st.dictionaries(NAMES, NAMES, min_size=1))
+def test_spk2utt_is_the_inverse(utt2spk: dict[str, str]) -> None:
+    back = {
+        name: speaker for speaker, names in spk2utt_from(utt2spk).items() for name in names.split()
+    }
+    assert back == utt2spk
+
+
+def test_valid(tmp_path: Path) -> None:
+    assert validate_data_dir(make(tmp_path / "set")).utterances == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"text": "a 你好\n"}, "utt2spk: has utterances that .*text lacks b"),
+        ({"text": "a 你好\nb 好\nc 好\n"}, "utt2spk: lacks utterances that .*text has c"),
+        ({"text": "a 你好\na 好\n"}, "text:2: duplicate id a"),
+        ({"text": ""}, "no utterances"),
+        ({"wav_scp": "a x.wav\n"}, "wav.scp: lacks utterances that .*text has b"),
+        ({"wav_scp": "a sph2pipe x |\nb y.wav\n"}, "a: pipes are not supported.*write the command"),
+        ({"utt2spk": "a s t\nb s\n"}, "utt2spk: a: expected one speaker, got 's t'"),
+        ({"spk2utt": "s a\n"}, "spk2utt: disagrees with utt2spk about speakers s"),
+        ({"segments": "a r 0 1\n"}, "segments: lacks utterances that .*text has b"),
+        ({"segments": "a a 0 1\nb r 0 1\n"}, "wav.scp: lacks recordings that segments names r"),
+        ({"segments": "a a 0 1\nb b 2 1\n"}, "segments: b: end must be later than start"),
+        ({"segments": "a a 0 1\nb b nan 1\n"}, "segments: b: times must be finite"),
+        ({"segments": "a a 0 1\nb b 0 x\n"}, "segments: b: start and end must be seconds"),
+        ({"segments": "a a 0 1\nb b 0\n"}, "segments: b: expected `recording start end`"),
+    ],
+)
+def test_bad_data_is_named(tmp_path: Path, files: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        validate_data_dir(make(tmp_path / "set", **files))
+
+
+def test_missing_audio(tmp_path: Path) -> None:
+    path = make(tmp_path / "set")
+    (path / "b.wav").unlink()
+    with pytest.raises(FileNotFoundError, match="audio files do not exist for b"):
+        validate_data_dir(path)
+
+
+def test_missing_directory_or_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no data directory"):
+        DataDir.load(tmp_path / "nowhere")
+    path = make(tmp_path / "set")
+    (path / "utt2spk").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no file .*utt2spk"):
+        DataDir.load(path)
+
+
+def test_spk2utt_may_be_missing(tmp_path: Path) -> None:
+    path = make(tmp_path / "set")
+    (path / "spk2utt").unlink()
+    assert DataDir.load(path).utterances == ("a", "b")
+
+
+def test_combine(tmp_path: Path) -> None:
+    plain = make(tmp_path / "plain")
+    parts = make(
+        tmp_path / "parts",
+        wav_scp="rec rec.wav\n",
+        text="c 好\nd 好\n",
+        utt2spk="c t\nd t\n",
+        spk2utt="t c d\n",
+        segments="c rec 0.5 1\nd rec 1 -1\n",
+    )
+    combined = combine_data_dirs([plain, parts], tmp_path / "both")
+    assert combined == DataDir.load(tmp_path / "both")
+    assert combined.utterances == ("a", "b", "c", "d")
+    assert combined.segments == {
+        "a": Segment("a", 0.0, -1.0),
+        "b": Segment("b", 0.0, -1.0),
+        "c": Segment("rec", 0.5, 1.0),
+        "d": Segment("rec", 1.0, -1.0),
+    }
+    assert combine_data_dirs([plain], tmp_path / "one").segments is None
+
+
+def test_combine_refuses_repeats(tmp_path: Path) -> None:
+    first, second = make(tmp_path / "first"), make(tmp_path / "second")
+    with pytest.raises(
+        ValueError, match="second: repeats utterances of an earlier directory: a, b"
+    ):
+        combine_data_dirs([first, second], tmp_path / "both")
+    with pytest.raises(ValueError, match="no source directories"):
+        combine_data_dirs([], tmp_path / "both")
