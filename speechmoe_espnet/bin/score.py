@@ -1,0 +1,94 @@
+"""Score the hypotheses of one set: counts, alignments and an error listing."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechmoe_espnet.bin.cli import ArgumentParser, run
+from speechmoe_espnet.data.table import read_table
+from speechmoe_espnet.scoring.cer import METRICS, Counts, pool, pool_by_speaker, score_texts
+from speechmoe_espnet.scoring.listing import error_listing
+
+
+def get_parser() -> ArgumentParser:
+    """Return the parser of this command."""
+    parser = ArgumentParser(
+        prog="score", description="Score the hypotheses of one set with jiwer, joined by id."
+    )
+    parser.add_argument(
+        "--ref_dir", type=Path, required=True, help="directory with text and utt2spk"
+    )
+    parser.add_argument(
+        "--hyp_dir", type=Path, required=True, help="directory with text, the hypotheses"
+    )
+    parser.add_argument("--output_dir", type=Path, required=True, help="where the scores go")
+    parser.add_argument(
+        "--metric",
+        choices=METRICS,
+        default="cer",
+        help="cer: characters after text normalisation; ser: units between white space",
+    )
+    return parser
+
+
+def score(args: argparse.Namespace) -> None:
+    """Score and write `cer.json`, `utts.jsonl`, `errors.txt` and `per_speaker.tsv`.
+
+    Args:
+        args: What `get_parser` returns.
+
+    Raises:
+        FileNotFoundError: A text or utt2spk file does not exist.
+        ValueError: The files cannot be read or do not hold the same utterances.
+    """
+    ref_path, spk_path = args.ref_dir / "text", args.ref_dir / "utt2spk"
+    hyp_path = args.hyp_dir / "text"
+    scores = score_texts(
+        read_table(ref_path),
+        read_table(hyp_path, allow_empty=True),
+        read_table(spk_path),
+        metric=args.metric,
+        ref_name=ref_path,
+        hyp_name=hyp_path,
+        spk_name=spk_path,
+    )
+    total, speakers = pool(scores), pool_by_speaker(scores)
+    result = {
+        "metric": args.metric,
+        **total.to_dict(),
+        "per_speaker": {speaker: counts.to_dict() for speaker, counts in speakers.items()},
+    }
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    _write(args.output_dir / "cer.json", json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+    _write(args.output_dir / "utts.jsonl", "".join(item.to_json() + "\n" for item in scores))
+    _write(args.output_dir / "errors.txt", error_listing(scores, args.metric))
+    _write(args.output_dir / "per_speaker.tsv", _speaker_table(speakers))
+    unit = "characters" if args.metric == "cer" else "syllables"
+    print(
+        f"{args.hyp_dir}: {args.metric.upper()} {total.cer:.2f} % (S {total.sub}, D {total.del_}, "
+        f"I {total.ins} of {total.num_chars} {unit}, {total.num_utts} utterances)"
+    )
+
+
+def _speaker_table(speakers: dict[str, Counts]) -> str:
+    lines = ["spk\tcer\tnum_utts\tnum_chars\tsub\tdel\tins\n"]
+    for speaker, counts in speakers.items():
+        fields = [speaker, f"{counts.cer:.2f}", counts.num_utts, counts.num_chars]
+        fields += [counts.sub, counts.del_, counts.ins]
+        lines.append("\t".join(map(str, fields)) + "\n")
+    return "".join(lines)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `--help`."""
+    return run(score, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,269 @@
+"""Error rates by jiwer, pooled over utterances that are joined by id.
+
+jiwer's command line drops lines of one character and its functions count spaces as characters
+and strip what they take for white space. So this module hands it text that has no spaces, with
+transforms that do nothing but split, and keeps the alignment of each utterance: the report, the
+bootstrap and the error listing all start from the same alignment.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import jiwer
+
+from speechmoe_espnet.data.kaldi_dir import check_same_ids
+from speechmoe_espnet.data.table import join_error
+from speechmoe_espnet.data.text_norm import normalize_text
+
+METRICS = ("cer", "ser")
+UNKNOWN_TOKEN = "<unk>"
+UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+
+_SPLIT_CHARACTERS = jiwer.ReduceToListOfListOfChars()
+_SPLIT_UNITS = jiwer.ReduceToListOfListOfWords()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pooled counts of some utterances.
+
+    Attributes:
+        num_utts: Utterances.
+        num_chars: Characters (syllables for `ser`) of the references.
+        sub: Substituted characters.
+        del_: Deleted characters, `del` in files.
+        ins: Inserted characters.
+    """
+
+    num_utts: int
+    num_chars: int
+    sub: int
+    del_: int
+    ins: int
+
+    @property
+    def num_errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
+        return self.sub + self.del_ + self.ins
+
+    @property
+    def cer(self) -> float:
+        """Errors for a hundred reference characters, in percent; above 100 is possible."""
+        return 100.0 * self.num_errors / self.num_chars
+
+    def to_dict(self) -> dict[str, float | int]:
+        """Return what `cer.json` and `results.json` hold for these counts."""
+        return {
+            "cer": self.cer,
+            "num_utts": self.num_utts,
+            "num_chars": self.num_chars,
+            "sub": self.sub,
+            "del": self.del_,
+            "ins": self.ins,
+        }
+
+
+@dataclass(frozen=True)
+class UtteranceScore:
+    """One utterance, compared.
+
+    Attributes:
+        utt: Utterance id.
+        spk: Speaker id.
+        num_chars: Characters (syllables for `ser`) of the reference, at least 1.
+        sub: Substituted characters.
+        del_: Deleted characters, `del` in files.
+        ins: Inserted characters.
+        ref: Reference as compared.
+        hyp: Hypothesis as compared, may be empty.
+    """
+
+    utt: str
+    spk: str
+    num_chars: int
+    sub: int
+    del_: int
+    ins: int
+    ref: str
+    hyp: str
+
+    @property
+    def num_errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
+        return self.sub + self.del_ + self.ins
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """Read a line of `utts.jsonl`.
+
+        Raises:
+            ValueError: The line is not such an object; the message says what is wrong.
+        """
+        fields = json.loads(line)
+        if not isinstance(fields, dict):
+            raise ValueError(f"expected an object, got {line!r}")
+        fields["del_"] = fields.pop("del", None)
+        expected = set(cls.__dataclass_fields__)
+        if fields.keys() != expected or None in fields.values():
+            raise ValueError(f"expected the keys {sorted(expected)}, got {line!r}")
+        return cls(**fields)
+
+    def to_json(self) -> str:
+        """Return this as a line of `utts.jsonl`."""
+        fields = {key.rstrip("_"): value for key, value in asdict(self).items()}
+        return json.dumps(fields, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One place of an alignment.
+
+    Attributes:
+        operation: `equal`, `substitute`, `delete` or `insert`.
+        ref: Reference token, empty for an insertion.
+        hyp: Hypothesis token, empty for a deletion.
+    """
+
+    operation: str
+    ref: str
+    hyp: str
+
+
+def comparable_text(text: str, metric: str, *, is_hypothesis: bool = False) -> str:
+    """Bring a transcript into the form that is compared.
+
+    Args:
+        text: A transcript.
+        metric: `cer`: characters that `normalize_text` keeps; `ser`: units between white space.
+        is_hypothesis: Whether `<unk>` in the text is the recogniser's unknown unit; it counts
+            as one wrong character (U+FFFD) instead of the letters UNK.
+
+    Returns:
+        For `cer` a string without spaces, for `ser` units separated by one space.
+
+    Raises:
+        ValueError: The metric is unknown.
+    """
+    if metric == "ser":
+        return " ".join(text.split())
+    if metric != "cer":
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+    if is_hypothesis:
+        return UNKNOWN_CHARACTER.join(map(normalize_text, text.split(UNKNOWN_TOKEN)))
+    return normalize_text(text)
+
+
+def align(refs: Sequence[str], hyps: Sequence[str], metric: str) -> list[list[Pair]]:
+    """Align texts with jiwer.
+
+    Args:
+        refs: References, as `comparable_text` gives them.
+        hyps: Their hypotheses.
+        metric: `cer` compares characters, `ser` units separated by a space.
+
+    Returns:
+        For each reference the places of its alignment, from left to right.
+    """
+    process = jiwer.process_characters if metric == "cer" else jiwer.process_words
+    split = _SPLIT_CHARACTERS if metric == "cer" else _SPLIT_UNITS
+    if not refs:
+        return []
+    output = process(list(refs), list(hyps), reference_transform=split, hypothesis_transform=split)
+    return [
+        [pair for chunk in chunks for pair in _pairs(chunk, ref, hyp)]
+        for chunks, ref, hyp in zip(
+            output.alignments, output.references, output.hypotheses, strict=True
+        )
+    ]
+
+
+def _pairs(chunk: jiwer.AlignmentChunk, ref: list[str], hyp: list[str]) -> list[Pair]:
+    refs = ref[chunk.ref_start_idx : chunk.ref_end_idx]
+    hyps = hyp[chunk.hyp_start_idx : chunk.hyp_end_idx]
+    if chunk.type == "delete":
+        return [Pair("delete", token, "") for token in refs]
+    if chunk.type == "insert":
+        return [Pair("insert", "", token) for token in hyps]
+    return [Pair(chunk.type, *tokens) for tokens in zip(refs, hyps, strict=True)]
+
+
+def score_texts(
+    refs: Mapping[str, str],
+    hyps: Mapping[str, str],
+    utt2spk: Mapping[str, str],
+    *,
+    metric: str = "cer",
+    ref_name: str | Path = "reference text",
+    hyp_name: str | Path = "hypothesis text",
+    spk_name: str | Path = "utt2spk",
+) -> list[UtteranceScore]:
+    """Compare hypotheses with references, joined by utterance id.
+
+    Args:
+        refs: Reference by utterance id.
+        hyps: Hypothesis by utterance id; an empty one counts as deletions.
+        utt2spk: Speaker by utterance id; may hold more utterances.
+        metric: `cer` or `ser`.
+        ref_name: What messages call the references.
+        hyp_name: What messages call the hypotheses.
+        spk_name: What messages call the table of speakers.
+
+    Returns:
+        The utterances, sorted by id.
+
+    Raises:
+        ValueError: No references, a missing or extra utterance, a reference in which nothing
+            is left to compare, or an unknown metric; up to five utterances are named.
+    """
+    if not refs:
+        raise ValueError(f"{ref_name}: no utterances")
+    check_same_ids(ref_name, refs, hyp_name, hyps)
+    if without := refs.keys() - utt2spk.keys():
+        raise join_error(spk_name, f"lacks utterances that {ref_name} has:", without)
+    names = sorted(refs)
+    ref_texts = [comparable_text(refs[name], metric) for name in names]
+    hyp_texts = [comparable_text(hyps[name], metric, is_hypothesis=True) for name in names]
+    if empty := [name for name, text in zip(names, ref_texts, strict=True) if not text]:
+        raise join_error(ref_name, "nothing is left to compare, after normalisation, of", empty)
+    scores = []
+    for name, ref, hyp, pairs in zip(
+        names, ref_texts, hyp_texts, align(ref_texts, hyp_texts, metric), strict=True
+    ):
+        operations = [pair.operation for pair in pairs]
+        insertions = operations.count("insert")
+        scores.append(
+            UtteranceScore(
+                utt=name,
+                spk=utt2spk[name],
+                num_chars=len(operations) - insertions,
+                sub=operations.count("substitute"),
+                del_=operations.count("delete"),
+                ins=insertions,
+                ref=ref,
+                hyp=hyp,
+            )
+        )
+    return scores
+
+
+def pool(scores: Iterable[UtteranceScore | Counts]) -> Counts:
+    """Add up counts: the error rate of a set is that of its characters, not a mean of rates."""
+    items = list(scores)
+    return Counts(
+        num_utts=sum(item.num_utts if isinstance(item, Counts) else 1 for item in items),
+        num_chars=sum(item.num_chars for item in items),
+        sub=sum(item.sub for item in items),
+        del_=sum(item.del_ for item in items),
+        ins=sum(item.ins for item in items),
+    )
+
+
+def pool_by_speaker(scores: Iterable[UtteranceScore]) -> dict[str, Counts]:
+    """Add up counts for each speaker, sorted by speaker id."""
+    speakers: dict[str, list[UtteranceScore]] = {}
+    for score in scores:
+        speakers.setdefault(score.spk, []).append(score)
+    return {speaker: pool(speakers[speaker]) for speaker in sorted(speakers)}
