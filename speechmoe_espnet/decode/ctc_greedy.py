@@ -1,0 +1,69 @@
+"""CTC greedy (best path) search, the fast default of decoding.
+
+Shapes: B utterances, T encoder frames, V units.
+"""
+
+import torch
+
+from speechmoe_espnet.decode.hypothesis import Hypothesis
+
+
+def ctc_greedy_search(
+    log_probs: torch.Tensor, lengths: torch.Tensor, blank_id: int = 0
+) -> list[Hypothesis]:
+    """Find the best path of each utterance, then collapse repeats and drop blanks.
+
+    Args:
+        log_probs: Log-probabilities of units, (B, T, V); what lies in padding never matters.
+        lengths: Number of valid frames, (B,), each at most T.
+        blank_id: Id of the blank unit.
+
+    Returns:
+        One hypothesis an utterance, scored by the log-probability of its best path.
+
+    Raises:
+        ValueError: If shapes or lengths do not fit together.
+    """
+    lengths = check_posteriors(log_probs, lengths, blank_id)
+    frames = torch.arange(log_probs.size(1), device=log_probs.device)
+    valid = frames < lengths[:, None]
+    best_log_probs, best_units = log_probs.max(dim=2)
+    scores = torch.where(valid, best_log_probs.double(), 0.0).sum(dim=1)
+    before = torch.nn.functional.pad(best_units, (1, 0), value=blank_id)[:, :-1]
+    emits = valid & (best_units != blank_id) & (best_units != before)
+    units = best_units[emits].tolist()
+    ends = emits.sum(dim=1).cumsum(dim=0).tolist()
+    starts = [0, *ends[:-1]]
+    return [
+        Hypothesis(tuple(units[start:end]), score)
+        for start, end, score in zip(starts, ends, scores.tolist(), strict=True)
+    ]
+
+
+def check_posteriors(log_probs: torch.Tensor, lengths: torch.Tensor, blank_id: int) -> torch.Tensor:
+    """Refuse inputs that do not fit together.
+
+    Args:
+        log_probs: Log-probabilities of units, (B, T, V).
+        lengths: Number of valid frames, (B,).
+        blank_id: Id of the blank unit.
+
+    Returns:
+        The lengths on the device of the log-probabilities.
+
+    Raises:
+        ValueError: If shapes, lengths or the blank id are impossible.
+    """
+    if log_probs.dim() != 3 or lengths.shape != log_probs.shape[:1]:
+        raise ValueError(
+            "log_probs must be (batch, frames, units) and lengths (batch,), "
+            f"got {tuple(log_probs.shape)} and {tuple(lengths.shape)}"
+        )
+    if not 0 <= blank_id < log_probs.size(2):
+        raise ValueError(f"blank_id must be in [0, {log_probs.size(2)}), got {blank_id}")
+    if lengths.numel() and not 0 <= int(lengths.min()) <= int(lengths.max()) <= log_probs.size(1):
+        raise ValueError(
+            f"lengths must be in [0, {log_probs.size(1)}] (frames of log_probs), "
+            f"got {lengths.tolist()}"
+        )
+    return lengths.to(log_probs.device)

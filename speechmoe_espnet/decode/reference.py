@@ -1,0 +1,63 @@
+"""CTC prefix beam search written to be read: the definition the batched search is tested against.
+
+One utterance, a dictionary of prefixes, no pruning but the beam.
+"""
+
+import math
+from collections.abc import Sequence
+
+from speechmoe_espnet.decode.hypothesis import Hypothesis
+
+LOG_ZERO = -math.inf
+Prefix = tuple[int, ...]
+
+
+def log_add(a: float, b: float) -> float:
+    """Natural log of exp(a) + exp(b)."""
+    if a < b:
+        a, b = b, a
+    return a if b == LOG_ZERO else a + math.log1p(math.exp(b - a))
+
+
+def reference_prefix_beam_search(
+    log_probs: Sequence[Sequence[float]], beam_size: int, blank_id: int = 0
+) -> list[Hypothesis]:
+    """Search one utterance.
+
+    A prefix is kept with two log-probabilities: of its paths that end in blank, and of those
+    that end in its last unit. A frame lets every prefix stay (by blank, or by repeating its
+    last unit) or grow by any unit; paths that lead to the same prefix add up; the
+    `beam_size` most probable prefixes live on.
+
+    Args:
+        log_probs: Log-probabilities, frames x units.
+        beam_size: Number of prefixes kept.
+        blank_id: Id of the blank unit.
+
+    Returns:
+        The beam, best first, prefixes of probability zero left out.
+    """
+    beam: dict[Prefix, tuple[float, float]] = {(): (0.0, LOG_ZERO)}
+    for frame in log_probs:
+        grown: dict[Prefix, tuple[float, float]] = {}
+        for prefix, (blank, non_blank) in beam.items():
+            total = log_add(blank, non_blank)
+            for unit, log_prob in enumerate(frame):
+                if unit == blank_id:
+                    _add(grown, prefix, total + log_prob, LOG_ZERO)
+                elif prefix and unit == prefix[-1]:
+                    _add(grown, prefix, LOG_ZERO, non_blank + log_prob)
+                    _add(grown, (*prefix, unit), LOG_ZERO, blank + log_prob)
+                else:
+                    _add(grown, (*prefix, unit), LOG_ZERO, total + log_prob)
+        possible = [item for item in grown.items() if log_add(*item[1]) > LOG_ZERO]
+        possible.sort(key=lambda item: -log_add(*item[1]))
+        beam = dict(possible[:beam_size])
+    return [Hypothesis(prefix, log_add(*scores)) for prefix, scores in beam.items()]
+
+
+def _add(
+    beam: dict[Prefix, tuple[float, float]], prefix: Prefix, blank: float, non_blank: float
+) -> None:
+    old_blank, old_non_blank = beam.get(prefix, (LOG_ZERO, LOG_ZERO))
+    beam[prefix] = (log_add(old_blank, blank), log_add(old_non_blank, non_blank))
