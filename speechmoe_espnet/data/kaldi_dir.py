@@ -67,6 +67,11 @@ class Segment:
             raise ValueError(f"start and end must be seconds, got {value!r}") from None
         return cls(fields[0], start, end)
 
+    @classmethod
+    def whole(cls, recording: str) -> Self:
+        """Name all of a recording."""
+        return cls(recording, 0.0, TO_THE_END)
+
     def __str__(self) -> str:
         return f"{self.recording} {self.start} {self.end}"
 
@@ -259,7 +264,7 @@ def combine_data_dirs(sources: Sequence[str | Path], target: str | Path) -> Data
         segments.update(
             part.segments
             if part.segments is not None
-            else {name: Segment(name, 0.0, TO_THE_END) for name in part.text}
+            else {name: Segment.whole(name) for name in part.text}
         )
     combined = DataDir(Path(target), wav_scp, text, utt2spk, segments if segmented else None)
     combined.write(target)

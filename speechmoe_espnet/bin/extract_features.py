@@ -1,0 +1,51 @@
+"""Stage 2: compute the features of a data directory."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from speechmoe_espnet.bin import cli
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Make the command's parser."""
+    parser = cli.ArgumentParser(
+        prog="extract_features",
+        description="Compute Kaldi-compatible filter banks of a data directory and write them as "
+        "compressed ark and scp, with the normalised text.",
+    )
+    parser.add_argument("--data_dir", required=True, help="Kaldi data directory to read")
+    parser.add_argument("--output_dir", required=True, help="directory to write")
+    parser.add_argument(
+        "--final_dir", help="where output_dir will lie in the end, if not where it is written"
+    )
+    parser.add_argument("--config", required=True, help="YAML file with the feature options")
+    parser.add_argument("--nj", type=int, default=1, help="number of processes")
+    return parser
+
+
+def extract(args: argparse.Namespace) -> None:
+    """Run the command."""
+    from speechmoe_espnet.data.feature_dir import extract_features
+    from speechmoe_espnet.data.features import FbankConfig
+
+    config = FbankConfig.from_yaml(args.config)
+    num_frames = extract_features(
+        args.data_dir,
+        args.output_dir,
+        args.final_dir or args.output_dir,
+        config,
+        args.nj,
+        cli.progress,
+    )
+    hours = num_frames * config.frame_shift / 3.6e6
+    print(f"{args.data_dir}: {num_frames} frames ({hours:.2f} h) of {config.feature_size} values")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    return cli.run(extract, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

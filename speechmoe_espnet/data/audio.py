@@ -1,0 +1,107 @@
+"""Audio files read as the recipes need them: one channel, a part or the whole, or a clear error."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from speechmoe_espnet.data.kaldi_dir import TO_THE_END, DataDir
+
+MAX_OVERSHOOT = 0.5
+
+
+def read_audio(
+    path: str | Path, start: float = 0.0, end: float = TO_THE_END
+) -> tuple[NDArray[np.float32], int]:
+    """Read one utterance, and no more of the file than it needs.
+
+    An end up to 0.5 s past the recording's end means the recording's end, as in Kaldi's
+    extract-segments; a later one is an error.
+
+    Args:
+        path: A file of any format that libsndfile reads.
+        start: Seconds.
+        end: Seconds, or -1 for the end of the file.
+
+    Returns:
+        Samples (num_samples,) in [-1, 1), and the sample rate in Hz.
+
+    Raises:
+        ValueError: The file cannot be read, has several channels, holds no samples or values
+            that are not finite, or the part lies outside of it.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.channels != 1:
+                raise ValueError(
+                    f"has {file.channels} channels, 1 is expected; write each channel to a "
+                    f"file of its own, e.g. `sox in.wav out.wav remix 1`"
+                )
+            first, last = _sample_range(file, start, end)
+            file.seek(first)
+            samples = file.read(last - first, dtype="float32")
+            rate = file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"cannot be read as audio: {error.error_string}") from None
+    if len(samples) < last - first:
+        raise ValueError(
+            f"ends after {first + len(samples)} samples where its header promises {last}"
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError("has samples that are not finite")
+    return samples, rate
+
+
+def _sample_range(file: soundfile.SoundFile, start: float, end: float) -> tuple[int, int]:
+    if file.frames == 0:
+        raise ValueError("is empty (no samples)")
+    duration = file.frames / file.samplerate
+    if start >= duration:
+        raise ValueError(f"segment starts at {start} s, the recording lasts {duration:.3f} s")
+    if end == TO_THE_END:
+        end = duration
+    if end > duration + MAX_OVERSHOOT:
+        raise ValueError(
+            f"segment ends at {end} s, the recording lasts {duration:.3f} s "
+            f"(an end up to {MAX_OVERSHOOT} s late is cut)"
+        )
+    first = round(start * file.samplerate)
+    last = min(round(end * file.samplerate), file.frames)
+    if last <= first:
+        raise ValueError(f"segment {start} {end} holds no samples at {file.samplerate} Hz")
+    return first, last
+
+
+def total_seconds(data: DataDir) -> float:
+    """Add up the durations of a data directory's utterances, reading headers only.
+
+    Args:
+        data: A data directory whose audio files exist.
+
+    Raises:
+        ValueError: A file cannot be read, or a segment lies outside of its recording; the
+            message names it.
+    """
+    total = 0.0
+    durations: dict[str, float] = {}
+    for recording, path in data.wav_scp.items():
+        try:
+            info = soundfile.info(path)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(
+                f"{data.path}: {recording} ({path}): cannot be read as audio: {error.error_string}"
+            ) from None
+        durations[recording] = info.frames / info.samplerate
+    if data.segments is None:
+        return sum(durations.values())
+    for name, segment in data.segments.items():
+        duration = durations[segment.recording]
+        if segment.start >= duration or segment.end > duration + MAX_OVERSHOOT:
+            raise ValueError(
+                f"{data.path}: {name}: segment {segment} lies outside of the recording, "
+                f"which lasts {duration:.3f} s"
+            )
+        end = duration if segment.end == TO_THE_END else min(segment.end, duration)
+        total += end - segment.start
+    return total

@@ -1,0 +1,177 @@
+"""Stage 2: from a data directory to compressed features, the same bytes for any number of jobs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from kaldiio.matio import write_array
+from numpy.typing import NDArray
+
+from speechmoe_espnet.data.audio import read_audio
+from speechmoe_espnet.data.features import FbankConfig, compute_features
+from speechmoe_espnet.data.kaldi_dir import (
+    DataDir,
+    Segment,
+    spk2utt_from,
+    validate_data_dir,
+    write_table,
+)
+from speechmoe_espnet.data.text_norm import normalize_text
+from speechmoe_espnet.data.workers import Progress, no_progress, ordered_map
+
+CHUNK_SIZE = 250
+MAX_BAD = 10
+SPEECH_FEATURE_COMPRESSION = 2
+
+
+@dataclass(frozen=True)
+class _Utterance:
+    name: str
+    path: str
+    segment: Segment
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    utterances: tuple[_Utterance, ...]
+    ark: Path
+    config: FbankConfig
+
+
+@dataclass(frozen=True)
+class _Written:
+    offsets: dict[str, int]
+    num_frames: dict[str, int]
+    bad: tuple[str, ...]
+
+
+def extract_features(
+    data_dir: str | Path,
+    output_dir: str | Path,
+    final_dir: str | Path,
+    config: FbankConfig,
+    num_jobs: int = 1,
+    progress: Progress = no_progress,
+) -> int:
+    """Compute the features of a data directory.
+
+    Writes feats.scp, feats.<n>.ark (compressed, CHUNK_SIZE utterances each), utt2num_frames,
+    text (normalised), utt2spk and spk2utt.
+
+    Args:
+        data_dir: Data directory to read.
+        output_dir: Directory to write, made if needed.
+        final_dir: Where the output will lie in the end; feats.scp points there.
+        config: Options of the features.
+        num_jobs: Number of processes; the written bytes do not depend on it.
+        progress: Shows how far the work has come.
+
+    Returns:
+        Number of frames.
+
+    Raises:
+        FileNotFoundError: A file of the data directory, or an audio file, does not exist.
+        ValueError: The directory is not valid, or utterances have no text or no usable audio;
+            up to MAX_BAD of them are named with the reason.
+    """
+    data = validate_data_dir(data_dir)
+    output_dir, final_dir = Path(output_dir), Path(final_dir)
+    text = _normalized(data)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    chunks = _chunks(data, output_dir, config)
+    scp: dict[str, str] = {}
+    num_frames: dict[str, int] = {}
+    bad: list[str] = []
+    results = ordered_map(_write_chunk, chunks, num_jobs, preload=[__name__])
+    for chunk, written in zip(
+        chunks,
+        progress(results, len(chunks), f"{data.path}: blocks of {CHUNK_SIZE} utterances"),
+        strict=True,
+    ):
+        for name, offset in written.offsets.items():
+            scp[name] = f"{final_dir / chunk.ark.name}:{offset}"
+        num_frames.update(written.num_frames)
+        bad += written.bad
+        if len(bad) >= MAX_BAD:
+            break
+    if bad:
+        raise _bad_utterances(data.path, bad)
+    write_table(output_dir / "feats.scp", scp)
+    write_table(
+        output_dir / "utt2num_frames", {name: str(count) for name, count in num_frames.items()}
+    )
+    write_table(output_dir / "text", text)
+    write_table(output_dir / "utt2spk", data.utt2spk)
+    write_table(output_dir / "spk2utt", spk2utt_from(data.utt2spk))
+    return sum(num_frames.values())
+
+
+def _normalized(data: DataDir) -> dict[str, str]:
+    text = {name: normalize_text(value) for name, value in data.text.items()}
+    bad = [
+        f"{name}: text {data.text[name]!r} is empty once normalised; remove the utterance"
+        for name in data.utterances
+        if not text[name]
+    ]
+    if bad:
+        raise _bad_utterances(data.path / "text", bad)
+    return text
+
+
+def _bad_utterances(path: Path, bad: list[str]) -> ValueError:
+    lines = "\n  ".join(bad[:MAX_BAD])
+    more = "\n  (stopped here; there may be more)" if len(bad) >= MAX_BAD else ""
+    return ValueError(f"{path}: utterances that cannot be used:\n  {lines}{more}")
+
+
+def _chunks(data: DataDir, output_dir: Path, config: FbankConfig) -> list[_Chunk]:
+    utterances = []
+    for name in data.utterances:
+        segment = Segment.whole(name) if data.segments is None else data.segments[name]
+        utterances.append(_Utterance(name, data.wav_scp[segment.recording], segment))
+    return [
+        _Chunk(
+            tuple(utterances[first : first + CHUNK_SIZE]),
+            output_dir / f"feats.{number}.ark",
+            config,
+        )
+        for number, first in enumerate(range(0, len(utterances), CHUNK_SIZE), start=1)
+    ]
+
+
+def _write_chunk(chunk: _Chunk) -> _Written:
+    offsets: dict[str, int] = {}
+    num_frames: dict[str, int] = {}
+    bad: list[str] = []
+    with _one_torch_thread(), chunk.ark.open("wb") as ark:
+        for utterance in chunk.utterances:
+            try:
+                features = _features(utterance, chunk.config)
+            except (ValueError, OSError) as error:
+                bad.append(f"{utterance.name} ({utterance.path}): {error}")
+                if len(bad) >= MAX_BAD:
+                    break
+                continue
+            ark.write(f"{utterance.name} ".encode())
+            offsets[utterance.name] = ark.tell()
+            num_frames[utterance.name] = len(features)
+            write_array(ark, features, compression_method=SPEECH_FEATURE_COMPRESSION)
+    return _Written(offsets, num_frames, tuple(bad))
+
+
+def _features(utterance: _Utterance, config: FbankConfig) -> NDArray[np.float32]:
+    samples, rate = read_audio(utterance.path, utterance.segment.start, utterance.segment.end)
+    return compute_features(samples, rate, config, utterance.name)
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

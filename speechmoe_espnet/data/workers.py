@@ -1,0 +1,64 @@
+"""Work spread over processes that end with their parent, with results in the order of the tasks."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing.connection import wait
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Something that passes items on and may show how far the work has come."""
+
+    def __call__[T](self, items: Iterable[T], total: int, desc: str) -> Iterator[T]:
+        """Yield the items; total is their number, desc says what they are."""
+        ...
+
+
+def no_progress[T](items: Iterable[T], total: int, desc: str) -> Iterator[T]:
+    """Pass items on and show nothing."""
+    return iter(items)
+
+
+def ordered_map[Task, Result](
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    num_workers: int,
+    preload: Sequence[str] = (),
+) -> Iterator[Result]:
+    """Apply a function to tasks, several at a time.
+
+    Args:
+        function: A module-level function (it is sent to other processes by name).
+        tasks: Its arguments, one each.
+        num_workers: Number of processes; 1 works in this process.
+        preload: Modules imported once for all processes, where importing is slow.
+
+    Yields:
+        Results in the order of the tasks, whatever the number of processes.
+
+    Raises:
+        ValueError: num_workers is less than 1.
+    """
+    if num_workers < 1:
+        raise ValueError(f"number of jobs must be at least 1, got {num_workers}")
+    if num_workers == 1 or len(tasks) <= 1:
+        yield from map(function, tasks)
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(preload))
+    with context.Pool(min(num_workers, len(tasks)), initializer=_end_with_parent) as pool:
+        yield from pool.imap(function, tasks)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in worker processes only"
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
