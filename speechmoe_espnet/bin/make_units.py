@@ -1,0 +1,55 @@
+"""Stage 3: choose the units of a corpus."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from speechmoe_espnet.bin import cli
+from speechmoe_espnet.data.unit_dir import make_units
+from speechmoe_espnet.data.units import TOKEN_TYPES
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Make the command's parser."""
+    parser = cli.ArgumentParser(
+        prog="make_units",
+        description="Choose the units of a corpus from its training text and print how much of "
+        "the other sets they cover.",
+    )
+    parser.add_argument("--token_type", required=True, choices=TOKEN_TYPES, help="kind of units")
+    parser.add_argument("--train_dir", required=True, help="directory with the training text")
+    parser.add_argument(
+        "--sets", nargs="*", default=[], help="directories with the text of the other sets"
+    )
+    parser.add_argument("--nbpe", type=int, help="bpe: size of the SentencePiece model")
+    parser.add_argument(
+        "--token_list",
+        help="tokens.txt of a trained model to take over unchanged (bpe: bpe.model beside it)",
+    )
+    parser.add_argument("--output_dir", required=True, help="directory to write")
+    return parser
+
+
+def make(args: argparse.Namespace) -> None:
+    """Run the command."""
+    tokens, coverage = make_units(
+        args.token_type,
+        args.train_dir,
+        args.sets,
+        args.output_dir,
+        num_pieces=args.nbpe,
+        token_list=args.token_list,
+    )
+    origin = args.token_list or args.train_dir
+    print(f"{len(tokens.units)} units ({args.token_type}) from {origin}")
+    for line in coverage:
+        print(line)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    return cli.run(make, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

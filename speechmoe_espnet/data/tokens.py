@@ -1,0 +1,96 @@
+"""The token list of a model: which unit each of its outputs stands for.
+
+ESPnet fixes the layout: `<blank>` is 0, `<unk>` is 1 and `<sos/eos>` is last.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+BLANK = "<blank>"
+UNK = "<unk>"
+SOS_EOS = "<sos/eos>"
+
+
+@dataclass(frozen=True)
+class TokenList:
+    """Tokens by id.
+
+    Attributes:
+        tokens: `<blank>`, `<unk>`, the units, `<sos/eos>`.
+    """
+
+    tokens: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.tokens[:2] != (BLANK, UNK) or self.tokens[-1:] != (SOS_EOS,):
+            raise ValueError(
+                f"tokens must start with {BLANK} and {UNK} and end with {SOS_EOS}, got "
+                f"{', '.join(self.tokens[:2])}, ..., {', '.join(self.tokens[-1:])}"
+            )
+        seen: set[str] = set()
+        for number, token in enumerate(self.tokens):
+            if token.split() != [token]:
+                raise ValueError(f"token {number} must not be empty or hold space, got {token!r}")
+            if token in seen:
+                raise ValueError(f"token {number} occurs twice: {token}")
+            seen.add(token)
+
+    @classmethod
+    def from_units(cls, units: Iterable[str]) -> Self:
+        """Make the list of a set of units, sorted.
+
+        Raises:
+            ValueError: A unit is empty, holds space or has the name of a special token.
+        """
+        return cls((BLANK, UNK, *sorted(set(units)), SOS_EOS))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a list, one token a line.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file is not a token list; the message names it.
+        """
+        try:
+            lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+            return cls(tuple(lines))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    def write(self, path: str | Path) -> None:
+        """Write the list, one token a line."""
+        Path(path).write_text("\n".join(self.tokens) + "\n", encoding="utf-8")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Tokens without the three special ones."""
+        return self.tokens[2:-1]
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.tokens)}
+
+    def encode(self, units: Sequence[str]) -> list[int]:
+        """Turn units into ids; a unit that is not listed becomes `<unk>`."""
+        return [self._ids.get(unit, 1) for unit in units]
+
+    def decode(self, ids: Sequence[int]) -> list[str]:
+        """Turn ids into units, without `<blank>` and `<sos/eos>`.
+
+        Raises:
+            ValueError: An id is not in the list.
+        """
+        units = []
+        for number in ids:
+            if not 0 <= number < len(self):
+                raise ValueError(f"token id {number} is not one of {len(self)} tokens")
+            if number not in (0, len(self) - 1):
+                units.append(self.tokens[number])
+        return units
