@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Read speech: news sentences, clean.
+#
+# Choices of this recipe; options given on the command line come after these and win.
+# ./run.sh --help shows them all.
+set -euo pipefail
+
+RECIPE_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+SPEECHMOE_PROGRAM="$0"
+export RECIPE_DIR SPEECHMOE_PROGRAM
+
+exec "${RECIPE_DIR}/../../../utils/recipe.sh" \
+    --eval-sets "read" \
+    --token-type char \
+    --asr-config conf/train_speechmoe.yaml \
+    --decode-config conf/decode_ctc_greedy.yaml \
+    "$@"

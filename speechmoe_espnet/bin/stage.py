@@ -1,0 +1,89 @@
+"""Run a command as a stage: only when needed, into a temporary directory, moved into place."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechmoe_espnet.bin import cli
+from speechmoe_espnet.process import Interrupted
+from speechmoe_espnet.stage import CommandFailedError, Stage, run
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the command's parser."""
+    parser = cli.ArgumentParser(
+        prog="stage",
+        description=__doc__,
+        usage="stage --target DIR [options] -- COMMAND [ARGUMENTS]",
+    )
+    parser.add_argument("--target", type=Path, required=True, help="directory that is made")
+    parser.add_argument(
+        "--input", type=Path, nargs="+", default=[], help="files and directories it depends on"
+    )
+    parser.add_argument(
+        "--in_place",
+        action="store_true",
+        help="work in the target itself; a run that was stopped is taken up again",
+    )
+    parser.add_argument("--log", type=Path, help="file for the command's output")
+    parser.add_argument(
+        "--quiet", action="store_true", help="output into the log only, not on the screen"
+    )
+    parser.add_argument("--name", default="stage", help="what messages call it")
+    parser.add_argument(
+        "--hint",
+        action="append",
+        default=[],
+        metavar="PATH=TEXT",
+        help="what to say where the input PATH is missing; may be repeated",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Returns:
+        0: made or up to date; 1: a mistake or missing input; the command's own status where
+        it failed; 128 + N where signal N stopped us.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    own, command = words, []
+    if "--" in words:
+        own, command = words[: words.index("--")], words[words.index("--") + 1 :]
+    args = get_parser().parse_args(own)
+    try:
+        run(
+            Stage(
+                target=args.target,
+                command=tuple(command),
+                inputs=tuple(args.input),
+                name=args.name,
+                in_place=args.in_place,
+                log=args.log,
+                quiet=args.quiet,
+                hints=dict(_hint(text) for text in args.hint),
+            )
+        )
+    except (ValueError, OSError) as error:
+        print(f"stage: error: {error}", file=sys.stderr)
+        return 1
+    except CommandFailedError as error:
+        print(f"stage: error: {error}", file=sys.stderr)
+        return error.status
+    except Interrupted as error:
+        print(f"stage: {args.name}: stopped by {error}", file=sys.stderr)
+        return 128 + error.signum
+    return 0
+
+
+def _hint(text: str) -> tuple[str, str]:
+    path, equals, hint = text.partition("=")
+    if not equals:
+        raise ValueError(f"--hint {text!r}: expected PATH=TEXT")
+    return path, hint
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""What a stage's inputs are, as short strings: so that changed inputs run again and others do not.
+
+A finished stage target carries a mark (`.done.json`) with the digest of its content. A mark
+is trusted while the target's listing (paths, sizes, times) is the one it was made with;
+after an edit by hand the content is read again. Everything here is light: a stage that has
+nothing to do must say so in a tenth of a second.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+DONE = ".done.json"
+STARTED = ".started.json"
+
+_NO_EFFECT_ON_RESULTS = frozenset(
+    {"--nj", "--ngpu", "--num_workers", "--num_threads", "--log_level", "--log_interval"}
+)
+
+
+def read_mark(path: Path) -> dict[str, Any] | None:
+    """Return the content of a mark file, or None where there is none or it is not whole."""
+    try:
+        mark = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+    return mark if isinstance(mark, dict) else None
+
+
+def own_files(directory: Path) -> Iterator[str]:
+    """Yield a directory's files, sorted, as paths relative to it.
+
+    Marks, temporary directories and locks are left out, and so are folders that are
+    finished targets of another stage (a decoding inside an experiment).
+    """
+    for folder, names, files in os.walk(directory):
+        names[:] = sorted(
+            name
+            for name in names
+            if not _is_temporary(name) and not os.path.exists(os.path.join(folder, name, DONE))
+        )
+        relative = os.path.relpath(folder, directory)
+        for name in sorted(files):
+            if name not in (DONE, STARTED) and not _is_temporary(name):
+                yield os.path.normpath(os.path.join(relative, name))
+
+
+def listing_digest(directory: Path) -> tuple[int, str]:
+    """Return the number of a directory's own files and a digest of their names, sizes, times."""
+    digest = hashlib.sha256()
+    count = 0
+    for name in own_files(directory):
+        status = os.stat(directory / name)
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        count += 1
+    return count, digest.hexdigest()
+
+
+def content_digest(directory: Path) -> str:
+    """Return a digest of the names and the bytes of a directory's own files."""
+    digest = hashlib.sha256()
+    for name in own_files(directory):
+        digest.update(f"{name}\0{_file_digest(directory / name)}\n".encode())
+    return digest.hexdigest()
+
+
+def input_digest(path: Path) -> str:
+    """Return the digest of a stage's input.
+
+    Args:
+        path: A file (its bytes count), a finished target (its content counts), or any
+            other directory (names, sizes and times of its files count).
+
+    Raises:
+        FileNotFoundError: There is nothing at the path.
+        ValueError: The path is a stage target that was begun and not finished.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if not path.is_dir():
+        return _file_digest(path)
+    mark = read_mark(path / DONE)
+    if mark is None:
+        if (path / STARTED).exists():
+            raise ValueError(f"{path} is not finished")
+        return listing_digest(path)[1]
+    if listing_digest(path)[1] == mark.get("listing"):
+        return str(mark["content"])
+    return content_digest(path)
+
+
+def command_digest_words(command: Sequence[str]) -> list[str]:
+    """Return a command without the options that cannot change its results (`--nj`, ...)."""
+    words: list[str] = []
+    skip_value = False
+    for word in command:
+        if skip_value and not word.startswith("--"):
+            skip_value = False
+            continue
+        skip_value = False
+        option, equals, _ = word.partition("=")
+        if option.replace("-", "_").replace("__", "--", 1) in _NO_EFFECT_ON_RESULTS:
+            skip_value = not equals
+            continue
+        words.append(word)
+    return words
+
+
+def stage_digest(command: Sequence[str], inputs: Sequence[Path]) -> tuple[str, dict[str, str]]:
+    """Return the digest of all that a stage depends on, and each input's own digest.
+
+    Args:
+        command: The command's words, placeholders not yet replaced.
+        inputs: Files and directories that the command reads.
+
+    Raises:
+        FileNotFoundError: An input does not exist.
+        ValueError: An input is not finished.
+    """
+    by_path = {str(path): input_digest(path) for path in inputs}
+    text = json.dumps({"command": command_digest_words(command), "inputs": by_path}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest(), by_path
+
+
+def _file_digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and (".tmp." in name or name.endswith(".lock"))

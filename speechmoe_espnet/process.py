@@ -1,0 +1,184 @@
+"""Run one command so that nothing of it outlives us, with its output on screen and in a log.
+
+The command gets a process group of its own: a signal to us stops the command and all that it
+started, and the kernel stops it where we are killed ourselves.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECONDS_TO_STOP = 10.0
+_PR_SET_PDEATHSIG = 1
+
+
+class Interrupted(BaseException):
+    """We were told to stop by a signal.
+
+    Attributes:
+        signum: Number of the signal.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+@contextmanager
+def stopping_signals_raise() -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into `Interrupted`, once; later ones are ignored."""
+
+    def handler(signum: int, _frame: FrameType | None) -> None:
+        for each in STOPPING_SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted(signum)
+
+    before = {signum: signal.signal(signum, handler) for signum in STOPPING_SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, old in before.items():
+            signal.signal(signum, old)
+
+
+@contextmanager
+def stopping_signals_wait() -> Iterator[None]:
+    """Hold SIGINT, SIGTERM and SIGHUP back until the block has ended."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING_SIGNALS)
+
+
+def start(
+    command: Sequence[str],
+    *,
+    stdout: int | BinaryIO | None = None,
+    pass_fds: Sequence[int] = (),
+    env: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a command in a process group of its own, which ends when we end.
+
+    Args:
+        command: Program and arguments.
+        stdout: Where stdout and stderr go, as for `subprocess.Popen`; None: where ours go.
+        pass_fds: File descriptors that the command keeps open.
+        env: Environment; None: ours.
+
+    Raises:
+        FileNotFoundError: There is no such program.
+    """
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=None if stdout is None else subprocess.STDOUT,
+        pass_fds=tuple(pass_fds),
+        env=env,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,
+    )
+
+
+def stop(child: subprocess.Popen[bytes], seconds: float = SECONDS_TO_STOP) -> None:
+    """End a command and all that it started: SIGTERM, then SIGKILL after some seconds."""
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, signum)
+        except ProcessLookupError:
+            break
+        try:
+            child.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            continue
+        time.sleep(0.05)
+    child.wait()
+
+
+def run_logged(
+    command: Sequence[str],
+    log: Path | None = None,
+    *,
+    quiet: bool = False,
+    append: bool = False,
+    pass_fds: Sequence[int] = (),
+    started: Callable[[int], None] = lambda pid: None,
+) -> int:
+    """Run a command to its end, its output on our stdout and in a log.
+
+    Args:
+        command: Program and arguments.
+        log: File that gets stdout and stderr; its folder is made. None: no log.
+        quiet: Keep the output off our stdout (a log is needed then).
+        append: Add to the log instead of writing it anew.
+        pass_fds: File descriptors that the command keeps open.
+        started: Called with the process id (also the process group) once it runs.
+
+    Returns:
+        The exit status; 128 + N where signal N ended the command.
+
+    Raises:
+        FileNotFoundError: There is no such program.
+        Interrupted: We were told to stop; the command has been ended.
+        ValueError: quiet without a log.
+    """
+    if quiet and log is None:
+        raise ValueError("quiet=True needs a log: the output would be lost")
+    file: BinaryIO | None = None
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = open(log, "ab" if append else "wb", buffering=0)  # noqa: SIM115
+        file.write(f"# {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(command)}\n".encode())
+    try:
+        child = start(command, stdout=file if quiet else subprocess.PIPE, pass_fds=pass_fds)
+        try:
+            started(child.pid)
+            pump = threading.Thread(target=_pump, args=(child.stdout, file), daemon=True)
+            pump.start()
+            status = child.wait()
+            pump.join(timeout=2.0)
+        except BaseException:
+            stop(child)
+            raise
+        return status if status >= 0 else 128 - status
+    finally:
+        if file is not None:
+            file.close()
+
+
+def tail(path: Path, num_lines: int = 15) -> list[str]:
+    """Return the last lines of a text file (at most the last 64 KiB are read)."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
+        return file.read().decode("utf-8", errors="replace").splitlines()[-num_lines:]
+
+
+def _pump(source: BinaryIO | None, log: BinaryIO | None) -> None:
+    if source is None:
+        return
+    show = True
+    while data := os.read(source.fileno(), 65536):
+        if show:
+            try:
+                sys.stdout.buffer.write(data)
+                sys.stdout.buffer.flush()
+            except BrokenPipeError:  # nobody reads us any more; the log still wants it
+                show = False
+        if log is not None and not log.closed:
+            log.write(data)
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

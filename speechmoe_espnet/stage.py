@@ -1,0 +1,324 @@
+"""One stage of a recipe: runs when its inputs or its command changed, and never leaves a half.
+
+A stage's command writes into a fresh temporary directory beside the target, which is moved
+into place, marked with a digest of all it depended on, once the command has succeeded. A
+failed, stopped or killed command leaves the earlier target as it was. Training works in its
+target itself, so that it can be taken up again; what another configuration left there is
+kept under another name.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speechmoe_espnet.digests import (
+    DONE,
+    STARTED,
+    content_digest,
+    listing_digest,
+    read_mark,
+    stage_digest,
+)
+from speechmoe_espnet.process import (
+    run_logged,
+    stopping_signals_raise,
+    stopping_signals_wait,
+    tail,
+)
+
+SECONDS_TO_WAIT_FOR_LOCK = 10.0
+
+
+class CommandFailedError(Exception):
+    """A stage's command ended with an exit status other than 0.
+
+    Attributes:
+        status: The exit status.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage makes, from what, and how.
+
+    Attributes:
+        target: Directory that the stage makes.
+        command: Program and arguments; `{out}` in a word is replaced by the directory to
+            write into and `{final}` by the target.
+        inputs: Files and directories that the command reads.
+        name: What the stage is called in messages.
+        in_place: Work in the target itself (a training that can be taken up again).
+        log: File for the command's output.
+        quiet: Show the output in the log only.
+        hints: By input path: how a missing one is made.
+    """
+
+    target: Path
+    command: tuple[str, ...]
+    inputs: tuple[Path, ...] = ()
+    name: str = "stage"
+    in_place: bool = False
+    log: Path | None = None
+    quiet: bool = False
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work.
+
+        Raises:
+            ValueError: No command, or one that would write nowhere.
+        """
+        if not self.command:
+            raise ValueError(f"{self.name}: no command given; write it after --")
+        if not self.in_place and not any("{out}" in word for word in self.command):
+            raise ValueError(
+                f"{self.name}: the command {' '.join(self.command)!r} has no {{out}}: "
+                "nothing tells it where to write"
+            )
+
+
+def run(stage: Stage) -> bool:
+    """Bring a stage's target up to date.
+
+    Args:
+        stage: What to make.
+
+    Returns:
+        True where the command ran, False where the target was finished already.
+
+    Raises:
+        FileNotFoundError: An input, or the program, does not exist.
+        ValueError: An input is not finished, or another run works on the target.
+        CommandFailedError: The command failed; the target is as it was before.
+        process.Interrupted: A signal stopped us; the target is as it was before.
+    """
+    with stopping_signals_raise():
+        stage.target.parent.mkdir(parents=True, exist_ok=True)
+        with _Lock(stage) as lock:
+            _remove_leftovers(stage.target)
+            digest, inputs = _digest(stage)
+            if _is_finished(stage, digest):
+                print(f"{stage.name}: {stage.target} is up to date", flush=True)
+                return False
+            begun = time.time()
+            mark = {
+                "name": stage.name,
+                "digest": digest,
+                "inputs": inputs,
+                "command": list(stage.command),
+                "started": _timestamp(begun),
+            }
+            with _workplace(stage, mark) as out:
+                _run_command(stage, out, lock)
+                if not any(out.iterdir()):
+                    raise CommandFailedError(f"{stage.name}: the command wrote nothing", 1)
+                num_files, listing = listing_digest(out)
+                mark |= {
+                    "num_files": num_files,
+                    "listing": listing,
+                    "content": content_digest(out),
+                    "finished": _timestamp(time.time()),
+                    "seconds": round(time.time() - begun, 1),
+                }
+                _finish(stage, out, mark)
+            print(f"{stage.name}: {stage.target} done in {mark['seconds']} s", flush=True)
+    return True
+
+
+class _Lock:
+    """Keeps two runs from working on one target, children of a killed run included.
+
+    The command inherits the open lock file: the lock lasts until the last of its processes
+    has ended. Where only the left-overs of a killed run hold it, they are ended.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.path = stage.target.parent / f".{stage.target.name}.lock"
+        self.fd = -1
+
+    def __enter__(self) -> "_Lock":
+        deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
+        while not self._acquire():
+            owner = read_mark(self.path) or {}
+            if "group" in owner and not _is_running(owner["pid"]):
+                _end_group(owner["group"])
+            elif time.monotonic() > deadline:
+                raise ValueError(
+                    f"{self.stage.name}: another run (process {owner.get('pid', 'unknown')}) is "
+                    f"working on {self.stage.target}; wait for it or stop it"
+                )
+            time.sleep(0.2)
+        self._write({"pid": os.getpid()})
+        return self
+
+    def command_started(self, pid: int) -> None:
+        """Note the command's process group."""
+        self._write({"pid": os.getpid(), "group": pid})
+
+    def __exit__(self, *_: object) -> None:
+        self.path.unlink(missing_ok=True)
+        os.close(self.fd)
+
+    def _acquire(self) -> bool:
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(self.fd).st_ino == self.path.stat().st_ino:
+                return True
+        except (BlockingIOError, FileNotFoundError):
+            os.close(self.fd)
+            return False
+        os.close(self.fd)
+        return False
+
+    def _write(self, owner: dict[str, int]) -> None:
+        text = json.dumps(owner).encode()
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, text, 0)
+
+
+def _digest(stage: Stage) -> tuple[str, dict[str, str]]:
+    for path in stage.inputs:
+        hint = stage.hints.get(str(path))
+        cure = f"; {hint}" if hint else ""
+        if not path.exists():
+            raise FileNotFoundError(f"{stage.name}: input {path} does not exist{cure}")
+        if path.is_dir() and (path / STARTED).exists() and not (path / DONE).exists():
+            raise ValueError(f"{stage.name}: input {path} is not finished{cure}")
+    return stage_digest(stage.command, stage.inputs)
+
+
+def _is_finished(stage: Stage, digest: str) -> bool:
+    mark = read_mark(stage.target / DONE)
+    if mark is None or mark.get("digest") != digest:
+        return False
+    num_files, listing = listing_digest(stage.target)
+    if num_files < mark["num_files"]:
+        print(f"{stage.name}: files are missing from {stage.target}: making it again", flush=True)
+        return False
+    if listing != mark["listing"] and content_digest(stage.target) != mark["content"]:
+        print(
+            f"{stage.name}: {stage.target} was changed by hand since it was made; it is kept "
+            "(remove it to have it made again)",
+            flush=True,
+        )
+    return True
+
+
+@contextmanager
+def _workplace(stage: Stage, mark: Mapping[str, object]) -> Iterator[Path]:
+    """Yield the directory that the command writes into."""
+    target = stage.target
+    if not stage.in_place:
+        out = target.parent / f".{target.name}.tmp.{os.getpid()}"
+        out.mkdir()
+        try:
+            yield out
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
+        return
+    earlier = read_mark(target / STARTED) or read_mark(target / DONE)
+    if target.exists() and any(target.iterdir()):
+        if earlier is None or earlier.get("digest") != mark["digest"]:
+            backup = _free_backup_name(target)
+            target.rename(backup)
+            print(
+                f"{stage.name}: {target} holds a run of another configuration or other inputs: "
+                f"kept as {backup}",
+                flush=True,
+            )
+        else:
+            print(f"{stage.name}: taking up {target} where it was left", flush=True)
+    target.mkdir(exist_ok=True)
+    _write_mark(target / STARTED, mark)
+    (target / DONE).unlink(missing_ok=True)
+    yield target
+
+
+def _run_command(stage: Stage, out: Path, lock: _Lock) -> None:
+    command = [
+        word.replace("{out}", str(out)).replace("{final}", str(stage.target))
+        for word in stage.command
+    ]
+    print(f"{stage.name}: making {stage.target}", flush=True)
+    status = run_logged(
+        command,
+        stage.log,
+        quiet=stage.quiet,
+        append=stage.in_place,
+        pass_fds=[lock.fd],
+        started=lock.command_started,
+    )
+    if status == 0:
+        return
+    message = f"{stage.name}: the command failed with status {status}: {' '.join(command)}"
+    if stage.log is not None:
+        lines = "".join(f"\n  | {line}" for line in tail(stage.log))
+        message += f"\nIts log is {stage.log}; the last lines:{lines}\nSee {stage.log}"
+    raise CommandFailedError(message, status)
+
+
+def _finish(stage: Stage, out: Path, mark: Mapping[str, object]) -> None:
+    with stopping_signals_wait():
+        _write_mark(out / DONE, mark)
+        if stage.in_place:
+            (out / STARTED).unlink()
+            return
+        old = out.with_name(out.name + ".old")
+        if stage.target.exists():
+            stage.target.rename(old)
+        out.rename(stage.target)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_leftovers(target: Path) -> None:
+    for path in target.parent.glob(f".{target.name}.tmp.*"):
+        shutil.rmtree(path)
+
+
+def _free_backup_name(target: Path) -> Path:
+    number = 1
+    while (backup := target.with_name(f"{target.name}.bak.{number}")).exists():
+        number += 1
+    return backup
+
+
+def _write_mark(path: Path, mark: Mapping[str, object]) -> None:
+    temporary = path.with_name(f".{path.name}.tmp.{os.getpid()}")
+    temporary.write_text(
+        json.dumps(mark, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
+    temporary.replace(path)
+
+
+def _timestamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _end_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return

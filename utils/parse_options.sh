@@ -1,0 +1,106 @@
+# shellcheck shell=bash
+# Command-line options, for scripts to source.
+#
+#     stage=1
+#     declare_option stage int "first stage to run"
+#     token_type=char
+#     declare_option token_type "char|bpe" "what the model predicts"
+#     parse_options "What the script does." "$@"
+#
+# sets the variables stage and token_type from --stage and --token-type. Both --a-b and --a_b, --x=1 and --x 1 are read. An
+# option nobody declared, a value that is missing or of another type, and a word that is no
+# option are errors. Values are never evaluated. --help prints what was declared, with the values
+# that hold so far. SPEECHMOE_PROGRAM is the name that messages use where a script starts another.
+#
+# Types: str, int (0, 1, 2, ...), flag (takes no value: false or true), dir and file (which
+# must exist where given), or the allowed values separated by |.
+
+declare -a _option_names=()
+declare -A _option_types=() _option_texts=()
+
+declare_option() {
+    local name="$1"
+    _option_names+=("${name}")
+    _option_types["${name}"]="$2"
+    _option_texts["${name}"]="$3"
+}
+
+parse_options() {
+    local description="$1" name value
+    shift
+    while [ $# -gt 0 ]; do
+        case "$1" in
+            -h | --help)
+                _print_help "${description}"
+                exit 0
+                ;;
+            --?*) ;;
+            *) _option_error "'$1' is not an option; every value needs its option's name" ;;
+        esac
+        name="${1#--}"
+        name="${name%%=*}"
+        name="${name//-/_}"
+        if [ -z "${_option_types["${name}"]+declared}" ]; then
+            _option_error "unknown option ${1%%=*}"
+        fi
+        if [ "${_option_types["${name}"]}" = flag ]; then
+            case "$1" in *=*) _option_error "${1%%=*} takes no value, got '${1#*=}'" ;; esac
+            value=true
+        elif [[ "$1" == *=* ]]; then
+            value="${1#*=}"
+        elif [ $# -lt 2 ]; then
+            _option_error "$1 needs a value"
+        else
+            value="$2"
+            shift
+        fi
+        shift
+        _check_option "${name}" "${value}"
+        printf -v "${name}" '%s' "${value}"
+    done
+}
+
+_check_option() {
+    local name="$1" value="$2" shown="--${1//_/-}" type="${_option_types["$1"]}"
+    case "${type}" in
+        str | flag) ;;
+        int)
+            [[ "${value}" =~ ^(0|[1-9][0-9]{0,8})$ ]] ||
+                _option_error "${shown} needs a whole number (0, 1, 2, ...), got '${value}'"
+            ;;
+        file)
+            [ -f "${value}" ] || _option_error "${shown}: there is no file '${value}'"
+            ;;
+        dir)
+            [ -d "${value}" ] || _option_error "${shown}: there is no directory '${value}'"
+            ;;
+        *)
+            if [ -z "${value}" ] || [[ "|${type}|" != *"|${value}|"* ]]; then
+                _option_error "${shown} allows ${type//|/, }; got '${value}'"
+            fi
+            ;;
+    esac
+}
+
+_print_help() {
+    local name type
+    printf 'Usage: %s [options]\n\n%s\n\nOptions:\n' "${SPEECHMOE_PROGRAM:-$0}" "$1"
+    for name in "${_option_names[@]}"; do
+        type="${_option_types["${name}"]}"
+        if [ "${type}" = flag ]; then
+            printf '  --%s\n' "${name//_/-}"
+            printf '        %s\n' "${_option_texts["${name}"]}"
+        else
+            printf '  --%s <%s>\n' "${name//_/-}" "${type}"
+            printf '        %s (default: %s)\n' "${_option_texts["${name}"]}" \
+                "${!name:-none}"
+        fi
+    done
+    printf '  --help\n        show this and exit\n'
+}
+
+_option_error() {
+    local program="${SPEECHMOE_PROGRAM:-$0}"
+    printf '%s: error: %s (see %s --help)\n' "$(basename "${program}")" "$1" "${program}" >&2
+    exit 2
+}

@@ -1,0 +1,295 @@
+#!/usr/bin/env bash
+# The one driver behind every egs/*/asr1/run.sh: stages 1 to 8, from a corpus to a report.
+#
+# Each stage goes through speechmoe_espnet.bin.stage: it runs when its inputs or its options
+# changed, and a failed or killed stage leaves what was there before.
+set -euo pipefail
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+# shellcheck source=utils/log.sh
+. "${ROOT}/utils/log.sh"
+# shellcheck source=utils/path.sh
+. "${ROOT}/utils/path.sh"
+# shellcheck source=utils/parse_options.sh
+. "${ROOT}/utils/parse_options.sh"
+
+LAST_STAGE=8
+
+stage=1
+declare_option stage int "first stage to run: 1 data, 2 features, 3 units, 4 statistics, 5 training,
+        6 decoding, 7 scoring, 8 report"
+stop_stage="${LAST_STAGE}"
+declare_option stop_stage int "last stage to run"
+nj=2
+declare_option nj int "processes for data, features and decoding"
+ngpu=0
+declare_option ngpu int "GPUs for training and decoding"
+num_threads=0
+declare_option num_threads int "threads of each process that computes; 0: as PyTorch likes"
+corpus=synthetic
+declare_option corpus str "synthetic, or a real corpus (aishell, aishell2, ...)"
+corpus_dir=""
+declare_option corpus_dir str "where the real corpus lies"
+preset=small
+declare_option preset str "size of the synthetic corpus"
+seed=0
+declare_option seed int "seed of the synthetic corpus and of the training"
+eval_sets=""
+declare_option eval_sets str "sets to evaluate on, separated by spaces; a real corpus has one, test"
+fbank_config=conf/fbank.yaml
+declare_option fbank_config str "features"
+token_type=char
+declare_option token_type "char|bpe|syllable" "what the model predicts"
+nbpe=2000
+declare_option nbpe int "number of units with --token-type bpe"
+token_list=""
+declare_option token_list str "units of another recipe instead of those of stage 3"
+asr_config=conf/train_speechmoe.yaml
+declare_option asr_config str "model and training"
+asr_args=""
+declare_option asr_args str "more arguments for training, separated by spaces"
+init_param=""
+declare_option init_param str "checkpoint that training starts from"
+expname=""
+declare_option expname str "name of the experiment; none: the name of --asr-config"
+model_dir=""
+declare_option model_dir str "decode with this experiment instead of the one trained here"
+inference_model=valid.loss.ave.pth
+declare_option inference_model str "checkpoint to decode with"
+decode_config=conf/decode_ctc_greedy.yaml
+declare_option decode_config str "decoding"
+
+parse_options "Runs the stages of this recipe. Files are looked for where you are, in the recipe
+and at the top of the repository, in this order. Data, features, units and experiments come
+to lie in data, dump, units and exp beside run.sh." "$@"
+
+[ "${stage}" -ge 1 ] && [ "${stage}" -le "${LAST_STAGE}" ] ||
+    die "--stage ${stage}: stages are 1 to ${LAST_STAGE}"
+[ "${stop_stage}" -ge 1 ] && [ "${stop_stage}" -le "${LAST_STAGE}" ] ||
+    die "--stop-stage ${stop_stage}: stages are 1 to ${LAST_STAGE}"
+[ "${stage}" -le "${stop_stage}" ] ||
+    die "--stage ${stage} --stop-stage ${stop_stage}: this range runs nothing"
+[ "${nj}" -ge 1 ] || die "--nj ${nj}: at least 1"
+export -n SPEECHMOE_PROGRAM
+[ -n "${RECIPE_DIR:-}" ] || die "RECIPE_DIR is not set; start this through egs/*/asr1/run.sh"
+
+# Absolute where found from the caller's folder, else relative to the recipe.
+find_path() {
+    local option="$1" path="$2" folder
+    if [[ "${path}" != /* ]]; then
+        for folder in "${PWD}" "${RECIPE_DIR}" "${ROOT}"; do
+            if [ -e "${folder}/${path}" ]; then
+                realpath --no-symlinks --relative-base="${ROOT}" --relative-to="${RECIPE_DIR}" \
+                    "${folder}/${path}"
+                return
+            fi
+        done
+    elif [ -e "${path}" ]; then
+        realpath --no-symlinks --relative-base="${ROOT}" --relative-to="${RECIPE_DIR}" "${path}"
+        return
+    fi
+    die "${option}: there is no '${path}', neither in ${PWD} nor in ${RECIPE_DIR} nor in ${ROOT}"
+}
+
+asr_config="$(find_path --asr-config "${asr_config}")"
+decode_config="$(find_path --decode-config "${decode_config}")"
+fbank_config="$(find_path --fbank-config "${fbank_config}")"
+[ -z "${corpus_dir}" ] || corpus_dir="$(find_path --corpus-dir "${corpus_dir}")"
+[ -z "${init_param}" ] || init_param="$(find_path --init-param "${init_param}")"
+[ -z "${token_list}" ] || token_list="$(find_path --token-list "${token_list}")"
+[ -z "${model_dir}" ] || model_dir="$(find_path --model-dir "${model_dir}")"
+cd "${RECIPE_DIR}"
+
+if [ "${corpus}" != synthetic ]; then
+    [ -n "${corpus_dir}" ] || die "--corpus ${corpus} needs --corpus-dir"
+    eval_sets="test"
+fi
+[ -n "${eval_sets}" ] || die "--eval-sets is empty: nothing to evaluate on"
+read -r -a sets <<<"${eval_sets}"
+read -r -a extra_args <<<"${asr_args}"
+if [ "${num_threads}" -gt 0 ]; then
+    export OMP_NUM_THREADS="${num_threads}" MKL_NUM_THREADS="${num_threads}"
+fi
+
+expname="${expname:-$(basename "${asr_config}" .yaml)}"
+data="data/${corpus}"
+dump="dump/${corpus}"
+units="units/${corpus}/${token_type}"
+stats="exp/${corpus}/stats_${token_type}"
+exp="exp/${corpus}/${expname}"
+decode_dir="${exp}/decode_$(basename "${decode_config}" .yaml | sed 's/^decode_//')"
+logs="exp/${corpus}/log"
+tokens="${token_list:-${units}/tokens.txt}"
+[ -z "${token_list}" ] || stats="exp/${corpus}/stats_${token_type}_for_${expname}"
+
+# One stage's work: run_stage NAME TARGET [options of the stage command] -- COMMAND
+run_stage() {
+    local name="$1" target="$2"
+    shift 2
+    python -m speechmoe_espnet.bin.stage --name "${name}" --target "${target}" "$@"
+}
+
+made_by() {
+    printf '%s=stage %s makes it: %s/run.sh --stage %s' "$1" "$2" "${RECIPE_DIR}" "$2"
+}
+
+runs() {
+    [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ]
+}
+
+training_inputs=("${dump}/train" "${dump}/dev" "${units}")
+training_hints=(
+    --hint "$(made_by "${dump}/train" 2)" --hint "$(made_by "${dump}/dev" 2)"
+    --hint "$(made_by "${units}" 3)" --hint "$(made_by "${stats}" 4)"
+)
+if [ -n "${token_list}" ]; then
+    training_inputs[2]="${token_list}"
+fi
+
+# Arguments that stages 4 and 5 share; printed one a line.
+data_args() {
+    local name text_dir input_size
+    input_size="$(python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["num_mel_bins"])' \
+        "${fbank_config}")"
+    printf '%s\n' --use_preprocessor true --token_list "${tokens}" \
+        --input_size "${input_size}" --seed "${seed}"
+    case "${token_type}" in
+        char) printf '%s\n' --token_type char ;;
+        bpe) printf '%s\n' --token_type bpe --bpemodel "$(dirname "${tokens}")/bpe.model" ;;
+        syllable) printf '%s\n' --token_type word ;;
+    esac
+    for name in train valid; do
+        text_dir="${dump}/${name/valid/dev}"
+        printf '%s\n' "--${name}_data_path_and_name_and_type" "${text_dir}/feats.scp,speech,kaldi_ark"
+        [ "${token_type}" != syllable ] || text_dir="${units}/${name/valid/dev}"
+        printf '%s\n' "--${name}_data_path_and_name_and_type" "${text_dir}/text,text,text"
+    done
+}
+
+if runs 1; then
+    log "stage 1: data preparation (${corpus})"
+    inputs=()
+    options=(--corpus "${corpus}")
+    if [ "${corpus}" = synthetic ]; then
+        options+=(--preset "${preset}" --seed "${seed}" --sets "${sets[@]}")
+    else
+        inputs=(--input "${corpus_dir}")
+        options+=(--corpus_dir "${corpus_dir}")
+    fi
+    run_stage "stage 1" "${data}" "${inputs[@]}" --log "${logs}/prepare_corpus.log" -- \
+        python -m speechmoe_espnet.bin.prepare_corpus "${options[@]}" --nj "${nj}" \
+        --output_dir "{out}" --final_dir "{final}"
+fi
+
+if runs 2; then
+    for set in train dev "${sets[@]}"; do
+        log "stage 2: features of ${set}"
+        run_stage "stage 2" "${dump}/${set}" --input "${data}" "${fbank_config}" \
+            --hint "$(made_by "${data}" 1)" --log "${logs}/extract_features_${set}.log" -- \
+            python -m speechmoe_espnet.bin.extract_features --data_dir "${data}/${set}" \
+            --config "${fbank_config}" --nj "${nj}" --output_dir "{out}" --final_dir "{final}"
+    done
+fi
+
+if runs 3; then
+    if [ -n "${token_list}" ]; then
+        log "stage 3: units of ${token_list} are used"
+    else
+        log "stage 3: units (${token_type})"
+        options=(--token_type "${token_type}" --train_dir "${dump}/train")
+        inputs=("${dump}/train")
+        hints=(--hint "$(made_by "${dump}/train" 2)")
+        if [ "${token_type}" = bpe ]; then
+            options+=(--nbpe "${nbpe}")
+        elif [ "${token_type}" = syllable ]; then
+            options+=(--sets)
+            for set in dev "${sets[@]}"; do
+                options+=("${dump}/${set}")
+                inputs+=("${dump}/${set}")
+                hints+=(--hint "$(made_by "${dump}/${set}" 2)")
+            done
+        fi
+        run_stage "stage 3" "${units}" --input "${inputs[@]}" "${hints[@]}" \
+            --log "${logs}/make_units_${token_type}.log" -- \
+            python -m speechmoe_espnet.bin.make_units "${options[@]}" --output_dir "{out}"
+    fi
+fi
+
+if runs 4; then
+    log "stage 4: statistics"
+    args_text="$(data_args)"
+    mapfile -t args <<<"${args_text}"
+    run_stage "stage 4" "${stats}" --input "${training_inputs[@]}" "${training_hints[@]}" --quiet \
+        --log "${logs}/collect_stats_${token_type}.log" -- \
+        "${ROOT}/utils/collect_stats.sh" "{out}" "${tokens}" -- "${args[@]}" --ngpu "${ngpu}" \
+        --batch_size 64
+fi
+
+if runs 5; then
+    log "stage 5: training of ${expname} (log: ${exp}/train.log)"
+    args_text="$(data_args)"
+    mapfile -t args <<<"${args_text}"
+    if [ -n "${init_param}" ]; then
+        args+=(--init_param "${init_param}")
+        training_inputs+=("${init_param}")
+    fi
+    for name in train valid; do
+        args+=("--${name}_shape_file" "${stats}/${name}/speech_shape")
+        args+=("--${name}_shape_file" "${stats}/${name}/text_shape.units")
+    done
+    python -m speechmoe_espnet.bin.watch_training --name "${expname}" --log "${exp}/train.log" -- \
+        python -m speechmoe_espnet.bin.stage --name "stage 5" --target "${exp}" --in_place --quiet \
+        --input "${training_inputs[@]}" "${stats}" "${asr_config}" "${training_hints[@]}" \
+        --log "${exp}/train.log" -- \
+        python -m speechmoe_espnet.bin.asr_train --config "${asr_config}" "${args[@]}" \
+        --num_att_plot 0 --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" \
+        --resume true --output_dir "{out}" --ngpu "${ngpu}" "${extra_args[@]}"
+fi
+
+if runs 6; then
+    log "stage 6: decoding with ${model_dir:-${exp}}"
+    inputs=("${model_dir:-${exp}}" "${decode_config}")
+    hints=(--hint "$(made_by "${exp}" 5)")
+    data_dirs=()
+    for set in "${sets[@]}"; do
+        data_dirs+=("${dump}/${set}")
+        hints+=(--hint "$(made_by "${dump}/${set}" 2)")
+    done
+    run_stage "stage 6" "${decode_dir}" --input "${inputs[@]}" "${data_dirs[@]}" "${hints[@]}" \
+        --log "${logs}/${expname}_$(basename "${decode_dir}").log" -- \
+        python -m speechmoe_espnet.bin.decode --model_dir "${model_dir:-${exp}}" \
+        --model_file "${inference_model}" --config "${decode_config}" --data_dirs "${data_dirs[@]}" \
+        --output_dir "{out}" --ngpu "${ngpu}" --nj "${nj}"
+fi
+
+if runs 7; then
+    for set in "${sets[@]}"; do
+        log "stage 7: scoring of ${set}"
+        metric=cer
+        reference="${dump}/${set}"
+        if [ "${token_type}" = syllable ]; then
+            metric=ser
+            reference="${units}/${set}"
+        fi
+        run_stage "stage 7" "${decode_dir}/${set}/score" \
+            --input "${reference}" "${decode_dir}/${set}/text" \
+            --hint "$(made_by "${reference}" 2)" --hint "$(made_by "${decode_dir}/${set}/text" 6)" \
+            --log "${logs}/score_${expname}_${set}.log" -- \
+            python -m speechmoe_espnet.bin.score --ref_dir "${reference}" \
+            --hyp_dir "${decode_dir}/${set}" --metric "${metric}" --output_dir "{out}"
+    done
+fi
+
+if runs 8; then
+    log "stage 8: report"
+    inputs=()
+    hints=()
+    for set in "${sets[@]}"; do
+        inputs+=("${decode_dir}/${set}/score")
+        hints+=(--hint "$(made_by "${decode_dir}/${set}/score" 7)")
+    done
+    run_stage "stage 8" "${exp}/report" --input "${inputs[@]}" "${hints[@]}" \
+        --log "${logs}/report_${expname}.log" -- \
+        python -m speechmoe_espnet.bin.report --system "${expname}=${exp}" \
+        --decode "${decode_dir##*/decode_}" --sets "${sets[@]}" --output_dir "{out}"
+fi
