@@ -1,0 +1,175 @@
+"""Compare systems on the evaluation sets: a table, results.json and a page."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from speechmoe_espnet.bin.cli import ArgumentParser, run
+from speechmoe_espnet.scoring.experiment import System, load_system
+from speechmoe_espnet.scoring.page import build_page
+from speechmoe_espnet.scoring.results import Provenance, build_results, compare
+from speechmoe_espnet.scoring.table import text_table
+
+_SYSTEM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
+
+
+def get_parser() -> ArgumentParser:
+    """Return the parser of this command."""
+    parser = ArgumentParser(
+        prog="report",
+        description="Compare systems: prints a table, writes results.json, table.txt, index.html.",
+    )
+    parser.add_argument(
+        "--system",
+        dest="systems",
+        action="append",
+        required=True,
+        metavar="NAME=EXP_DIR",
+        help="a system and its experiment directory; repeat for more, in the order of the tables",
+    )
+    parser.add_argument("--decode", default="ctc_greedy", help="name of the decoding to report")
+    parser.add_argument("--sets", nargs="+", required=True, help="evaluation sets")
+    parser.add_argument(
+        "--control", help="system that the candidate is compared with (needs --candidate)"
+    )
+    parser.add_argument("--candidate", help="system that is compared with the control")
+    parser.add_argument("--output_dir", type=Path, required=True, help="where the report goes")
+    parser.add_argument(
+        "--corpus",
+        help="name of the corpus; default: the directory that holds the first system's",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="seed of the run; default: `seed` of the first config.yaml"
+    )
+    parser.add_argument(
+        "--seconds_total", type=float, help="time of the whole run in seconds, where measured"
+    )
+    parser.add_argument(
+        "--meta",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="facts for the page, such as command=...; the keys seed, seconds_total and corpus "
+        "stand for the options of these names",
+    )
+    return parser
+
+
+def report(args: argparse.Namespace) -> None:
+    """Write `results.json`, `table.txt` and `index.html`, and print the table.
+
+    Args:
+        args: What `get_parser` returns.
+
+    Raises:
+        FileNotFoundError: A score, `model.json` or another file of a system is missing.
+        ValueError: An option is wrong, or the systems cannot be compared.
+    """
+    meta = _pairs("--meta", args.meta)
+    seed = _option(args.seed, meta.pop("seed", None), int, "--seed")
+    seconds_total = _option(
+        args.seconds_total, meta.pop("seconds_total", None), float, "--seconds_total"
+    )
+    corpus = _option(args.corpus, meta.pop("corpus", None), str, "--corpus")
+    directories = _pairs("--system", args.systems)
+    for name in directories:
+        if not _SYSTEM_NAME.fullmatch(name):
+            raise ValueError(
+                f"--system: a name has up to 40 letters, digits and any of _.+- , got {name!r}"
+            )
+    _check_sets(args.sets)
+    _check_compared(args.control, args.candidate, list(directories))
+    systems = {
+        name: load_system(name, directory, args.decode, args.sets)
+        for name, directory in directories.items()
+    }
+    first = next(iter(systems.values()))
+    if seed is None:
+        seed = _seed_of(first)
+    comparison = None
+    if args.control:
+        comparison = compare(systems[args.control], systems[args.candidate], seed)
+    provenance = Provenance(seed=seed, seconds_total=seconds_total, meta=meta)
+    results = build_results(list(systems.values()), comparison, provenance)
+    page = build_page(
+        results,
+        list(systems.values()),
+        comparison,
+        corpus=corpus or first.directory.resolve().parent.name,
+    )
+    table = text_table(results)
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "results.json": json.dumps(results, ensure_ascii=False, indent=1, allow_nan=False) + "\n",
+        "table.txt": table,
+        "index.html": page,
+    }
+    for name, text in texts.items():
+        (args.output_dir / name).write_text(text, encoding="utf-8", newline="\n")
+    print(table, end="")
+
+
+def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"{option}: expected NAME=VALUE, got {word!r}")
+        if name in pairs:
+            raise ValueError(f"{option}: {name} is given twice")
+        pairs[name] = value
+    return pairs
+
+
+def _option[T](given: T | None, text: str | None, kind: type[T], name: str) -> T | None:
+    if text is None:
+        return given
+    if given is not None:
+        raise ValueError(f"{name} is given twice, as an option and in --meta")
+    try:
+        return kind(text)  # type: ignore[call-arg]
+    except ValueError:
+        raise ValueError(f"{name}: expected {kind.__name__}, got {text!r}") from None
+
+
+def _check_sets(sets: Sequence[str]) -> None:
+    if len(set(sets)) < len(sets):
+        raise ValueError(f"--sets: a set is given twice: {' '.join(sets)}")
+    if "total" in sets:
+        raise ValueError("--sets: `total` is the name of the sum over sets; rename the set")
+
+
+def _check_compared(control: str | None, candidate: str | None, names: Sequence[str]) -> None:
+    if (control is None) != (candidate is None):
+        raise ValueError("--control and --candidate belong together; give both or neither")
+    if control is not None and control == candidate:
+        raise ValueError(f"--control and --candidate are the same system, {control}")
+    for option, name in (("--control", control), ("--candidate", candidate)):
+        if name is not None and name not in names:
+            raise ValueError(f"{option}: {name} is not among the systems {', '.join(names)}")
+
+
+def _seed_of(system: System) -> int:
+    path = system.directory / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; give the seed of the run by --seed")
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    seed = config.get("seed") if isinstance(config, dict) else None
+    if not isinstance(seed, int):
+        raise ValueError(f"{path}: no seed; give the seed of the run by --seed")
+    return seed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `--help`."""
+    return run(report, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""Reading what training, decoding and scoring left behind, so that a report needs no model.
+
+A piece that does not exist for a system (routing of a static one) is None. A piece that every
+system has, such as a score or `model.json`, is an error where it is missing: a report must not
+silently compare fewer sets than it was asked for.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speechmoe_espnet.scoring.cer import Counts, UtteranceScore, pool, pool_by_speaker
+from speechmoe_espnet.scoring.routing import RoutingExample, RoutingSummary
+
+MODEL_KEYS = (
+    "params_total",
+    "params_active",
+    "flops_per_second_of_audio",
+    "flops_without_embedding_network",
+)
+
+
+@dataclass(frozen=True)
+class SetOutcome:
+    """What one system did on one set.
+
+    Attributes:
+        metric: `cer` or `ser`.
+        utterances: The utterances, sorted by id.
+        seconds_audio: Length of the set, in seconds.
+        seconds_decode: Time that decoding took, in seconds.
+        threads: Threads that decoded, or None where not recorded.
+        routing: Load of the experts by layer, None for a static system.
+        example: Routing of one utterance, None for a static system.
+    """
+
+    metric: str
+    utterances: tuple[UtteranceScore, ...]
+    seconds_audio: float
+    seconds_decode: float
+    threads: int | None
+    routing: RoutingSummary | None
+    example: RoutingExample | None
+
+    @property
+    def counts(self) -> Counts:
+        """Pooled counts of the set."""
+        return pool(self.utterances)
+
+    def speaker_rates(self) -> dict[str, float]:
+        """Return the error rate in percent by speaker."""
+        return {spk: counts.cer for spk, counts in pool_by_speaker(self.utterances).items()}
+
+
+@dataclass(frozen=True)
+class System:
+    """One trained system with its results.
+
+    Attributes:
+        name: What the report calls it.
+        directory: Its experiment directory.
+        model: Parameters and FLOPs, the keys of `MODEL_KEYS`.
+        epochs: Records of `train_stats.jsonl`, one an epoch, in order.
+        sets: Outcome by set.
+    """
+
+    name: str
+    directory: Path
+    model: dict[str, int]
+    epochs: tuple[dict[str, Any], ...]
+    sets: dict[str, SetOutcome]
+
+    @property
+    def metric(self) -> str:
+        """`cer` or `ser`, the same in all sets."""
+        return next(iter(self.sets.values())).metric
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of this system's own training."""
+        return int(self.epochs[-1]["steps"])
+
+    @property
+    def seconds_training(self) -> float:
+        """Time of this system's own training, in seconds."""
+        return float(sum(epoch["seconds"] for epoch in self.epochs))
+
+    @property
+    def rtf(self) -> float:
+        """Real-time factor: seconds of decoding a second of audio, over all sets."""
+        audio = sum(outcome.seconds_audio for outcome in self.sets.values())
+        return sum(outcome.seconds_decode for outcome in self.sets.values()) / audio
+
+    @property
+    def total(self) -> Counts:
+        """Counts pooled over the sets."""
+        return pool(outcome.counts for outcome in self.sets.values())
+
+
+def load_system(name: str, directory: str | Path, decode: str, sets: Sequence[str]) -> System:
+    """Read one system.
+
+    Args:
+        name: What the report calls it.
+        directory: Experiment directory.
+        decode: Name of the decoding, its directory without `decode_`.
+        sets: Evaluation sets, at least one.
+
+    Raises:
+        FileNotFoundError: Statistics of training, `model.json`, a score or a real-time factor
+            is missing; the message names the file and the system.
+        ValueError: A file does not hold what it should; the message names it.
+    """
+    directory = Path(directory)
+    decoded = directory / f"decode_{decode}"
+    try:
+        system = System(
+            name=name,
+            directory=directory,
+            model=_read_model(decoded / "model.json"),
+            epochs=_read_epochs(directory / "train_stats.jsonl"),
+            sets={set_name: _load_set(decoded / set_name) for set_name in sets},
+        )
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"system {name}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"system {name}: {error}") from None
+    metrics = {set_name: outcome.metric for set_name, outcome in system.sets.items()}
+    if len(set(metrics.values())) > 1:
+        raise ValueError(f"system {name}: sets are scored by different metrics: {metrics}")
+    return system
+
+
+def check_comparable(systems: Sequence[System]) -> None:
+    """See that all systems were scored on the same references by the same metric.
+
+    Raises:
+        ValueError: They were not; the message names systems, set and up to five utterances.
+    """
+    first = systems[0]
+    for system in systems[1:]:
+        if system.metric != first.metric:
+            raise ValueError(
+                f"system {first.name} is scored by {first.metric}, {system.name} by "
+                f"{system.metric}; score both by the same metric"
+            )
+        for set_name, outcome in system.sets.items():
+            here = {item.utt: item.ref for item in outcome.utterances}
+            there = {item.utt: item.ref for item in first.sets[set_name].utterances}
+            odd = sorted(
+                utt for utt in here.keys() | there.keys() if here.get(utt) != there.get(utt)
+            )
+            if odd:
+                raise ValueError(
+                    f"set {set_name}: systems {first.name} and {system.name} were scored on "
+                    f"different references, in {len(odd)} utterances: {', '.join(odd[:5])}; "
+                    f"decode and score both again on the same data"
+                )
+
+
+def _read_text(path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    return path.read_text(encoding="utf-8")
+
+
+def read_object(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """Read a JSON object that has at least some keys.
+
+    Args:
+        path: File to read.
+        keys: Keys that it must have.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not such an object.
+    """
+    return _parse_object(_read_text(path), keys, str(path))
+
+
+def _parse_object(text: str, keys: Sequence[str], place: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{place}: not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise ValueError(f"{place}: expected an object, got {type(fields).__name__}")
+    if missing := [key for key in keys if key not in fields]:
+        raise ValueError(f"{place}: lacks {', '.join(missing)}")
+    return fields
+
+
+def _read_model(path: Path) -> dict[str, int]:
+    fields = read_object(path, MODEL_KEYS)
+    for key in MODEL_KEYS:
+        if not isinstance(fields[key], int | float) or not fields[key] > 0:
+            raise ValueError(f"{path}: {key} must be a positive number, got {fields[key]!r}")
+    return {key: round(fields[key]) for key in MODEL_KEYS}
+
+
+def _read_epochs(path: Path) -> tuple[dict[str, Any], ...]:
+    by_epoch: dict[int, dict[str, Any]] = {}
+    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+        record = _parse_object(line, ("epoch", "steps", "seconds", "train"), f"{path}:{number}")
+        by_epoch[int(record["epoch"])] = record
+    if not by_epoch:
+        raise ValueError(f"{path}: no epochs; has the training finished one?")
+    return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))
+
+
+def _load_set(directory: Path) -> SetOutcome:
+    score = read_object(directory / "score" / "cer.json", ("metric", "num_utts", "num_chars"))
+    utterances = []
+    path = directory / "score" / "utts.jsonl"
+    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+        try:
+            utterances.append(UtteranceScore.from_json(line))
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: {error}") from None
+    counts = pool(utterances)
+    if (counts.num_utts, counts.num_chars) != (score["num_utts"], score["num_chars"]):
+        raise ValueError(
+            f"{path}: {counts.num_utts} utterances with {counts.num_chars} characters, but "
+            f"cer.json beside it says {score['num_utts']} and {score['num_chars']}; score again"
+        )
+    rtf_path = directory / "rtf.json"
+    rtf = read_object(rtf_path, ("seconds_audio", "seconds_decode"))
+    if not (rtf["seconds_audio"] > 0 and math.isfinite(rtf["seconds_decode"])):
+        raise ValueError(f"{rtf_path}: seconds_audio must be positive, got {rtf}")
+    routing, example = directory / "routing.json", directory / "routing_example.npz"
+    return SetOutcome(
+        metric=score["metric"],
+        utterances=tuple(utterances),
+        seconds_audio=float(rtf["seconds_audio"]),
+        seconds_decode=float(rtf["seconds_decode"]),
+        threads=rtf.get("threads"),
+        routing=RoutingSummary.load(routing) if routing.exists() else None,
+        example=RoutingExample.load(example) if example.exists() else None,
+    )

@@ -1,0 +1,175 @@
+"""The report as one self-contained page: nothing is requested from anywhere."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from speechmoe_espnet.scoring.experiment import System
+from speechmoe_espnet.scoring.page_parts import (
+    comparison_sentence,
+    cost_table,
+    expert_loads,
+    facts,
+    headline_table,
+    legend,
+    system_colours,
+    training_charts,
+    worst_errors,
+)
+from speechmoe_espnet.scoring.plots import error_bars, forest_plot, strip_plot
+from speechmoe_espnet.scoring.results import Comparison
+from speechmoe_espnet.scoring.routing_plot import routing_picture
+from speechmoe_espnet.scoring.style import STYLE
+from speechmoe_espnet.scoring.svg import element
+
+SYNTHETIC_NOTE = (
+    "The corpora behind these figures are synthetic: sentences from public text packages, "
+    "spoken by a formant synthesiser with simulated telephones, rooms and noise. They are a "
+    "small, honest stand-in that anyone can regenerate. Differences between systems on them "
+    "are real differences on this task, but the error rates say nothing about human speech."
+)
+
+
+def build_page(
+    results: Mapping[str, Any],
+    systems: Sequence[System],
+    comparison: Comparison | None,
+    *,
+    corpus: str,
+    num_worst: int = 5,
+) -> str:
+    """Write the page.
+
+    Args:
+        results: What `build_results` returned.
+        systems: The systems, in the order of the tables.
+        comparison: The comparison of two of them, or None.
+        corpus: Name of the corpus; `synthetic` adds a note that says so.
+        num_worst: Worst utterances shown of each set.
+
+    Returns:
+        HTML.
+    """
+    colours = system_colours(systems, comparison)
+    metric = systems[0].metric.upper()
+    title = f"SpeechMoE: {metric} on {len(systems[0].sets)} sets"
+    if comparison:
+        title = f"{comparison.candidate} against {comparison.control}: {metric}"
+    sections = [
+        element("h1", escape(title)),
+        element(
+            "p",
+            f"{escape(', '.join(systems[0].sets))} · corpus {escape(corpus)} · seed "
+            f"{results['seed']} · commit {escape(results['commit'][:12])}",
+            class_="faint",
+        ),
+    ]
+    if comparison:
+        sections.append(comparison_sentence(comparison, metric))
+    sections.append(headline_table(systems, results, comparison))
+    if corpus == "synthetic":
+        sections.append(element("div", element("p", SYNTHETIC_NOTE), class_="note"))
+    if comparison:
+        changes = {**comparison.by_set, "total": comparison.total}
+        sections += [
+            _heading(
+                "Relative change",
+                f"Share of the errors of {comparison.control} that {comparison.candidate} saves. "
+                "Bars: 95 % interval of a paired bootstrap over utterances. A bar that crosses "
+                "zero shows no difference.",
+            ),
+            _scroll(forest_plot(changes, comparison.control, comparison.candidate)),
+        ]
+    sections += [_heading("Cost of each system"), cost_table(systems)]
+    sections += [
+        _heading("Training", "One point an epoch; values as training recorded them."),
+        training_charts(systems, colours),
+    ]
+    sections += [
+        _heading("Kinds of errors", "In percent of the reference."),
+        legend(
+            {
+                "substituted": "var(--sub)",
+                "deleted": "var(--del)",
+                "inserted": "var(--ins)",
+            }
+        ),
+        _scroll(error_bars(_counts_by_set(systems))),
+    ]
+    sections += [
+        _heading("Speakers", "Each dot is one speaker; the pointer names it."),
+        legend(colours),
+        _scroll(strip_plot(_speaker_rates(systems), colours)),
+    ]
+    sections += _routing_sections(systems)
+    sections += [
+        _heading(
+            "Worst errors",
+            "The utterances with the most errors of "
+            f"{escape(_shown_first(systems, comparison))}, by set.",
+        ),
+        worst_errors(systems, _shown_first(systems, comparison), num_worst),
+    ]
+    sections += [_heading("How this was made"), facts(results, systems)]
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
+        f'initial-scale=1"><title>{escape(title)}</title><style>{STYLE}</style>'
+    )
+    body = "\n".join(sections)
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def _routing_sections(systems: Sequence[System]) -> list[str]:
+    sections: list[str] = []
+    for system in systems:
+        if any(outcome.routing for outcome in system.sets.values()):
+            sections += [
+                _heading(
+                    f"Experts of {system.name}",
+                    "Percent of the frames of a set that went to each expert (columns), by MoE "
+                    "layer (rows), and the mean probability of the chosen expert.",
+                ),
+                expert_loads(system),
+            ]
+        examples = {name: item.example for name, item in system.sets.items() if item.example}
+        if examples:
+            sections.append(
+                _heading(
+                    f"Routing of {system.name} over one utterance",
+                    "Spectrogram, recognised units where CTC emits them, and the expert of each "
+                    "frame by layer: colours and numbers are experts, strength of colour is the "
+                    "router's probability.",
+                )
+            )
+        for index, (name, example) in enumerate(examples.items()):
+            summary = element("summary", escape(f"{name}: {example.utt}"))
+            content = summary + _scroll(routing_picture(example))
+            sections.append(element("details", content, **({"open": ""} if index == 0 else {})))
+    return sections
+
+
+def _counts_by_set(systems: Sequence[System]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {system.name: system.sets[name].counts for system in systems}
+        for name in systems[0].sets
+    }
+
+
+def _speaker_rates(systems: Sequence[System]) -> dict[str, dict[str, dict[str, float]]]:
+    return {
+        name: {system.name: system.sets[name].speaker_rates() for system in systems}
+        for name in systems[0].sets
+    }
+
+
+def _shown_first(systems: Sequence[System], comparison: Comparison | None) -> str:
+    return comparison.candidate if comparison else systems[0].name
+
+
+def _heading(title: str, explanation: str = "") -> str:
+    html = element("h2", escape(title))
+    return html + (element("p", escape(explanation), class_="faint") if explanation else "")
+
+
+def _scroll(content: str) -> str:
+    return element("div", content, class_="scroll")

@@ -1,0 +1,60 @@
+"""Where a result comes from: versions, commit and machine, found without importing torch."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("speechmoe_espnet", "espnet", "torch", "numpy", "jiwer")
+UNKNOWN = "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = UNKNOWN
+    return found
+
+
+def commit(directory: str | Path | None = None) -> str:
+    """Return the commit of a checkout.
+
+    Args:
+        directory: A directory of the checkout; None: where this package lies.
+
+    Returns:
+        The commit's id, with `-dirty` where tracked files were changed since; `unknown` outside
+        a checkout, where the package is not part of it, or without git.
+    """
+    directory = Path(__file__).parent if directory is None else Path(directory)
+    if _git(directory, "ls-files", "--", ".") in (None, ""):
+        return UNKNOWN
+    head = _git(directory, "rev-parse", "HEAD")
+    changes = _git(directory, "status", "--porcelain", "--untracked-files=no")
+    if head is None or changes is None:
+        return UNKNOWN
+    return head + ("-dirty" if changes else "")
+
+
+def machine() -> dict[str, str | int]:
+    """Return what matters about this machine for the times that a report shows."""
+    return {
+        "cpu_count": os.cpu_count() or 0,
+        "architecture": platform.machine(),
+        "system": platform.system(),
+    }
+
+
+def _git(directory: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=directory, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,145 @@
+"""What decoding records about the routers: load of the experts, and one utterance in full."""
+
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LayerRouting:
+    """One MoE layer on one set.
+
+    Attributes:
+        load: Share of the frames that went to each expert; sums to 1.
+        confidence: Mean probability of the chosen expert.
+        entropy: Entropy of the load, as decoding wrote it.
+    """
+
+    load: tuple[float, ...]
+    confidence: float
+    entropy: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return this as `results.json` holds it."""
+        return {"load": list(self.load), "confidence": self.confidence, "entropy": self.entropy}
+
+
+@dataclass(frozen=True)
+class RoutingSummary:
+    """All MoE layers on one set, first layer first."""
+
+    layers: tuple[LayerRouting, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read `routing.json`.
+
+        Raises:
+            ValueError: It has no layers, or a layer's load does not sum to 1.
+        """
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            layers = tuple(
+                LayerRouting(
+                    tuple(float(share) for share in layer["load"]),
+                    float(layer["confidence"]),
+                    float(layer["entropy"]),
+                )
+                for layer in fields["layers"]
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: not a routing summary: {error!r}") from None
+        if not layers:
+            raise ValueError(f"{path}: no layers")
+        for number, layer in enumerate(layers):
+            if abs(sum(layer.load) - 1.0) > 1e-3:
+                raise ValueError(
+                    f"{path}: layer {number}: the shares of the experts must sum to 1, got "
+                    f"{sum(layer.load)}"
+                )
+        return cls(layers)
+
+
+@dataclass(frozen=True)
+class RoutingExample:
+    """One utterance, frame by frame.
+
+    Attributes:
+        utt: Utterance id.
+        feats: Log-mel features, (frames, bins) float32.
+        expert: Chosen expert, (layers, output frames).
+        prob: Its probability, (layers, output frames).
+        units: Best CTC unit of each output frame, empty for blank.
+        subsampling: Frames of features an output frame stands for.
+    """
+
+    utt: str
+    feats: NDArray[np.float32]
+    expert: NDArray[np.int64]
+    prob: NDArray[np.float32]
+    units: tuple[str, ...]
+    subsampling: int
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read `routing_example.npz`.
+
+        Raises:
+            ValueError: An array is missing or the shapes disagree.
+        """
+        with np.load(path, allow_pickle=False) as arrays:
+            try:
+                example = cls(
+                    utt=str(arrays["utt"]),
+                    feats=np.asarray(arrays["feats"], dtype=np.float32),
+                    expert=np.asarray(arrays["expert"], dtype=np.int64),
+                    prob=np.asarray(arrays["prob"], dtype=np.float32),
+                    units=tuple(str(unit) for unit in arrays["units"]),
+                    subsampling=int(arrays["subsampling"]),
+                )
+            except KeyError as error:
+                raise ValueError(f"{path}: lacks an array: {error.args[0]}") from None
+        num_frames = len(example.units)
+        if (
+            example.feats.ndim != 2
+            or example.expert.ndim != 2
+            or example.expert.shape != example.prob.shape
+            or example.expert.shape[1] != num_frames
+            or example.subsampling < 1
+        ):
+            raise ValueError(
+                f"{path}: shapes disagree: feats {example.feats.shape}, expert "
+                f"{example.expert.shape}, prob {example.prob.shape}, units {num_frames}, "
+                f"subsampling {example.subsampling}"
+            )
+        return example
+
+    def spikes(self) -> list[tuple[int, str]]:
+        """Return (output frame, unit) for each emitted unit, repeats of one unit joined."""
+        return [
+            (frame, unit)
+            for frame, unit in enumerate(self.units)
+            if unit and (frame == 0 or unit != self.units[frame - 1])
+        ]
+
+    def runs(self, layer: int) -> list[tuple[int, int, int, float]]:
+        """Join neighbouring frames of one expert.
+
+        Args:
+            layer: Index of the MoE layer.
+
+        Returns:
+            (first frame, frame after the last, expert, mean probability) of each run.
+        """
+        choice = self.expert[layer]
+        edges = [0, *(np.flatnonzero(np.diff(choice)) + 1).tolist(), len(choice)]
+        return [
+            (start, stop, int(choice[start]), float(self.prob[layer, start:stop].mean()))
+            for start, stop in itertools.pairwise(edges)
+            if stop > start
+        ]
