@@ -1,0 +1,61 @@
+"""From unit ids to the text that is written and scored."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import sentencepiece
+
+UNKNOWN = "<unk>"
+SPACE = "<space>"
+TOKEN_TYPES = ("char", "word", "bpe")
+
+
+class UnitText:
+    """Writes the units of one model as text.
+
+    Characters are joined as they are, words and syllables with a space, pieces by
+    SentencePiece. `<unk>`, the blank and `<sos/eos>` have no text: an unknown unit can match
+    no reference, so leaving it out costs the deletion that writing it would cost as a
+    substitution.
+
+    Args:
+        units: Units by id, as the model knows them.
+        token_type: ESPnet's: char, bpe or word (syllables are words).
+        bpemodel: SentencePiece model, for bpe.
+
+    Raises:
+        ValueError: The token type is unknown, or bpe lacks its model.
+        FileNotFoundError: The SentencePiece model does not exist.
+    """
+
+    def __init__(
+        self, units: Sequence[str], token_type: str, bpemodel: str | Path | None = None
+    ) -> None:
+        self.units = tuple(units)
+        self._join = _joiner(token_type, bpemodel)
+        self._silent = {self.units[0], UNKNOWN, "<sos/eos>", "<sos>", "<eos>"}
+
+    def __call__(self, unit_ids: Sequence[int]) -> str:
+        """Return the text of unit ids, without white space around it."""
+        units = [self.units[unit_id] for unit_id in unit_ids]
+        return " ".join(self._join([u for u in units if u not in self._silent]).split())
+
+
+def _joiner(token_type: str, bpemodel: str | Path | None) -> Callable[[list[str]], str]:
+    if token_type == "char":
+        return lambda units: "".join(" " if unit == SPACE else unit for unit in units)
+    if token_type == "word":
+        return " ".join
+    if token_type == "bpe":
+        if bpemodel is None:
+            raise ValueError(
+                "bpemodel: the model's config.yaml names none, but its token_type is bpe; "
+                "add the path of bpe.model there"
+            )
+        if not Path(bpemodel).is_file():
+            raise FileNotFoundError(
+                f"no SentencePiece model {bpemodel} (bpemodel in the model's config.yaml); "
+                f"decode from the directory that the model was trained in, or correct the path"
+            )
+        return sentencepiece.SentencePieceProcessor(model_file=str(bpemodel)).decode_pieces
+    raise ValueError(f"token_type: {token_type!r} is not one of {', '.join(TOKEN_TYPES)}")

@@ -1,0 +1,209 @@
+"""The utterances of a data directory in batches of similar length, read when their turn comes.
+
+Batches follow from the lengths and the configuration alone, never from the number of
+processes, so that results do not depend on it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from speechmoe_espnet.data.audio import read_audio
+from speechmoe_espnet.data.kaldi_dir import TO_THE_END, Segment, check_same_ids
+from speechmoe_espnet.data.table import join_error, read_table
+
+FRAMES_PER_SECOND = 100
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Where an utterance's input lies.
+
+    Attributes:
+        name: Utterance id.
+        source: The table that lists it, for messages.
+        location: `file.ark:offset` of its features, or its audio file.
+        seconds: Its duration.
+        sample_rate: Hz where the location is audio, None where it is features.
+        start: Where it starts in its audio file, in seconds.
+        end: Where it ends, in seconds; -1 for the file's end.
+    """
+
+    name: str
+    source: Path
+    location: str
+    seconds: float
+    sample_rate: int | None = None
+    start: float = 0.0
+    end: float = TO_THE_END
+
+    @property
+    def num_frames(self) -> int:
+        """Duration in frames of 10 ms, rounded, at least 1."""
+        return max(1, round(self.seconds * FRAMES_PER_SECOND))
+
+    def load(self) -> NDArray[np.float32]:
+        """Read features (frames, bins) or samples (num_samples,).
+
+        Raises:
+            ValueError: They cannot be read or hold a value that is not finite; the message
+                names the file and the utterance.
+        """
+        try:
+            if self.sample_rate is None:
+                return _load_features(self.location)
+            samples, rate = read_audio(self.location, self.start, self.end)
+            if rate != self.sample_rate:
+                raise ValueError(
+                    f"has a sample rate of {rate} Hz, the model expects {self.sample_rate} Hz"
+                )
+            return samples
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{self.source}: {self.name}: {self.location}: {error}") from None
+
+
+def _load_features(location: str) -> NDArray[np.float32]:
+    features = kaldiio.load_mat(location)
+    if not isinstance(features, np.ndarray) or features.ndim != 2 or not features.size:
+        raise ValueError(
+            f"expected features (frames, bins), got {getattr(features, 'shape', type(features))}"
+        )
+    if not np.isfinite(features).all():
+        frame = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise ValueError(f"features of frame {frame} are not finite; extract them again")
+    return features.astype(np.float32, copy=False)
+
+
+def list_features(data_dir: Path) -> list[Utterance]:
+    """List the utterances of a directory with `feats.scp` and, if present, `utt2num_frames`.
+
+    Args:
+        data_dir: A Kaldi data directory.
+
+    Returns:
+        Utterances sorted by id; without `utt2num_frames` all features are read to know their
+        lengths.
+
+    Raises:
+        FileNotFoundError: There is no `feats.scp`.
+        ValueError: A table is wrong, empty, or the two disagree about their ids.
+    """
+    scp = data_dir / "feats.scp"
+    if not scp.is_file():
+        raise FileNotFoundError(f"no file {scp}; extract features first (stage 2 of a recipe)")
+    locations = _read_scp(scp)
+    lengths_path = data_dir / "utt2num_frames"
+    if lengths_path.is_file():
+        lengths = _read_lengths(lengths_path)
+        check_same_ids(scp, locations, lengths_path, lengths)
+    else:
+        lengths = {}
+        for name, location in locations.items():
+            lengths[name] = len(Utterance(name, scp, location, 0.0).load())
+    return [
+        Utterance(name, scp, locations[name], lengths[name] / FRAMES_PER_SECOND)
+        for name in sorted(locations)
+    ]
+
+
+def list_audio(data_dir: Path, sample_rate: int) -> list[Utterance]:
+    """List the utterances of a directory with `wav.scp` and, if present, `segments`.
+
+    Args:
+        data_dir: A Kaldi data directory.
+        sample_rate: What the model expects, in Hz.
+
+    Returns:
+        Utterances sorted by id.
+
+    Raises:
+        FileNotFoundError: There is no `wav.scp`.
+        ValueError: A table is wrong or empty, a segment's recording is missing, or an audio
+            file cannot be read.
+    """
+    scp = data_dir / "wav.scp"
+    if not scp.is_file():
+        raise FileNotFoundError(f"no file {scp}; the model takes audio, prepare data first")
+    recordings = _read_scp(scp)
+    seconds = {name: _duration(scp, name, path) for name, path in recordings.items()}
+    source = data_dir / "segments"
+    if not source.is_file():
+        return [
+            Utterance(name, scp, recordings[name], seconds[name], sample_rate)
+            for name in sorted(recordings)
+        ]
+    utterances = []
+    for name, value in sorted(read_table(source).items()):
+        try:
+            part = Segment.parse(value)
+        except ValueError as error:
+            raise ValueError(f"{source}: {name}: {error}") from None
+        if part.recording not in recordings:
+            raise join_error(scp, f"lacks recordings that {source.name} names:", [part.recording])
+        end = seconds[part.recording] if part.end == TO_THE_END else part.end
+        utterances.append(
+            Utterance(
+                name,
+                source,
+                recordings[part.recording],
+                end - part.start,
+                sample_rate,
+                part.start,
+                part.end,
+            )
+        )
+    return utterances
+
+
+def make_batches(utterances: Sequence[Utterance], batch_frames: int) -> list[list[Utterance]]:
+    """Put utterances of similar length together, longest first.
+
+    Args:
+        utterances: In any order.
+        batch_frames: Frames of a batch, padding included, at most; a longer utterance makes a
+            batch of its own.
+
+    Returns:
+        Batches; the same for the same utterances.
+    """
+    batches: list[list[Utterance]] = []
+    for utterance in sorted(utterances, key=lambda utt: (-utt.num_frames, utt.name)):
+        if batches:
+            longest = batches[-1][0].num_frames
+            if longest * (len(batches[-1]) + 1) <= batch_frames:
+                batches[-1].append(utterance)
+                continue
+        batches.append([utterance])
+    return batches
+
+
+def _read_scp(path: Path) -> dict[str, str]:
+    table = read_table(path)
+    if not table:
+        raise ValueError(f"{path}: no utterances")
+    if pipes := [name for name, location in table.items() if "|" in location]:
+        raise join_error(path, "pipes are not supported; write to files what they print:", pipes)
+    return table
+
+
+def _read_lengths(path: Path) -> dict[str, int]:
+    lengths = {}
+    for name, value in read_table(path).items():
+        if not value.isdecimal() or int(value) < 1:
+            raise ValueError(f"{path}: {name}: expected a number of frames, got {value!r}")
+        lengths[name] = int(value)
+    return lengths
+
+
+def _duration(scp: Path, name: str, path: str) -> float:
+    try:
+        return float(soundfile.info(path).duration)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(
+            f"{scp}: {name}: {path}: cannot be read as audio: {error.error_string}"
+        ) from None
