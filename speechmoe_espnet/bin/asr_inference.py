@@ -1,0 +1,32 @@
+"""ESPnet's ASR inference with SpeechMoE registered; takes exactly ESPnet's arguments."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from espnet2.bin import asr_inference
+
+from speechmoe_espnet.registry import register
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """ESPnet's parser."""
+    return asr_inference.get_parser()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Decode with ESPnet's joint CTC/attention beam search.
+
+    Args:
+        argv: Arguments without the program name; None reads sys.argv.
+
+    Returns:
+        Exit status 0; ESPnet's own errors are raised.
+    """
+    register()
+    asr_inference.main(cmd=argv)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

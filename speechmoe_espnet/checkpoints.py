@@ -1,0 +1,91 @@
+"""Checkpoints that survive a kill, and a readable record of training.
+
+ESPnet 202611 writes checkpoints in place (espnet #5407): a run killed while it saves cannot be
+resumed. Here each file is written beside its target and moved into place.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from espnet2.torch_utils.safe_torch_load import safe_torch_load
+from espnet2.train.reporter import Reporter
+
+STATS_FILE = "train_stats.jsonl"
+
+
+@contextmanager
+def atomic_torch_save() -> Iterator[None]:
+    """While this lasts, `torch.save` to a path replaces the file in one step."""
+    save = torch.save
+
+    def save_atomically(obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
+        if not isinstance(f, str | os.PathLike):
+            save(obj, f, *args, **kwargs)
+            return
+        target = Path(f)
+        partial = target.with_name(f"{target.name}.tmp.{os.getpid()}")
+        try:
+            save(obj, partial, *args, **kwargs)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    with mock.patch.object(torch, "save", save_atomically):
+        yield
+
+
+def repair_after_kill(output_dir: Path) -> None:
+    """Write the epoch file of the last checkpoint where a kill came between the two.
+
+    ESPnet saves checkpoint.pth, then `<epoch>epoch.pth`, and resumes after that epoch; without
+    the second file the average over the best epochs would lack it.
+
+    Args:
+        output_dir: The experiment; nothing is done where it holds no checkpoint.
+    """
+    checkpoint = output_dir / "checkpoint.pth"
+    if not checkpoint.exists():
+        return
+    states = safe_torch_load(checkpoint, map_location="cpu")
+    epoch_file = output_dir / f"{states['reporter']['epoch']}epoch.pth"
+    if not epoch_file.exists():
+        with atomic_torch_save():
+            torch.save(states["model"], epoch_file)
+
+
+def write_train_stats(output_dir: Path) -> None:
+    """Write one JSON line an epoch from the statistics in ESPnet's checkpoint.
+
+    Each has `epoch`, `steps` (batches so far), `seconds` (of the epoch), `train` and `valid`
+    (name to mean value over the epoch).
+
+    Args:
+        output_dir: The experiment; holds checkpoint.pth and receives train_stats.jsonl.
+    """
+    reporter = Reporter()
+    reporter.load_state_dict(
+        safe_torch_load(output_dir / "checkpoint.pth", map_location="cpu")["reporter"]
+    )
+    lines = []
+    for epoch, phases in sorted(reporter.stats.items()):
+        line = {
+            "epoch": epoch,
+            "steps": phases["train"]["total_count"],
+            "seconds": sum(phase["time"].total_seconds() for phase in phases.values()),
+            "train": _numbers(phases["train"]),
+            "valid": _numbers(phases["valid"]),
+        }
+        lines.append(json.dumps(line))
+    partial = output_dir / f"{STATS_FILE}.tmp.{os.getpid()}"
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    partial.replace(output_dir / STATS_FILE)
+
+
+def _numbers(phase: dict[str, Any]) -> dict[str, float]:
+    return {key: float(v) for key, v in phase.items() if key not in ("time", "total_count")}

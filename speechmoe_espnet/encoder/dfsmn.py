@@ -1,0 +1,140 @@
+"""The paper's backbone: feed-forward, sequential memory and, now and then, self-attention."""
+
+from dataclasses import asdict, dataclass
+
+from espnet2.legacy.nets.pytorch_backend.transformer.attention import MultiHeadedAttention
+from torch import Tensor, nn
+
+from speechmoe_espnet.encoder.backbone import Backbone
+from speechmoe_espnet.encoder.memory import SequentialMemory
+from speechmoe_espnet.encoder.options import MoEOptions
+from speechmoe_espnet.encoder.output import valid_frames
+from speechmoe_espnet.moe import MoEFeedForward, Routing
+
+
+@dataclass(frozen=True)
+class MemoryOptions:
+    """Orders and strides of the memory layers, see SequentialMemory."""
+
+    look_back: int = 10
+    look_ahead: int = 10
+    look_back_stride: int = 1
+    look_ahead_stride: int = 1
+
+
+@dataclass(frozen=True)
+class DFSMNOptions:
+    """Size of a DFSMN backbone.
+
+    Attributes:
+        output_size: D.
+        linear_units: H of the feed-forward layers (of each expert).
+        num_blocks: Pairs of feed-forward and memory layer.
+        attention_every: A self-attention layer after every n-th pair; 0 for none.
+        attention_heads: Heads of these.
+        dropout_rate: Dropout on the output of every sublayer and inside the experts.
+        attention_dropout_rate: Dropout on attention weights.
+        activation_type: relu, swish or gelu.
+        memory: Orders and strides of the memory layers.
+    """
+
+    output_size: int = 256
+    linear_units: int = 1024
+    num_blocks: int = 30
+    attention_every: int = 10
+    attention_heads: int = 4
+    dropout_rate: float = 0.1
+    attention_dropout_rate: float = 0.0
+    activation_type: str = "relu"
+    memory: MemoryOptions = MemoryOptions()
+
+    def __post_init__(self) -> None:
+        if self.num_blocks < 1:
+            raise ValueError(f"num_blocks: {self.num_blocks} is less than 1")
+        if self.attention_every < 0:
+            raise ValueError(f"attention_every: {self.attention_every} is less than 0")
+        if self.attention_every and self.output_size % self.attention_heads:
+            raise ValueError(
+                f"output_size: {self.output_size} is not a multiple of attention_heads "
+                f"({self.attention_heads})"
+            )
+
+
+class DFSMNBlock(nn.Module):
+    """x + FFN(LN(x)), then x + memory(LN(x)), then perhaps x + attention(LN(x))."""
+
+    def __init__(self, options: DFSMNOptions, moe: MoEOptions, attention: bool) -> None:
+        super().__init__()
+        size = options.output_size
+        self.norm_feed_forward = nn.LayerNorm(size)
+        self.feed_forward = MoEFeedForward(
+            size,
+            options.linear_units,
+            activation=options.activation_type,
+            dropout_rate=options.dropout_rate,
+            **asdict(moe),
+        )
+        self.norm_memory = nn.LayerNorm(size)
+        self.memory = SequentialMemory(size, **asdict(options.memory))
+        self.dropout = nn.Dropout(options.dropout_rate)
+        self.attention = None
+        if attention:
+            self.norm_attention = nn.LayerNorm(size)
+            self.attention = MultiHeadedAttention(
+                options.attention_heads, size, options.attention_dropout_rate, use_sdpa=True
+            )
+
+    def forward(self, x: Tensor, mask: Tensor, embedding: Tensor | None) -> tuple[Tensor, Routing]:
+        """(B, T, D) to (B, T, D) and the routing of the feed-forward layer."""
+        out, routing = self.feed_forward(self.norm_feed_forward(x), mask, embedding)
+        x = x + self.dropout(out)
+        x = x + self.dropout(self.memory(self.norm_memory(x), mask))
+        if self.attention is not None:
+            y = self.norm_attention(x)
+            x = x + self.dropout(self.attention(y, y, y, mask.unsqueeze(1)))
+        return x, routing
+
+
+class DFSMNBackbone(Backbone):
+    """Input projection, blocks and a final LayerNorm.
+
+    Args:
+        input_size: Width of the stacked features.
+        options: Size.
+        moe: Routing of every feed-forward layer.
+    """
+
+    def __init__(self, input_size: int, options: DFSMNOptions, moe: MoEOptions) -> None:
+        super().__init__()
+        self.input_layer = nn.Sequential(
+            nn.Linear(input_size, options.output_size),
+            nn.LayerNorm(options.output_size),
+            nn.Dropout(options.dropout_rate),
+        )
+        every = options.attention_every
+        self.blocks = nn.ModuleList(
+            DFSMNBlock(options, moe, attention=every > 0 and number % every == 0)
+            for number in range(1, options.num_blocks + 1)
+        )
+        self.after_norm = nn.LayerNorm(options.output_size)
+
+    @property
+    def subsampling(self) -> int:
+        """One: frames stay as they are."""
+        return 1
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Frames stay as they are."""
+        return lengths
+
+    def forward(
+        self, x: Tensor, lengths: Tensor, embedding: Tensor | None
+    ) -> tuple[Tensor, Tensor, list[Routing]]:
+        """(B, T', F), (B,), (B, T', De) to (B, T', D), (B,) and the routing of each block."""
+        mask = valid_frames(lengths, x.size(1))
+        x = self.input_layer(x)
+        routing = []
+        for block in self.blocks:
+            x, decision = block(x, mask, embedding)
+            routing.append(decision)
+        return self.after_norm(x), lengths, routing

@@ -1,0 +1,48 @@
+"""Options shared by the encoders, checked where they are read.
+
+A YAML key that nobody reads is an error: nested `*_conf` dictionaries become dataclasses.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class MoEOptions:
+    """How the feed-forward layers of an encoder route.
+
+    Attributes:
+        num_experts: E; 1 is the static twin.
+        embedding_size: Width of the shared embedding that the routers see; 0 for none.
+        top_k: Experts per frame.
+        router: "speechmoe" or "switch".
+        router_scale: "paper" or "straight_through", see MoEFeedForward.
+        backend: "auto", "grouped_mm" or "loop".
+    """
+
+    num_experts: int = 1
+    embedding_size: int = 0
+    top_k: int = 1
+    router: str = "speechmoe"
+    router_scale: str = "paper"
+    backend: str = "auto"
+
+
+def from_conf[T](options: type[T], conf: Mapping[str, Any] | None, name: str) -> T:
+    """Build a dataclass from a YAML mapping.
+
+    Args:
+        options: The dataclass.
+        conf: The mapping; None for all defaults.
+        name: The mapping's name in the YAML file.
+
+    Raises:
+        ValueError: Where a key is not a field of the dataclass.
+    """
+    conf = {} if conf is None else dict(conf)
+    allowed = [field.name for field in fields(options)]  # type: ignore[arg-type]
+    unknown = sorted(set(conf) - set(allowed))
+    if unknown:
+        raise ValueError(f"{name}: unknown key {unknown[0]!r}; allowed: {', '.join(allowed)}")
+    return options(**conf)

@@ -1,0 +1,42 @@
+"""What a SpeechMoE encoder hands to its model.
+
+ESPnet's encoders return three values and ESPnet's model drops the third, so the routing
+state travels in a value of its own instead of in a global.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from speechmoe_espnet.moe import Routing
+
+
+class SpeechMoEOutput(NamedTuple):
+    """Encoder output with everything the auxiliary losses need.
+
+    Attributes:
+        encoder_out: (B, T', D).
+        encoder_out_lens: Valid frames of each utterance (B,), int64.
+        embedding_out: Output of the shared embedding network (B, T', De), not detached;
+            None where there is no embedding network.
+        routing: One Routing a MoE layer, from the input to the output; empty when static.
+    """
+
+    encoder_out: Tensor
+    encoder_out_lens: Tensor
+    embedding_out: Tensor | None
+    routing: tuple[Routing, ...]
+
+
+def valid_frames(lengths: Tensor, num_frames: int) -> Tensor:
+    """Mask of valid frames.
+
+    Args:
+        lengths: Frames of each utterance (B,).
+        num_frames: T, the padded length.
+
+    Returns:
+        Bool mask (B, T), True = valid.
+    """
+    return torch.arange(num_frames, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)

@@ -1,0 +1,113 @@
+"""`encoder: speechmoe_conformer`, the Conformer-MoE of 3M-ASR."""
+
+from typing import Any
+
+from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
+from speechmoe_espnet.encoder.conformer import ConformerBackbone, ConformerOptions
+from speechmoe_espnet.encoder.features import StackedFeatures
+from speechmoe_espnet.encoder.options import MoEOptions, from_conf
+
+
+class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
+    """Conformer in which experts replace the second feed-forward layer of each block.
+
+    3M-ASR (arXiv 2204.03178), section 2, with the embedding network of SpeechMoE as another,
+    smaller Conformer on the same input.
+
+    Args:
+        input_size: Features a frame.
+        output_size: D.
+        attention_heads: Heads.
+        linear_units: H of the feed-forward layers and of each expert.
+        num_blocks: Blocks.
+        dropout_rate: Dropout on sublayers and inside feed-forward layers.
+        positional_dropout_rate: Dropout after the positional encoding.
+        attention_dropout_rate: Dropout on attention weights.
+        activation_type: swish, relu or gelu.
+        cnn_module_kernel: Kernel of the convolution module, odd.
+        input_layer: conv2d (1/4), conv2d6, conv2d8, or linear on stacked features.
+        deltas: With input_layer linear: compute deltas and delta-deltas here.
+        stack: With input_layer linear: frames stacked into one.
+        subsampling: With input_layer linear: input frames per output frame.
+        num_experts: E; 1 is the static twin: same embedding network, one FFN, no router.
+        top_k: Experts per frame.
+        router: "speechmoe" or "switch" (sees the layer's input alone).
+        router_scale: "paper" or "straight_through", see MoEFeedForward.
+        expert_backend: "auto", "grouped_mm" or "loop".
+        use_embedding: Whether there is an embedding network.
+        embedding_conf: Its size: the keys of ConformerOptions. By default as the encoder,
+            with half its blocks. Its input layer must be the encoder's.
+
+    Raises:
+        ValueError: Where an option is unknown or out of range.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int = 256,
+        attention_heads: int = 4,
+        linear_units: int = 1024,
+        num_blocks: int = 12,
+        dropout_rate: float = 0.1,
+        positional_dropout_rate: float = 0.1,
+        attention_dropout_rate: float = 0.0,
+        activation_type: str = "swish",
+        cnn_module_kernel: int = 15,
+        input_layer: str = "conv2d",
+        deltas: bool = True,
+        stack: int = 8,
+        subsampling: int = 3,
+        num_experts: int = 4,
+        top_k: int = 1,
+        router: str = "speechmoe",
+        router_scale: str = "paper",
+        expert_backend: str = "auto",
+        use_embedding: bool = True,
+        embedding_conf: dict[str, Any] | None = None,
+    ) -> None:
+        options = ConformerOptions(
+            output_size,
+            attention_heads,
+            linear_units,
+            num_blocks,
+            dropout_rate,
+            positional_dropout_rate,
+            attention_dropout_rate,
+            activation_type,
+            cnn_module_kernel,
+            input_layer,
+        )
+        features, width = None, input_size
+        if input_layer == "linear":
+            features = StackedFeatures(input_size, deltas, stack, subsampling)
+            width = features.output_size()
+        embedding, embedding_size = None, 0
+        if use_embedding:
+            small = _embedding_options(options, embedding_conf)
+            embedding = ConformerBackbone(width, small, MoEOptions())
+            embedding_size = small.output_size
+        moe = MoEOptions(num_experts, embedding_size, top_k, router, router_scale, expert_backend)
+        backbone = ConformerBackbone(width, options, moe)
+        super().__init__(features, embedding, backbone, output_size, embedding_size, num_experts)
+
+
+def _embedding_options(encoder: ConformerOptions, conf: dict[str, Any] | None) -> ConformerOptions:
+    keys = {
+        "output_size": encoder.output_size,
+        "attention_heads": encoder.attention_heads,
+        "linear_units": encoder.linear_units,
+        "num_blocks": max(1, encoder.num_blocks // 2),
+        "dropout_rate": encoder.dropout_rate,
+        "activation_type": encoder.activation_type,
+        "cnn_module_kernel": encoder.cnn_module_kernel,
+        "input_layer": encoder.input_layer,
+        **(conf or {}),
+    }
+    options = from_conf(ConformerOptions, keys, "embedding_conf")
+    if options.input_layer != encoder.input_layer:
+        raise ValueError(
+            f"embedding_conf: input_layer {options.input_layer!r} differs from the encoder's "
+            f"({encoder.input_layer!r}): both must keep the same frames"
+        )
+    return options

@@ -1,0 +1,72 @@
+"""Finds utterances too short for CTC before training does.
+
+CTC needs a frame for every label. ESPnet's trainer neither catches TooShortUttError nor names
+an utterance whose CTC loss is infinite; here both are found from the shape files.
+"""
+
+import logging
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from espnet2.tasks.asr import encoder_choices
+
+from speechmoe_espnet.data.table import read_table
+from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
+
+SHOWN = 10
+
+
+def check_lengths(args: Namespace) -> None:
+    """Refuse training and validation data with utterances that are too short.
+
+    Nothing is checked for encoders that are not SpeechMoE, for models that compute their own
+    features by something else than ESPnet's default frontend, and for data without shape files
+    of speech and text.
+
+    Args:
+        args: ESPnet's training arguments.
+
+    Raises:
+        ValueError: Naming the utterances, their frames and their labels.
+    """
+    encoder_class = encoder_choices.get_class(args.encoder)
+    if not (encoder_class and issubclass(encoder_class, AbsSpeechMoEEncoder)):
+        return
+    if args.input_size is None and args.frontend != "default":
+        logging.warning(
+            f"lengths are not checked: frontend {args.frontend} is not ESPnet's default"
+        )
+        return
+    with torch.device("meta"):
+        encoder = encoder_class(input_size=args.input_size or 80, **args.encoder_conf)
+    hop = None if args.input_size else int(args.frontend_conf.get("hop_length", 128))
+    for shape_files in (args.train_shape_file, args.valid_shape_file):
+        if len(shape_files) >= 2:
+            _check(encoder, shape_files, hop)
+
+
+def _check(encoder: AbsSpeechMoEEncoder, shape_files: Sequence[str], hop: int | None) -> None:
+    speech, text = (_first_dimension(path) for path in shape_files[:2])
+    utterances = [utt for utt in speech if utt in text]
+    samples = torch.tensor([speech[utt] for utt in utterances])
+    feats = samples if hop is None else samples.div(hop, rounding_mode="floor") + 1
+    frames = encoder.output_lengths(feats).tolist()
+    short = [
+        f"{utt} ({count} frames after subsampling, {text[utt]} labels)"
+        for utt, count in zip(utterances, frames, strict=True)
+        if count < max(1, text[utt])
+    ]
+    if short:
+        more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+        raise ValueError(
+            f"{shape_files[0]}: {len(short)} of {len(utterances)} utterances are too short for "
+            f"CTC: {', '.join(short[:SHOWN])}{more}; remove them from the data, or lower "
+            "encoder_conf: subsampling"
+        )
+
+
+def _first_dimension(path: str) -> Mapping[str, int]:
+    """Length of each utterance from an ESPnet shape file (`utt 123` or `utt 123,40`)."""
+    return {utt: int(shape.split(",")[0]) for utt, shape in read_table(Path(path)).items()}

@@ -1,0 +1,108 @@
+"""ESPnet's ASR task with the plug-in registered."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from espnet2.asr.espnet_model import ESPnetASRModel
+from espnet2.tasks import abs_task
+from espnet2.tasks.asr import ASRTask, encoder_choices
+
+from speechmoe_espnet.checkpoints import atomic_torch_save, repair_after_kill, write_train_stats
+from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
+from speechmoe_espnet.lengths import check_lengths
+from speechmoe_espnet.model import SpeechMoEASRModel
+from speechmoe_espnet.moe import Router
+from speechmoe_espnet.registry import register
+from speechmoe_espnet.upcycling import load_init_param
+
+
+class SpeechMoEASRTask(ASRTask):
+    """ESPnet's ASRTask, arguments and all, with what SpeechMoE needs around it.
+
+    The model defaults to `speechmoe`; `--init_param` upcycles a static twin; routers may learn
+    more slowly than the rest; too-short utterances are named before training starts;
+    checkpoints are written atomically and train_stats.jsonl when training ends.
+    """
+
+    @classmethod
+    def get_parser(cls) -> argparse.ArgumentParser:
+        """ESPnet's parser, which knows the plug-in's encoders and models."""
+        register()
+        parser = super().get_parser()
+        parser.set_defaults(model="speechmoe")
+        return parser
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> ESPnetASRModel:
+        """Build the model of a configuration.
+
+        Raises:
+            ValueError: Where a SpeechMoE encoder is given a model without its losses: the
+                embedding network would get no gradient.
+        """
+        register()
+        encoder_class = encoder_choices.get_class(args.encoder)
+        if (
+            encoder_class is not None
+            and issubclass(encoder_class, AbsSpeechMoEEncoder)
+            and args.model != "speechmoe"
+        ):
+            raise ValueError(
+                f"model: {args.model} does not train the embedding network and routers of "
+                f"encoder: {args.encoder}; use model: speechmoe (the default)"
+            )
+        return super().build_model(args)
+
+    @classmethod
+    def build_optimizers(
+        cls, args: argparse.Namespace, model: torch.nn.Module
+    ) -> list[torch.optim.Optimizer]:
+        """Build ESPnet's optimizer, with a learning rate of their own for the routers."""
+        scale = getattr(model, "router_lr_scale", 1.0)
+        if not isinstance(model, SpeechMoEASRModel) or scale == 1.0:
+            return super().build_optimizers(args, model)
+        if args.sharded_ddp or args.exclude_weight_decay:
+            raise ValueError(
+                f"model_conf: router_lr_scale {scale} cannot be combined with sharded_ddp or "
+                "exclude_weight_decay; set it to 1.0"
+            )
+        optim_class = abs_task.optim_classes.get(args.optim)
+        if optim_class is None:
+            raise ValueError(
+                f"optim: {args.optim!r} is not one of {sorted(abs_task.optim_classes)}"
+            )
+        routers = {
+            id(weight)
+            for module in model.modules()
+            if isinstance(module, Router)
+            for weight in module.parameters()
+        }
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in model.parameters() if id(p) not in routers]},
+            {"params": [p for p in model.parameters() if id(p) in routers]},
+        ]
+        optimizer = optim_class(groups, **args.optim_conf)
+        optimizer.param_groups[1]["lr"] *= scale
+        return [optimizer]
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace) -> None:
+        """Train (or collect statistics) in this process."""
+        register()
+        training = not (args.collect_stats or args.dry_run)
+        first = not args.distributed or args.dist_rank in (None, 0)
+        output_dir = Path(args.output_dir)
+        if training:
+            check_lengths(args)
+            if first and args.resume:
+                repair_after_kill(output_dir)
+        with (
+            atomic_torch_save(),
+            mock.patch.object(abs_task, "load_pretrained_model", load_init_param),
+        ):
+            super().main_worker(args)
+        if training and first:
+            write_train_stats(output_dir)
