@@ -1,17 +1,14 @@
 """Stage 2: from a data directory to compressed features, the same bytes for any number of jobs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from kaldiio.matio import write_array
 from numpy.typing import NDArray
 
 from speechmoe_espnet.data.audio import read_audio
-from speechmoe_espnet.data.features import FbankConfig, compute_features
+from speechmoe_espnet.data.features import FbankConfig, compute_features, one_torch_thread
 from speechmoe_espnet.data.kaldi_dir import (
     DataDir,
     Segment,
@@ -146,7 +143,7 @@ def _write_chunk(chunk: _Chunk) -> _Written:
     offsets: dict[str, int] = {}
     num_frames: dict[str, int] = {}
     bad: list[str] = []
-    with _one_torch_thread(), chunk.ark.open("wb") as ark:
+    with one_torch_thread(), chunk.ark.open("wb") as ark:
         for utterance in chunk.utterances:
             try:
                 features = _features(utterance, chunk.config)
@@ -165,13 +162,3 @@ def _write_chunk(chunk: _Chunk) -> _Written:
 def _features(utterance: _Utterance, config: FbankConfig) -> NDArray[np.float32]:
     samples, rate = read_audio(utterance.path, utterance.segment.start, utterance.segment.end)
     return compute_features(samples, rate, config, utterance.name)
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,6 +2,8 @@
 
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -175,3 +177,14 @@ def add_deltas(features: NDArray[np.float32]) -> NDArray[np.float32]:
             delta += np.float32(scale) * padded[shift : shift + len(features)]
         parts.append(delta)
     return np.concatenate(parts, axis=1)
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch use one thread: the processes share the cores, and results stay the same."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

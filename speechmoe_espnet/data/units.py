@@ -63,7 +63,7 @@ class SyllableTokenizer:
                 normalize_text(text).translate(_DIGIT_READINGS),
                 style=Style.TONE3,
                 neutral_tone_with_five=True,
-                errors=list,
+                errors=list,  # type: ignore[arg-type]  # a list of units is allowed too
             )
             if unit
         ]

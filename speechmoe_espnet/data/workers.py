@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Protocol
 
@@ -40,6 +42,7 @@ def ordered_map[Task, Result](
 
     Raises:
         ValueError: num_workers is less than 1.
+        ChildProcessError: A process was killed.
     """
     if num_workers < 1:
         raise ValueError(f"number of jobs must be at least 1, got {num_workers}")
@@ -48,8 +51,19 @@ def ordered_map[Task, Result](
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
-    with context.Pool(min(num_workers, len(tasks)), initializer=_end_with_parent) as pool:
-        yield from pool.imap(function, tasks)
+    executor = ProcessPoolExecutor(
+        min(num_workers, len(tasks)), mp_context=context, initializer=_end_with_parent
+    )
+    with executor:
+        try:
+            yield from executor.map(function, tasks)
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                f"one of {num_workers} worker processes died, perhaps for want of memory; "
+                f"try again with fewer jobs"
+            ) from error
+        finally:
+            executor.shutdown(cancel_futures=True)
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,136 @@
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+import pytest
+import soundfile
+
+from speechmoe_espnet.data import feature_dir
+from speechmoe_espnet.data.audio import read_audio
+from speechmoe_espnet.data.feature_dir import extract_features
+from speechmoe_espnet.data.features import FbankConfig, compute_features
+from speechmoe_espnet.data.kaldi_dir import DataDir, Segment, read_table
+
+RATE = 16000
+CONFIG = FbankConfig()
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (
+        0.1 * rng.standard_normal(int(seconds * RATE)) * np.linspace(0.01, 1, int(seconds * RATE))
+    )
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DataDir:
+    """Seven utterances u0 to u6 of 0.3 to 0.9 seconds."""
+    names = [f"u{number}" for number in range(7)]
+    for number, name in enumerate(names):
+        soundfile.write(tmp_path / f"{name}.wav", noise(0.3 + 0.1 * number, number), RATE)
+    data = DataDir(
+        tmp_path / "data",
+        {name: str(tmp_path / f"{name}.wav") for name in names},
+        {name: f"第 {number} 句，ok。" for number, name in enumerate(names)},
+        {name: f"s{number % 2}" for number, name in enumerate(names)},
+    )
+    data.write(data.path)
+    return data
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def test_output(data: DataDir, tmp_path: Path) -> None:
+    out = tmp_path / "dump"
+    num_frames = extract_features(data.path, out, out, CONFIG)
+    lengths = {name: int(value) for name, value in read_table(out / "utt2num_frames").items()}
+    assert sum(lengths.values()) == num_frames
+    assert list(lengths) == list(data.utterances)
+    assert read_table(out / "text")["u3"] == "第3句OK"
+    assert read_table(out / "utt2spk") == data.utt2spk
+    assert read_table(out / "spk2utt") == {"s0": "u0 u2 u4 u6", "s1": "u1 u3 u5"}
+    for name, features in kaldiio.load_scp(str(out / "feats.scp")).items():
+        samples, rate = read_audio(data.wav_scp[name])
+        exact = compute_features(samples, rate, CONFIG, name)
+        assert features.shape == (lengths[name], 40)
+        # One byte a value between the quartiles of a column: 1/64 of the widest quarter at most.
+        quarters = np.diff(np.percentile(exact, [0, 25, 75, 100], axis=0), axis=0)
+        assert np.abs(features - exact).max() < quarters.max() / 63 + 0.01
+
+
+def test_scp_points_to_the_final_place(data: DataDir, tmp_path: Path) -> None:
+    extract_features(data.path, tmp_path / "x", "dump/c/set", CONFIG)
+    paths = read_table(tmp_path / "x" / "feats.scp").values()
+    assert all(path.startswith("dump/c/set/feats.1.ark:") for path in paths)
+
+
+def test_bytes_do_not_depend_on_jobs(
+    data: DataDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_dir, "CHUNK_SIZE", 3)
+    config = FbankConfig(dither=1.0)
+    for jobs in (1, 2):
+        extract_features(data.path, tmp_path / f"jobs{jobs}", "final", config, jobs)
+    assert contents(tmp_path / "jobs1") == contents(tmp_path / "jobs2")
+    assert {"feats.1.ark", "feats.2.ark", "feats.3.ark"} < contents(tmp_path / "jobs1").keys()
+
+
+def test_segments(data: DataDir, tmp_path: Path) -> None:
+    segments = {"a": Segment("u6", 0.1, 0.4), "b": Segment("u6", 0.4, -1.0)}
+    text = dict.fromkeys(segments, "好")
+    parts = DataDir(tmp_path / "parts", data.wav_scp, text, dict.fromkeys(segments, "s"), segments)
+    parts.write(parts.path)
+    out = tmp_path / "dump"
+    extract_features(parts.path, out, out, CONFIG)
+    assert read_table(out / "utt2num_frames") == {"a": "28", "b": "48"}
+    samples, _ = read_audio(data.wav_scp["u6"])
+    exact = compute_features(samples[1600:6400], RATE, CONFIG, "a")
+    features = kaldiio.load_scp(str(out / "feats.scp"))["a"]
+    assert np.abs(features - exact).max() < 0.2
+
+
+def test_all_bad_utterances_are_named(data: DataDir, tmp_path: Path) -> None:
+    soundfile.write(data.wav_scp["u1"], np.zeros(0), RATE)
+    soundfile.write(data.wav_scp["u2"], np.zeros((800, 2)), RATE)
+    soundfile.write(data.wav_scp["u3"], np.full(800, np.nan), RATE, subtype="FLOAT")
+    soundfile.write(data.wav_scp["u4"], np.zeros(100), RATE)
+    soundfile.write(data.wav_scp["u5"], np.zeros(800), 8000)
+    Path(data.wav_scp["u6"]).write_bytes(b"no audio")
+    with pytest.raises(ValueError, match="utterances that cannot be used") as caught:
+        extract_features(data.path, tmp_path / "dump", "final", CONFIG)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 7
+    for line, name, reason in zip(
+        lines[1:],
+        ["u1", "u2", "u3", "u4", "u5", "u6"],
+        ["is empty", "2 channels", "not finite", "too short", "8000 Hz", "cannot be read"],
+        strict=True,
+    ):
+        assert line.startswith(f"  {name} ({data.wav_scp[name]}): ")
+        assert reason in line
+    assert not (tmp_path / "dump" / "feats.scp").exists()
+
+
+def test_stops_after_ten(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(100), RATE)
+    names = [f"u{number:02}" for number in range(30)]
+    data = DataDir(
+        tmp_path / "data",
+        dict.fromkeys(names, str(tmp_path / "a.wav")),
+        dict.fromkeys(names, "好"),
+        dict.fromkeys(names, "s"),
+    )
+    data.write(data.path)
+    with pytest.raises(ValueError, match="there may be more") as caught:
+        extract_features(data.path, tmp_path / "dump", "final", CONFIG)
+    assert len(str(caught.value).splitlines()) == 12
+
+
+def test_text_without_characters(data: DataDir, tmp_path: Path) -> None:
+    lines = read_table(data.path / "text") | {"u2": "。。。"}
+    (data.path / "text").write_text("".join(f"{k} {v}\n" for k, v in lines.items()))
+    with pytest.raises(ValueError, match="u2: text '。。。' is empty once normalised"):
+        extract_features(data.path, tmp_path / "dump", "final", CONFIG)
+    assert not (tmp_path / "dump").exists()

@@ -1,0 +1,59 @@
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speechmoe_espnet.data.tokens import TokenList
+
+UNITS = st.sets(st.text("你好ab1", min_size=1, max_size=3))
+
+
+@given(UNITS)
+def test_layout_and_file(units: set[str]) -> None:
+    tokens = TokenList.from_units(units)
+    assert tokens.tokens == ("<blank>", "<unk>", *sorted(units), "<sos/eos>")
+    assert tokens.units == tuple(sorted(units))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tokens.txt"
+        tokens.write(path)
+        assert TokenList.load(path) == tokens
+        assert len(path.read_text().splitlines()) == len(tokens)
+
+
+@given(UNITS, st.data())
+def test_ids_round_trip(units: set[str], data: st.DataObject) -> None:
+    tokens = TokenList.from_units(units)
+    some = data.draw(st.lists(st.sampled_from(sorted(units)))) if units else []
+    assert tokens.decode(tokens.encode(some)) == some
+
+
+def test_special_ids() -> None:
+    tokens = TokenList.from_units("ba")
+    assert tokens.encode(["b", "x", "a"]) == [3, 1, 2]
+    assert tokens.decode([0, 3, 1, 4]) == ["b", "<unk>"]
+    with pytest.raises(ValueError, match="token id 5 is not one of 5 tokens"):
+        tokens.decode([5])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "must start with <blank>"),
+        ("<blank>\n<unk>\na\n", "end with <sos/eos>, got <blank>, <unk>, ..., a"),
+        ("<unk>\n<blank>\n<sos/eos>\n", "must start with <blank> and <unk>"),
+        ("<blank>\n<unk>\na\na\n<sos/eos>\n", "token 3 occurs twice: a"),
+        ("<blank>\n<unk>\n\n<sos/eos>\n", "token 2 must not be empty"),
+        ("<blank>\n<unk>\na 1\n<sos/eos>\n", "hold space, got 'a 1'"),
+    ],
+)
+def test_other_layouts_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "tokens.txt").write_text(content)
+    with pytest.raises(ValueError, match=rf"tokens\.txt: .*{message}"):
+        TokenList.load(tmp_path / "tokens.txt")
+
+
+def test_units_of_any_order_are_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "tokens.txt").write_text("<blank>\n<unk>\nb\na\n<sos/eos>\n")
+    assert TokenList.load(tmp_path / "tokens.txt").units == ("b", "a")
