@@ -92,8 +92,13 @@ def input_digest(path: Path) -> str:
     return content_digest(path)
 
 
-def command_digest_words(command: Sequence[str]) -> list[str]:
-    """Return a command without the options that cannot change its results (`--nj`, ...)."""
+def command_digest_words(command: Sequence[str], ignored: Sequence[str] = ()) -> list[str]:
+    """Return a command without what cannot change its results.
+
+    Args:
+        command: The command's words.
+        ignored: Words that begin with one of these are left out, as `--nj N` and its like are.
+    """
     words: list[str] = []
     skip_value = False
     for word in command:
@@ -101,6 +106,8 @@ def command_digest_words(command: Sequence[str]) -> list[str]:
             skip_value = False
             continue
         skip_value = False
+        if word.startswith(tuple(ignored)):
+            continue
         option, equals, _ = word.partition("=")
         if option.replace("-", "_").replace("__", "--", 1) in _NO_EFFECT_ON_RESULTS:
             skip_value = not equals
@@ -109,19 +116,23 @@ def command_digest_words(command: Sequence[str]) -> list[str]:
     return words
 
 
-def stage_digest(command: Sequence[str], inputs: Sequence[Path]) -> tuple[str, dict[str, str]]:
+def stage_digest(
+    command: Sequence[str], inputs: Sequence[Path], ignored: Sequence[str] = ()
+) -> tuple[str, dict[str, str]]:
     """Return the digest of all that a stage depends on, and each input's own digest.
 
     Args:
         command: The command's words, placeholders not yet replaced.
         inputs: Files and directories that the command reads.
+        ignored: Words of the command that begin with one of these do not count.
 
     Raises:
         FileNotFoundError: An input does not exist.
         ValueError: An input is not finished.
     """
     by_path = {str(path): input_digest(path) for path in inputs}
-    text = json.dumps({"command": command_digest_words(command), "inputs": by_path}, sort_keys=True)
+    words = command_digest_words(command, ignored)
+    text = json.dumps({"command": words, "inputs": by_path}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest(), by_path
 
 

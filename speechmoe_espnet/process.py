@@ -94,16 +94,24 @@ def start(
 def stop(child: subprocess.Popen[bytes], seconds: float = SECONDS_TO_STOP) -> None:
     """End a command and all that it started: SIGTERM, then SIGKILL after some seconds."""
     for signum in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(child.pid, signum)
-        except ProcessLookupError:
+        if not _signal_group(child.pid, signum):
             break
-        try:
-            child.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            continue
-        time.sleep(0.05)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            child.poll()
+            if not _signal_group(child.pid, 0):
+                break
+            time.sleep(0.05)
     child.wait()
+
+
+def _signal_group(group: int, signum: int) -> bool:
+    """Signal a process group; return whether there was one."""
+    try:
+        os.killpg(group, signum)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def run_logged(

@@ -7,11 +7,9 @@ target itself, so that it can be taken up again; what another configuration left
 kept under another name.
 """
 
-import fcntl
 import json
 import os
 import shutil
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,14 +24,13 @@ from speechmoe_espnet.digests import (
     read_mark,
     stage_digest,
 )
+from speechmoe_espnet.lock import TargetLock
 from speechmoe_espnet.process import (
     run_logged,
     stopping_signals_raise,
     stopping_signals_wait,
     tail,
 )
-
-SECONDS_TO_WAIT_FOR_LOCK = 10.0
 
 
 class CommandFailedError(Exception):
@@ -62,6 +59,7 @@ class Stage:
         log: File for the command's output.
         quiet: Show the output in the log only.
         hints: By input path: how a missing one is made.
+        ignored: Words of the command that begin with one of these do not make it another one.
     """
 
     target: Path
@@ -72,6 +70,7 @@ class Stage:
     log: Path | None = None
     quiet: bool = False
     hints: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what could not work.
@@ -105,14 +104,14 @@ def run(stage: Stage) -> bool:
     """
     with stopping_signals_raise():
         stage.target.parent.mkdir(parents=True, exist_ok=True)
-        with _Lock(stage) as lock:
+        with TargetLock(stage.target) as lock:
             _remove_leftovers(stage.target)
             digest, inputs = _digest(stage)
             if _is_finished(stage, digest):
                 print(f"{stage.name}: {stage.target} is up to date", flush=True)
                 return False
             begun = time.time()
-            mark = {
+            mark: dict[str, object] = {
                 "name": stage.name,
                 "digest": digest,
                 "inputs": inputs,
@@ -136,59 +135,6 @@ def run(stage: Stage) -> bool:
     return True
 
 
-class _Lock:
-    """Keeps two runs from working on one target, children of a killed run included.
-
-    The command inherits the open lock file: the lock lasts until the last of its processes
-    has ended. Where only the left-overs of a killed run hold it, they are ended.
-    """
-
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.path = stage.target.parent / f".{stage.target.name}.lock"
-        self.fd = -1
-
-    def __enter__(self) -> "_Lock":
-        deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
-        while not self._acquire():
-            owner = read_mark(self.path) or {}
-            if "group" in owner and not _is_running(owner["pid"]):
-                _end_group(owner["group"])
-            elif time.monotonic() > deadline:
-                raise ValueError(
-                    f"{self.stage.name}: another run (process {owner.get('pid', 'unknown')}) is "
-                    f"working on {self.stage.target}; wait for it or stop it"
-                )
-            time.sleep(0.2)
-        self._write({"pid": os.getpid()})
-        return self
-
-    def command_started(self, pid: int) -> None:
-        """Note the command's process group."""
-        self._write({"pid": os.getpid(), "group": pid})
-
-    def __exit__(self, *_: object) -> None:
-        self.path.unlink(missing_ok=True)
-        os.close(self.fd)
-
-    def _acquire(self) -> bool:
-        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(self.fd).st_ino == self.path.stat().st_ino:
-                return True
-        except (BlockingIOError, FileNotFoundError):
-            os.close(self.fd)
-            return False
-        os.close(self.fd)
-        return False
-
-    def _write(self, owner: dict[str, int]) -> None:
-        text = json.dumps(owner).encode()
-        os.ftruncate(self.fd, 0)
-        os.pwrite(self.fd, text, 0)
-
-
 def _digest(stage: Stage) -> tuple[str, dict[str, str]]:
     for path in stage.inputs:
         hint = stage.hints.get(str(path))
@@ -197,7 +143,7 @@ def _digest(stage: Stage) -> tuple[str, dict[str, str]]:
             raise FileNotFoundError(f"{stage.name}: input {path} does not exist{cure}")
         if path.is_dir() and (path / STARTED).exists() and not (path / DONE).exists():
             raise ValueError(f"{stage.name}: input {path} is not finished{cure}")
-    return stage_digest(stage.command, stage.inputs)
+    return stage_digest(stage.command, stage.inputs, stage.ignored)
 
 
 def _is_finished(stage: Stage, digest: str) -> bool:
@@ -247,7 +193,7 @@ def _workplace(stage: Stage, mark: Mapping[str, object]) -> Iterator[Path]:
     yield target
 
 
-def _run_command(stage: Stage, out: Path, lock: _Lock) -> None:
+def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:
     command = [
         word.replace("{out}", str(out)).replace("{final}", str(stage.target))
         for word in stage.command
@@ -266,7 +212,7 @@ def _run_command(stage: Stage, out: Path, lock: _Lock) -> None:
     message = f"{stage.name}: the command failed with status {status}: {' '.join(command)}"
     if stage.log is not None:
         lines = "".join(f"\n  | {line}" for line in tail(stage.log))
-        message += f"\nIts log is {stage.log}; the last lines:{lines}\nSee {stage.log}"
+        message += f"\nThe last lines of its log:{lines}\nSee {stage.log}"
     raise CommandFailedError(message, status)
 
 
@@ -305,20 +251,3 @@ def _write_mark(path: Path, mark: Mapping[str, object]) -> None:
 
 def _timestamp(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _end_group(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return

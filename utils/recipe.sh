@@ -119,8 +119,10 @@ stats="exp/${corpus}/stats_${token_type}"
 exp="exp/${corpus}/${expname}"
 decode_dir="${exp}/decode_$(basename "${decode_config}" .yaml | sed 's/^decode_//')"
 logs="exp/${corpus}/log"
-tokens="${token_list:-${units}/tokens.txt}"
-[ -z "${token_list}" ] || stats="exp/${corpus}/stats_${token_type}_for_${expname}"
+if [ -n "${token_list}" ]; then
+    units="${units}_given"
+    stats="${stats}_given"
+fi
 
 # One stage's work: run_stage NAME TARGET [options of the stage command] -- COMMAND
 run_stage() {
@@ -142,20 +144,24 @@ training_hints=(
     --hint "$(made_by "${dump}/train" 2)" --hint "$(made_by "${dump}/dev" 2)"
     --hint "$(made_by "${units}" 3)" --hint "$(made_by "${stats}" 4)"
 )
-if [ -n "${token_list}" ]; then
-    training_inputs[2]="${token_list}"
-fi
-
 # Arguments that stages 4 and 5 share; printed one a line.
 data_args() {
     local name text_dir input_size
-    input_size="$(python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["num_mel_bins"])' \
-        "${fbank_config}")"
-    printf '%s\n' --use_preprocessor true --token_list "${tokens}" \
+    input_size="$(python - "${fbank_config}" <<'PYTHON'
+import sys
+
+import yaml
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    fbank = yaml.safe_load(file)
+print(fbank.get("num_mel_bins", 40) * (3 if fbank.get("deltas") else 1))
+PYTHON
+    )"
+    printf '%s\n' --use_preprocessor true --token_list "${units}/tokens.txt" \
         --input_size "${input_size}" --seed "${seed}"
     case "${token_type}" in
         char) printf '%s\n' --token_type char ;;
-        bpe) printf '%s\n' --token_type bpe --bpemodel "$(dirname "${tokens}")/bpe.model" ;;
+        bpe) printf '%s\n' --token_type bpe --bpemodel "${units}/bpe.model" ;;
         syllable) printf '%s\n' --token_type word ;;
     esac
     for name in train valid; do
@@ -192,27 +198,24 @@ if runs 2; then
 fi
 
 if runs 3; then
+    log "stage 3: units (${token_type})"
+    options=(--token_type "${token_type}" --train_dir "${dump}/train" --sets)
+    inputs=("${dump}/train")
+    hints=(--hint "$(made_by "${dump}/train" 2)")
+    for set in dev "${sets[@]}"; do
+        options+=("${dump}/${set}")
+        inputs+=("${dump}/${set}")
+        hints+=(--hint "$(made_by "${dump}/${set}" 2)")
+    done
     if [ -n "${token_list}" ]; then
-        log "stage 3: units of ${token_list} are used"
-    else
-        log "stage 3: units (${token_type})"
-        options=(--token_type "${token_type}" --train_dir "${dump}/train")
-        inputs=("${dump}/train")
-        hints=(--hint "$(made_by "${dump}/train" 2)")
-        if [ "${token_type}" = bpe ]; then
-            options+=(--nbpe "${nbpe}")
-        elif [ "${token_type}" = syllable ]; then
-            options+=(--sets)
-            for set in dev "${sets[@]}"; do
-                options+=("${dump}/${set}")
-                inputs+=("${dump}/${set}")
-                hints+=(--hint "$(made_by "${dump}/${set}" 2)")
-            done
-        fi
-        run_stage "stage 3" "${units}" --input "${inputs[@]}" "${hints[@]}" \
-            --log "${logs}/make_units_${token_type}.log" -- \
-            python -m speechmoe_espnet.bin.make_units "${options[@]}" --output_dir "{out}"
+        options+=(--token_list "${token_list}")
+        inputs+=("${token_list}")
+    elif [ "${token_type}" = bpe ]; then
+        options+=(--nbpe "${nbpe}")
     fi
+    run_stage "stage 3" "${units}" --input "${inputs[@]}" "${hints[@]}" \
+        --log "${logs}/make_units_${token_type}.log" -- \
+        python -m speechmoe_espnet.bin.make_units "${options[@]}" --output_dir "{out}"
 fi
 
 if runs 4; then
@@ -221,7 +224,7 @@ if runs 4; then
     mapfile -t args <<<"${args_text}"
     run_stage "stage 4" "${stats}" --input "${training_inputs[@]}" "${training_hints[@]}" --quiet \
         --log "${logs}/collect_stats_${token_type}.log" -- \
-        "${ROOT}/utils/collect_stats.sh" "{out}" "${tokens}" -- "${args[@]}" --ngpu "${ngpu}" \
+        "${ROOT}/utils/collect_stats.sh" "{out}" "${units}/tokens.txt" -- "${args[@]}" --ngpu "${ngpu}" \
         --batch_size 64
 fi
 
@@ -282,8 +285,8 @@ fi
 
 if runs 8; then
     log "stage 8: report"
-    inputs=()
-    hints=()
+    inputs=("${exp}" "${decode_dir}")
+    hints=(--hint "$(made_by "${exp}" 5)" --hint "$(made_by "${decode_dir}" 6)")
     for set in "${sets[@]}"; do
         inputs+=("${decode_dir}/${set}/score")
         hints+=(--hint "$(made_by "${decode_dir}/${set}/score" 7)")
@@ -291,5 +294,5 @@ if runs 8; then
     run_stage "stage 8" "${exp}/report" --input "${inputs[@]}" "${hints[@]}" \
         --log "${logs}/report_${expname}.log" -- \
         python -m speechmoe_espnet.bin.report --system "${expname}=${exp}" \
-        --decode "${decode_dir##*/decode_}" --sets "${sets[@]}" --output_dir "{out}"
+        --corpus "${corpus}" --seed "${seed}" --decode "${decode_dir##*/decode_}" --sets "${sets[@]}" --output_dir "{out}"
 fi

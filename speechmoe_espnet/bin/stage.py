@@ -38,6 +38,13 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="PATH=TEXT",
         help="what to say where the input PATH is missing; may be repeated",
     )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="words of the command that begin so may change without a new run; may be repeated",
+    )
     return parser
 
 
@@ -64,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 log=args.log,
                 quiet=args.quiet,
                 hints=dict(_hint(text) for text in args.hint),
+                ignored=tuple(args.ignore),
             )
         )
     except (ValueError, OSError) as error:
