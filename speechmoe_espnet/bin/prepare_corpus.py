@@ -1,0 +1,88 @@
+"""Stage 1: writes the Kaldi data directories of a corpus, synthetic or real."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechmoe_espnet.bin import cli
+
+SYNTHETIC = "synthetic"
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Build the command's parser."""
+    parser = cli.ArgumentParser(prog="prepare_corpus", description=__doc__)
+    parser.add_argument(
+        "--corpus",
+        default=SYNTHETIC,
+        help="synthetic, kaldi (ready train, dev and test directories), or a public corpus "
+        "that lhotse can read, such as aishell",
+    )
+    parser.add_argument("--corpus_dir", type=Path, help="where a real corpus lies")
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        default=["read", "chat", "spon", "aishell2"],
+        help="styles of the synthetic corpus; train and dev are their union",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the synthetic corpus")
+    parser.add_argument("--preset", default="small", help="size: tiny, small, medium or large")
+    parser.add_argument(
+        "--train_utts", type=int, help="training utterances a style, instead of the preset's"
+    )
+    parser.add_argument("--nj", type=int, default=2, help="processes")
+    parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
+    parser.add_argument(
+        "--final_dir",
+        help="where output_dir will lie when it is used: begins the paths in wav.scp",
+    )
+    return parser
+
+
+def prepare(args: argparse.Namespace) -> None:
+    """Write a corpus.
+
+    Args:
+        args: What the parser returned.
+
+    Raises:
+        ValueError: An option is not valid, or the corpus is not.
+        FileNotFoundError: The corpus is not where `--corpus_dir` says.
+    """
+    if args.corpus == SYNTHETIC:
+        _prepare_synthetic(args)
+        return
+    from speechmoe_espnet.corpora.public import prepare_public
+
+    if args.corpus_dir is None:
+        raise ValueError(f"corpus {args.corpus} needs --corpus_dir: the directory it lies in")
+    for data in prepare_public(args.corpus, args.corpus_dir, args.output_dir, args.nj):
+        speakers = len(set(data.utt2spk.values()))
+        print(f"{data.path.name}: {len(data.text)} utterances, {speakers} speakers")
+
+
+def _prepare_synthetic(args: argparse.Namespace) -> None:
+    from speechmoe_espnet.corpora.synthetic.generate import generate, plan_corpus, write_sets
+    from speechmoe_espnet.corpora.synthetic.presets import get_preset
+
+    if args.corpus_dir is not None:
+        raise ValueError(
+            f"--corpus_dir {args.corpus_dir} is of no use to the synthetic corpus; "
+            f"name a real one with --corpus, e.g. --corpus aishell"
+        )
+    preset = get_preset(args.preset).with_train_utts(args.train_utts)
+    utterances = plan_corpus(args.sets, preset, args.seed)
+    made = generate(utterances, args.output_dir, args.seed, args.nj)
+    seconds = sum(cli.progress(made, len(utterances), f"synthetic speech ({preset.name})"))
+    write_sets(utterances, args.output_dir, args.final_dir or str(args.output_dir))
+    print(f"{len(utterances)} utterances, {seconds / 3600:.2f} hours, seed {args.seed}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `--help`."""
+    return cli.run(prepare, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

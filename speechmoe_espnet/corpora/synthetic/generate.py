@@ -1,0 +1,116 @@
+"""Makes the synthetic corpus on disk: plans, speaks and records it, in several processes."""
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import soundfile
+
+from speechmoe_espnet.corpora.synthetic import espeak, pinyin
+from speechmoe_espnet.corpora.synthetic.acoustics import record
+from speechmoe_espnet.corpora.synthetic.plan import Utterance, plan_style
+from speechmoe_espnet.corpora.synthetic.presets import Preset, check_styles
+from speechmoe_espnet.corpora.synthetic.randomness import rng_for
+from speechmoe_espnet.corpora.synthetic.signal import SAMPLE_RATE, resample, trim
+from speechmoe_espnet.corpora.synthetic.surroundings import Surroundings, make_surroundings
+from speechmoe_espnet.data.kaldi_dir import DataDir
+
+_UTTS_PER_TASK = 32
+_RATE_FACTOR = {"read": (0.97, 1.03), "chat": (0.95, 1.1), "spon": (0.8, 1.2), "aishell2": (1, 1)}
+
+
+def plan_corpus(styles: list[str], preset: Preset, seed: int) -> tuple[Utterance, ...]:
+    """Plan all sets of a corpus.
+
+    Args:
+        styles: Which of the four styles.
+        preset: How much.
+        seed: The user's seed.
+
+    Raises:
+        ValueError: A style is unknown, or its text does not suffice.
+    """
+    return tuple(
+        utterance for style in check_styles(styles) for utterance in plan_style(style, preset, seed)
+    )
+
+
+def generate(
+    utterances: Sequence[Utterance], output_dir: Path, seed: int, nj: int
+) -> Iterator[float]:
+    """Make the audio of planned utterances.
+
+    The files do not depend on `nj`, nor on which other utterances are made.
+
+    Args:
+        utterances: What `plan_corpus` returned.
+        output_dir: The corpus directory; audio goes into its `wav/`.
+        seed: The user's seed.
+        nj: Number of processes.
+
+    Yields:
+        Seconds of audio of each utterance, as they are finished.
+
+    Raises:
+        ValueError: `nj` is not positive, or an utterance cannot be made; the message names it.
+    """
+    if nj < 1:
+        raise ValueError(f"nj must be at least 1, got {nj}")
+    for folder in sorted({(output_dir / utterance.wav).parent for utterance in utterances}):
+        folder.mkdir(parents=True, exist_ok=True)
+    tasks = [
+        (utterances[start : start + _UTTS_PER_TASK], output_dir, seed)
+        for start in range(0, len(utterances), _UTTS_PER_TASK)
+    ]
+    if nj == 1:
+        for task in tasks:
+            yield from _make(task)
+        return
+    with multiprocessing.get_context("spawn").Pool(nj) as pool:
+        for seconds in pool.imap_unordered(_make, tasks):
+            yield from seconds
+
+
+def write_sets(utterances: Sequence[Utterance], output_dir: Path, final_dir: str) -> None:
+    """Write the Kaldi directory of each set.
+
+    Args:
+        utterances: What `plan_corpus` returned.
+        output_dir: The corpus directory.
+        final_dir: Where the corpus directory will lie when it is used; begins the paths in
+            `wav.scp`.
+    """
+    for name in sorted({utterance.set_name for utterance in utterances}):
+        members = [utterance for utterance in utterances if utterance.set_name == name]
+        DataDir(
+            path=output_dir / name,
+            wav_scp={u.name: f"{final_dir}/{u.wav}" for u in members},
+            text={u.name: u.text for u in members},
+            utt2spk={u.name: u.speaker.name for u in members},
+        ).write(output_dir / name)
+
+
+@cache
+def _surroundings(partition: str, seed: int) -> Surroundings:
+    return make_surroundings(partition, seed)
+
+
+def _make(task: tuple[Sequence[Utterance], Path, int]) -> list[float]:
+    utterances, output_dir, seed = task
+    return [_make_one(utterance, output_dir, seed) for utterance in utterances]
+
+
+def _make_one(utterance: Utterance, output_dir: Path, seed: int) -> float:
+    rng = rng_for(seed, utterance.style, utterance.partition, utterance.name, "acoustics")
+    try:
+        factor = rng.uniform(*_RATE_FACTOR[utterance.style])
+        spoken = pinyin.to_espeak(utterance.text)
+        samples = espeak.synthesize(spoken, utterance.speaker, factor)
+        speech = trim(resample(samples, espeak.SAMPLE_RATE))
+        surroundings = _surroundings(utterance.partition, seed)
+        recording = record(speech, utterance.style, surroundings, rng)
+    except ValueError as error:
+        raise ValueError(f"utterance {utterance.name}: {error}") from error
+    soundfile.write(output_dir / utterance.wav, recording, SAMPLE_RATE, subtype="PCM_16")
+    return len(recording) / SAMPLE_RATE

@@ -1,0 +1,106 @@
+"""Who says what in which set: everything about the corpus but its sound."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from speechmoe_espnet.corpora.synthetic.grammar import Sentence
+from speechmoe_espnet.corpora.synthetic.presets import PARTITIONS, Preset
+from speechmoe_espnet.corpora.synthetic.randomness import partition_of
+from speechmoe_espnet.corpora.synthetic.text import SENTENCES
+from speechmoe_espnet.corpora.synthetic.voices import Speaker, make_speakers
+from speechmoe_espnet.data.text_norm import normalize_text
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance to be made.
+
+    Attributes:
+        name: Utterance id; begins with the speaker's.
+        style: One of the four styles.
+        partition: `train`, `dev` or `eval`.
+        text: What is said.
+        speaker: Who says it.
+    """
+
+    name: str
+    style: str
+    partition: str
+    text: str
+    speaker: Speaker
+
+    @property
+    def set_name(self) -> str:
+        """Directory of the set: `train`, `dev`, or the style's name for evaluation."""
+        return self.style if self.partition == "eval" else self.partition
+
+    @property
+    def wav(self) -> str:
+        """Path of the audio inside the corpus directory."""
+        return f"wav/{self.style}/{self.speaker.name}/{self.name}.wav"
+
+
+def plan_style(style: str, preset: Preset, seed: int) -> tuple[Utterance, ...]:
+    """Plan one style. It does not depend on which other styles are made.
+
+    Args:
+        style: One of the four styles.
+        preset: How much.
+        seed: The user's seed.
+
+    Returns:
+        The utterances of the three partitions, one after the other.
+
+    Raises:
+        ValueError: The text does not suffice for the dev or eval set.
+    """
+    texts = _share_out(style, preset, seed)
+    utterances = []
+    for partition in PARTITIONS:
+        speakers = make_speakers(style, partition, preset.num_speakers(partition), seed)
+        for index, text in enumerate(texts[partition]):
+            speaker = speakers[index % len(speakers)]
+            name = f"{speaker.name}_{index:06d}"
+            utterances.append(Utterance(name, style, partition, text, speaker))
+    return tuple(utterances)
+
+
+def _share_out(style: str, preset: Preset, seed: int) -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {partition: [] for partition in PARTITIONS}
+    num_chars = dict.fromkeys(PARTITIONS, 0)
+
+    def full(partition: str) -> bool:
+        needed = preset.eval_chars if partition == "eval" else 0
+        enough = len(texts[partition]) >= preset.num_utts(partition)
+        return enough and num_chars[partition] >= needed
+
+    for text, plain, partition in _distinct(SENTENCES[style](preset.num_characters, seed)):
+        if full(partition):
+            if all(map(full, PARTITIONS)):
+                break
+            continue
+        texts[partition].append(text)
+        num_chars[partition] += len(plain)
+    for partition in ("dev", "eval"):
+        if not full(partition):
+            raise ValueError(
+                f"style {style} has {len(texts[partition])} {partition} sentences "
+                f"({num_chars[partition]} characters), preset {preset.name} needs "
+                f"{preset.num_utts(partition)}; raise num_characters or ask for fewer"
+            )
+    texts["train"] = _repeat(texts["train"], preset.train_utts)
+    return texts
+
+
+def _distinct(sentences: Iterator[Sentence]) -> Iterator[tuple[str, str, str]]:
+    seen = set()
+    for sentence in sentences:
+        plain = normalize_text(sentence.text)
+        if plain not in seen:
+            seen.add(plain)
+            yield sentence.text, plain, partition_of(normalize_text(sentence.origin))
+
+
+def _repeat(texts: list[str], count: int) -> list[str]:
+    """Say the training sentences again, by other speakers, where there are fewer than asked."""
+    return [texts[index % len(texts)] for index in range(count)]

@@ -1,0 +1,104 @@
+"""Sizes of the synthetic corpora: one frozen record a preset, so that a size is one number."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Self
+
+STYLES = ("read", "chat", "spon", "aishell2")
+PARTITIONS = ("train", "dev", "eval")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much of each style is made. All counts are per style.
+
+    Attributes:
+        name: What users write after `--preset`.
+        train_utts: Training utterances. An utterance lasts about 3.5 seconds.
+        dev_utts: Development utterances.
+        eval_utts: Evaluation utterances, at least.
+        eval_chars: Characters (after normalisation) of the evaluation set, at least.
+        num_characters: Sentences of the text sources are used only where each of their Hanzi
+            is among this many most frequent ones of those sources.
+        train_speakers: Speakers of the training set.
+        dev_speakers: Speakers of the development set.
+        eval_speakers: Speakers of the evaluation set.
+    """
+
+    name: str
+    train_utts: int
+    dev_utts: int
+    eval_utts: int
+    eval_chars: int
+    num_characters: int
+    train_speakers: int = 72
+    dev_speakers: int = 6
+    eval_speakers: int = 12
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            smallest = 0 if field.name == "eval_chars" else 1
+            if field.name != "name" and value < smallest:
+                raise ValueError(
+                    f"preset {self.name}: {field.name} must be at least {smallest}, got {value}"
+                )
+
+    def with_train_utts(self, train_utts: int | None) -> Self:
+        """Return the preset with another number of training utterances a style (None: as is).
+
+        Raises:
+            ValueError: The number is not positive.
+        """
+        if train_utts is None:
+            return self
+        return dataclasses.replace(self, train_utts=train_utts)
+
+    def num_utts(self, partition: str) -> int:
+        """Utterances a style has in `train`, `dev` or `eval` (there: at least)."""
+        return {"train": self.train_utts, "dev": self.dev_utts, "eval": self.eval_utts}[partition]
+
+    def num_speakers(self, partition: str) -> int:
+        """Speakers a style has in `train`, `dev` or `eval`."""
+        return {
+            "train": self.train_speakers,
+            "dev": self.dev_speakers,
+            "eval": self.eval_speakers,
+        }[partition]
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("tiny", 40, 8, 10, 0, 600, train_speakers=8, dev_speakers=2, eval_speakers=3),
+        Preset("small", 2600, 80, 520, 8200, 1200),
+        Preset("medium", 7000, 100, 600, 9000, 1500),
+        Preset("large", 51000, 200, 1500, 22000, 2000, train_speakers=240),
+    )
+}
+
+
+def get_preset(name: str) -> Preset:
+    """Look a preset up.
+
+    Raises:
+        ValueError: There is no such preset; the message lists those there are.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}")
+    return PRESETS[name]
+
+
+def check_styles(styles: list[str]) -> list[str]:
+    """Return the styles in canonical order.
+
+    Raises:
+        ValueError: None is given, one is unknown, or one is given twice.
+    """
+    unknown = [style for style in styles if style not in STYLES]
+    if unknown or not styles:
+        got = ", ".join(unknown) if unknown else "none"
+        raise ValueError(f"sets of the synthetic corpus are {', '.join(STYLES)}; got {got}")
+    if len(set(styles)) != len(styles):
+        raise ValueError(f"each set may be named once; got {' '.join(styles)}")
+    return [style for style in STYLES if style in styles]

@@ -1,0 +1,148 @@
+"""Rooms, babble and noise, made once before the utterances and shared by all of them.
+
+Each partition has its own rooms, babble and noise. They depend on the seed alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from speechmoe_espnet.corpora.synthetic import espeak, pinyin
+from speechmoe_espnet.corpora.synthetic.grammar import choose
+from speechmoe_espnet.corpora.synthetic.randomness import partition_of, rng_for
+from speechmoe_espnet.corpora.synthetic.signal import (
+    SAMPLE_RATE,
+    Signal,
+    active_rms,
+    resample,
+    trim,
+)
+from speechmoe_espnet.corpora.synthetic.sources import news_sentences
+from speechmoe_espnet.corpora.synthetic.voices import make_speakers
+from speechmoe_espnet.data.text_norm import normalize_text
+
+_NUM_ROOMS = 24
+_NUM_BABBLE_TRACKS, _NUM_BABBLE_VOICES = 4, 6
+_NUM_NOISE_TRACKS = 12
+_TRACK_SAMPLES = 12 * SAMPLE_RATE
+_TAIL_BELOW_PEAK_DB = 45.0
+_MAX_IMAGE_ORDER = 14
+_COMMON_CHARACTERS = 600
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a partition's utterances can be heard in.
+
+    Attributes:
+        near: Impulse responses at about 0.4 m, one a room.
+        far: Impulse responses in the same rooms at 1.2 m and more.
+        babble: Tracks of several people talking at once.
+        noise: Tracks of coloured noise, steady or swelling.
+    """
+
+    near: Sequence[Signal]
+    far: Sequence[Signal]
+    babble: Sequence[Signal]
+    noise: Sequence[Signal]
+
+
+def make_surroundings(partition: str, seed: int) -> Surroundings:
+    """Make one partition's rooms, babble and noise.
+
+    Args:
+        partition: `train`, `dev` or `eval`.
+        seed: The user's seed.
+    """
+    rooms = [_room(partition, index, seed) for index in range(_NUM_ROOMS)]
+    return Surroundings(
+        near=[near for near, _ in rooms],
+        far=[far for _, far in rooms],
+        babble=[_babble(partition, index, seed) for index in range(_NUM_BABBLE_TRACKS)],
+        noise=[_noise(partition, index, seed) for index in range(_NUM_NOISE_TRACKS)],
+    )
+
+
+def excerpt(track: Signal, num_samples: int, rng: np.random.Generator) -> Signal:
+    """Cut a random piece out of a track, going round at its end.
+
+    Args:
+        track: Shape (track samples,).
+        num_samples: Length of the piece.
+        rng: Draws the beginning.
+
+    Returns:
+        Shape (num_samples,).
+    """
+    start = int(rng.integers(len(track)))
+    return np.take(track, np.arange(start, start + num_samples), mode="wrap")
+
+
+def _room(partition: str, index: int, seed: int) -> tuple[Signal, Signal]:
+    import pyroomacoustics
+
+    pyroomacoustics.constants.set("num_threads", 1)
+    rng = rng_for(seed, "room", partition, index)
+    size = rng.uniform((3.5, 3.0, 2.5), (8.0, 6.0, 3.5))
+    reverberation_s = rng.uniform(0.2, 0.5)
+    absorption, _ = pyroomacoustics.inverse_sabine(reverberation_s, size)
+    room = pyroomacoustics.ShoeBox(
+        size,
+        fs=SAMPLE_RATE,
+        materials=pyroomacoustics.Material(absorption),
+        max_order=_MAX_IMAGE_ORDER,
+    )
+    source = np.append(rng.uniform(0.8, size[:2] - 0.8), rng.uniform(1.1, 1.7))
+    angle = rng.uniform(0, 2 * np.pi)
+    direction = np.array([np.cos(angle), np.sin(angle), 0.0])
+    microphones = [
+        np.clip(source + distance * direction, 0.3, size - 0.3)
+        for distance in (rng.uniform(0.3, 0.5), rng.uniform(1.2, 2.5))
+    ]
+    room.add_source(source)
+    room.add_microphone_array(np.array(microphones).T)
+    room.compute_rir()
+    near, far = (_from_direct_sound(room.rir[i][0]) for i in range(2))
+    return near, far
+
+
+def _from_direct_sound(response: np.ndarray) -> Signal:
+    peak = int(np.argmax(np.abs(response)))
+    response = response[peak:] / np.abs(response[peak])
+    audible = np.flatnonzero(np.abs(response) > 10 ** (-_TAIL_BELOW_PEAK_DB / 20))
+    return response[: audible[-1] + 1].astype(np.float32)
+
+
+def _babble(partition: str, index: int, seed: int) -> Signal:
+    rng = rng_for(seed, "babble", partition, index)
+    lines = news_sentences(_COMMON_CHARACTERS)
+    speakers = make_speakers("spon", partition, _NUM_BABBLE_VOICES * _NUM_BABBLE_TRACKS, seed)
+    track = np.zeros(_TRACK_SAMPLES, dtype=np.float32)
+    for speaker in speakers[index::_NUM_BABBLE_TRACKS]:
+        filled = int(rng.integers(SAMPLE_RATE))
+        while filled < _TRACK_SAMPLES:
+            line = choose(rng, lines)
+            if partition_of(normalize_text(line)) != partition:
+                continue
+            samples = espeak.synthesize(pinyin.to_espeak(line), speaker)
+            voice = trim(resample(samples, espeak.SAMPLE_RATE))
+            voice = (voice / active_rms(voice))[: _TRACK_SAMPLES - filled]
+            track[filled : filled + len(voice)] += voice
+            filled += len(voice) + int(rng.integers(SAMPLE_RATE // 2))
+    return track
+
+
+def _noise(partition: str, index: int, seed: int) -> Signal:
+    """White noise through a random slope of 0 to -9 dB an octave; every other track swells."""
+    rng = rng_for(seed, "noise", partition, index)
+    spectrum = np.fft.rfft(rng.standard_normal(_TRACK_SAMPLES))
+    frequency = np.fft.rfftfreq(_TRACK_SAMPLES, 1 / SAMPLE_RATE)
+    exponent = rng.uniform(0.0, 1.5)
+    spectrum *= np.maximum(frequency, 50.0) ** -exponent
+    track = np.fft.irfft(spectrum, _TRACK_SAMPLES)
+    if index % 2:
+        period = _TRACK_SAMPLES / int(rng.integers(2, 12))
+        phase = rng.uniform(0, 2 * np.pi)
+        track *= 1 + 0.7 * np.sin(2 * np.pi * np.arange(_TRACK_SAMPLES) / period + phase)
+    return (track / track.std()).astype(np.float32)
