@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from speechmoe_espnet.bin import cli
+from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.feature_dir import extract_features
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -26,9 +28,6 @@ def get_parser() -> cli.ArgumentParser:
 
 def extract(args: argparse.Namespace) -> None:
     """Run the command."""
-    from speechmoe_espnet.data.feature_dir import extract_features
-    from speechmoe_espnet.data.features import FbankConfig
-
     config = FbankConfig.from_yaml(args.config)
     num_frames = extract_features(
         args.data_dir,

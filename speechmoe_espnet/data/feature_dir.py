@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from kaldiio.matio import write_array
-from numpy.typing import NDArray
 
 from speechmoe_espnet.data.audio import read_audio
-from speechmoe_espnet.data.features import FbankConfig, compute_features, one_torch_thread
+from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.kaldi_dir import (
     DataDir,
     Segment,
@@ -21,6 +19,7 @@ from speechmoe_espnet.data.workers import Progress, no_progress, ordered_map
 
 CHUNK_SIZE = 250
 MAX_BAD = 10
+FEATURES = "speechmoe_espnet.data.features"
 SPEECH_FEATURE_COMPRESSION = 2
 
 
@@ -82,7 +81,7 @@ def extract_features(
     scp: dict[str, str] = {}
     num_frames: dict[str, int] = {}
     bad: list[str] = []
-    results = ordered_map(_write_chunk, chunks, num_jobs, preload=[__name__])
+    results = ordered_map(_write_chunk, chunks, num_jobs, preload=[__name__, FEATURES])
     for chunk, written in zip(
         chunks,
         progress(results, len(chunks), f"{data.path}: blocks of {CHUNK_SIZE} utterances"),
@@ -140,13 +139,19 @@ def _chunks(data: DataDir, output_dir: Path, config: FbankConfig) -> list[_Chunk
 
 
 def _write_chunk(chunk: _Chunk) -> _Written:
+    # Imported here: torch takes seconds, and with several jobs this process never needs it.
+    from speechmoe_espnet.data.features import compute_features, one_torch_thread
+
     offsets: dict[str, int] = {}
     num_frames: dict[str, int] = {}
     bad: list[str] = []
     with one_torch_thread(), chunk.ark.open("wb") as ark:
         for utterance in chunk.utterances:
             try:
-                features = _features(utterance, chunk.config)
+                samples, rate = read_audio(
+                    utterance.path, utterance.segment.start, utterance.segment.end
+                )
+                features = compute_features(samples, rate, chunk.config, utterance.name)
             except (ValueError, OSError) as error:
                 bad.append(f"{utterance.name} ({utterance.path}): {error}")
                 if len(bad) >= MAX_BAD:
@@ -157,8 +162,3 @@ def _write_chunk(chunk: _Chunk) -> _Written:
             num_frames[utterance.name] = len(features)
             write_array(ark, features, compression_method=SPEECH_FEATURE_COMPRESSION)
     return _Written(offsets, num_frames, tuple(bad))
-
-
-def _features(utterance: _Utterance, config: FbankConfig) -> NDArray[np.float32]:
-    samples, rate = read_audio(utterance.path, utterance.segment.start, utterance.segment.end)
-    return compute_features(samples, rate, config, utterance.name)

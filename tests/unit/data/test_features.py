@@ -1,8 +1,5 @@
 """Features against their definition, written out slowly in numpy from Kaldi's documentation."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +10,6 @@ from numpy.typing import NDArray
 from speechmoe_espnet.data.features import FbankConfig, add_deltas, compute_features
 
 Floats = NDArray[np.float64]
-CONF = Path(__file__).parents[3] / "conf" / "fbank.yaml"
 
 
 def speechlike(num_samples: int, seed: int = 0) -> NDArray[np.float32]:
@@ -136,37 +132,3 @@ def test_sample_rate() -> None:
 def test_huge_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="features are not finite"):
         compute_features(speechlike(1000) * np.float32(1e30), 16000, FbankConfig(), "a")
-
-
-def test_shipped_config_is_the_default() -> None:
-    assert FbankConfig.from_yaml(CONF) == FbankConfig()
-    assert FbankConfig().feature_size == 40
-    assert replace(FbankConfig(), deltas=True).feature_size == 120
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("num_mel_bin: 40", "unknown options num_mel_bin; allowed are deltas, dither"),
-        ("- 40", "expected `option: value` lines"),
-        ("a: [", "not YAML"),
-        ("num_mel_bins: 40.5", "num_mel_bins must be int, got 40.5"),
-        ("num_mel_bins: true", "num_mel_bins must be int, got True"),
-        ("num_mel_bins: 2", "num_mel_bins must be at least 4"),
-        ("deltas: 1", "deltas must be bool, got 1"),
-        ("frame_shift: 0", "frame_shift must be above 0"),
-        ("dither: -1", "dither must be at least 0"),
-        ("dither: .nan", "dither must be finite"),
-        ("high_freq: 9000", r"low_freq < high_freq <= 8000.0 \(half of sample_frequency\)"),
-        ("low_freq: 8000", "got low_freq 8000"),
-    ],
-)
-def test_bad_config(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "fbank.yaml").write_text(content)
-    with pytest.raises(ValueError, match=rf"fbank\.yaml: .*{message}"):
-        FbankConfig.from_yaml(tmp_path / "fbank.yaml")
-
-
-def test_empty_config_is_the_default(tmp_path: Path) -> None:
-    (tmp_path / "fbank.yaml").write_text("# nothing\n")
-    assert FbankConfig.from_yaml(tmp_path / "fbank.yaml") == FbankConfig()

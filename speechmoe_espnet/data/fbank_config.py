@@ -1,0 +1,97 @@
+"""Options of the features, apart from their computation so that reading them needs no torch."""
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+
+@dataclass(frozen=True)
+class FbankConfig:
+    """Options of the features, named as Kaldi names them.
+
+    Attributes:
+        num_mel_bins: Number of triangular mel filters.
+        frame_length: Milliseconds.
+        frame_shift: Milliseconds.
+        sample_frequency: Hz.
+        low_freq: Lower edge of the lowest filter, Hz.
+        high_freq: Upper edge of the highest filter, Hz; 0 or less counts down from half of
+            sample_frequency.
+        dither: Standard deviation of the noise added to 16-bit samples; its seed is the
+            utterance id, so features do not depend on the number of processes.
+        deltas: Whether to append first and second differences.
+        resample: Whether to convert audio of another sample rate rather than to refuse it.
+    """
+
+    num_mel_bins: int = 40
+    frame_length: float = 25.0
+    frame_shift: float = 10.0
+    sample_frequency: int = 16000
+    low_freq: float = 20.0
+    high_freq: float = 0.0
+    dither: float = 0.0
+    deltas: bool = False
+    resample: bool = False
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), type(field.default))
+        for name in ("num_mel_bins", "frame_length", "frame_shift", "sample_frequency"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.num_mel_bins < 4:
+            raise ValueError(f"num_mel_bins must be at least 4, got {self.num_mel_bins}")
+        if self.dither < 0:
+            raise ValueError(f"dither must be at least 0, got {self.dither}")
+        nyquist = self.sample_frequency / 2
+        high = self.high_freq if self.high_freq > 0 else nyquist + self.high_freq
+        if not 0 <= self.low_freq < high <= nyquist:
+            raise ValueError(
+                f"0 <= low_freq < high_freq <= {nyquist} (half of sample_frequency) is needed, "
+                f"got low_freq {self.low_freq}, high_freq {self.high_freq} (= {high} Hz)"
+            )
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        """Read options from a YAML file.
+
+        Args:
+            path: A mapping of option names to values; options left out have their defaults.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file is not such a mapping, or an option is unknown or not allowed.
+        """
+        try:
+            values: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path}: not YAML: {error}") from None
+        values = {} if values is None else values
+        if not isinstance(values, dict):
+            raise ValueError(f"{path}: expected `option: value` lines, got {values!r}")
+        allowed = {field.name for field in fields(cls)}
+        if unknown := sorted(str(key) for key in values.keys() - allowed):
+            raise ValueError(
+                f"{path}: unknown options {', '.join(unknown)}; "
+                f"allowed are {', '.join(sorted(allowed))}"
+            )
+        try:
+            return cls(**values)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    @property
+    def feature_size(self) -> int:
+        """Values a frame."""
+        return self.num_mel_bins * (3 if self.deltas else 1)
+
+
+def _check_type(name: str, value: object, expected: type) -> None:
+    allowed = (int, float) if expected is float else (expected,)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
+        raise ValueError(f"{name} must be {expected.__name__}, got {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value!r}")
