@@ -56,12 +56,13 @@ class Router(nn.Module):
         Returns:
             The routing, in which padding carries probability 0 and expert -1.
         """
+        padding = ~mask.unsqueeze(-1)
         evidence = x if embedding is None else torch.cat([embedding.to(x.dtype), x], dim=-1)
+        evidence = evidence.masked_fill(padding, 0.0)
         with torch.autocast(x.device.type, enabled=False):
             logits = F.linear(evidence.float(), self.weight.float())
-            logits = logits.masked_fill(~mask.unsqueeze(-1), 0.0)
-            probs = logits.softmax(dim=-1).masked_fill(~mask.unsqueeze(-1), 0.0)
-        indices = probs.topk(self.top_k, dim=-1).indices.masked_fill(~mask.unsqueeze(-1), -1)
+            probs = logits.softmax(dim=-1).masked_fill(padding, 0.0)
+        indices = probs.topk(self.top_k, dim=-1).indices.masked_fill(padding, -1)
         return Routing(probs, indices, logits)
 
     def extra_repr(self) -> str:

@@ -1,0 +1,147 @@
+import inspect
+
+import pytest
+import torch
+from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
+
+from speechmoe_espnet.encoder.speechmoe_conformer import SpeechMoEConformerEncoder
+from speechmoe_espnet.encoder.speechmoe_encoder import SpeechMoEEncoder
+
+LENGTHS = torch.tensor([61, 40, 13])
+SMALL = {"output_size": 32, "linear_units": 48, "num_blocks": 2, "attention_heads": 2}
+PAPER = (SpeechMoEEncoder, {**SMALL, "attention_every": 2})
+ENCODERS = {
+    "speechmoe": PAPER,
+    "speechmoe, strides": (
+        SpeechMoEEncoder,
+        {
+            **SMALL,
+            "attention_every": 1,
+            "memory_conf": {"look_back": 3, "look_ahead": 2, "look_ahead_stride": 2},
+        },
+    ),
+    "conformer": (SpeechMoEConformerEncoder, SMALL),
+    "conformer, conv2d6": (SpeechMoEConformerEncoder, {**SMALL, "input_layer": "conv2d6"}),
+    "conformer, linear": (SpeechMoEConformerEncoder, {**SMALL, "input_layer": "linear"}),
+}
+EVERY_ENCODER = pytest.mark.parametrize(("class_", "conf"), ENCODERS.values(), ids=ENCODERS.keys())
+
+
+def batch():
+    torch.manual_seed(1)
+    return torch.randn(3, int(LENGTHS.max()), 40)
+
+
+def build(class_, conf, **more):
+    torch.manual_seed(0)
+    return class_(40, **conf, **more)
+
+
+@EVERY_ENCODER
+@pytest.mark.parametrize("num_experts", [1, 4])
+def test_an_utterance_gives_in_a_batch_what_it_gives_alone(class_, conf, num_experts):
+    encoder = build(class_, conf, num_experts=num_experts).eval()
+    x = batch()
+    out = encoder.forward_with_routing(x, LENGTHS)
+    assert out.encoder_out_lens.tolist() == encoder.output_lengths(LENGTHS).tolist()
+    assert len(out.routing) == (conf["num_blocks"] if num_experts > 1 else 0)
+    for b, length in enumerate(LENGTHS.tolist()):
+        alone = encoder.forward_with_routing(x[b : b + 1, :length], LENGTHS[b : b + 1])
+        frames = int(out.encoder_out_lens[b])
+        assert alone.encoder_out.size(1) == frames
+        torch.testing.assert_close(
+            out.encoder_out[b, :frames], alone.encoder_out[0], atol=1e-5, rtol=1e-5
+        )
+        for batched, single in zip(out.routing, alone.routing, strict=True):
+            torch.testing.assert_close(
+                batched.probs[b, :frames], single.probs[0], atol=1e-5, rtol=1e-5
+            )
+
+
+@EVERY_ENCODER
+def test_forward_returns_what_espnet_expects(class_, conf):
+    encoder = build(class_, conf)
+    out, lengths, third = encoder(batch(), LENGTHS)
+    assert out.shape == (3, int(lengths.max()), encoder.output_size())
+    assert third is None
+
+
+@pytest.mark.parametrize("class_", [SpeechMoEEncoder, SpeechMoEConformerEncoder])
+def test_defaults_build_from_input_size_alone(class_):
+    with torch.device("meta"):
+        encoder = class_(40)
+    assert encoder.output_size() == 256
+    assert encoder.num_experts == 4
+    documented = inspect.getdoc(class_)
+    for name in inspect.signature(class_).parameters:
+        assert f"{name}:" in documented, name
+
+
+@EVERY_ENCODER
+def test_routers_send_no_gradient_into_the_embedding_network(class_, conf):
+    encoder = build(class_, conf)
+    out = encoder.forward_with_routing(batch(), LENGTHS)
+    (out.encoder_out.square().sum() + out.routing[0].probs[..., 0].sum()).backward()
+    assert all(p.grad is None for p in encoder.embedding.parameters())
+    missing = [name for name, p in encoder.backbone.named_parameters() if p.grad is None]
+    assert missing == []
+
+
+@EVERY_ENCODER
+def test_static_twin_differs_in_routers_and_number_of_experts_alone(class_, conf):
+    static = build(class_, conf, num_experts=1).state_dict()
+    moe = build(class_, conf, num_experts=4).state_dict()
+    assert all("router" in name for name in set(moe) - set(static))
+    assert set(static) <= set(moe)
+    for name, value in static.items():
+        if ".backbone." in f".{name}" and ".experts." in name:
+            assert moe[name].shape == (4, *value.shape[1:])
+        else:
+            assert moe[name].shape == value.shape
+
+
+def test_paper_model_of_30_30_3_layers():
+    encoder = build(SpeechMoEEncoder, {**SMALL, "num_blocks": 30}, num_experts=2)
+    assert sum(block.attention is not None for block in encoder.backbone.blocks) == 3
+    out = encoder.forward_with_routing(batch(), LENGTHS)
+    assert len(out.routing) == 30
+    assert torch.isfinite(out.encoder_out).all()
+
+
+@pytest.mark.parametrize(
+    ("class_", "conf", "message"),
+    [
+        (SpeechMoEEncoder, {"memory_conf": {"order": 3}}, "memory_conf: unknown key 'order'"),
+        (SpeechMoEEncoder, {"embedding_conf": {"layers": 3}}, "embedding_conf: unknown key"),
+        (SpeechMoEEncoder, {"embedding_conf": {"memory": 3}}, "use memory_conf"),
+        (SpeechMoEEncoder, {"num_blocks": 0}, "num_blocks: 0"),
+        (SpeechMoEEncoder, {"attention_every": -1}, "attention_every: -1"),
+        (SpeechMoEEncoder, {"attention_heads": 3}, "not a multiple of attention_heads"),
+        (SpeechMoEEncoder, {"router": "omni"}, "router: 'omni'"),
+        (SpeechMoEConformerEncoder, {"cnn_module_kernel": 4}, "cnn_module_kernel: 4 is not odd"),
+        (SpeechMoEConformerEncoder, {"input_layer": "conv"}, "input_layer: 'conv'"),
+        (
+            SpeechMoEConformerEncoder,
+            {"embedding_conf": {"input_layer": "conv2d6"}},
+            "differs from the encoder's",
+        ),
+    ],
+)
+def test_mistakes_are_named(class_, conf, message):
+    with pytest.raises(ValueError, match=message):
+        class_(40, **conf)
+
+
+def test_unknown_option_is_an_error():
+    with pytest.raises(TypeError, match="num_expert"):
+        SpeechMoEEncoder(40, num_expert=4)
+
+
+@pytest.mark.parametrize("input_layer", ["conv2d", "conv2d6", "conv2d8"])
+def test_too_short_for_convolutions(input_layer):
+    encoder = build(SpeechMoEConformerEncoder, {**SMALL, "input_layer": input_layer})
+    least = encoder.backbone.least_frames()
+    out, lengths, _ = encoder(torch.randn(1, least, 40), torch.tensor([least]))
+    assert out.size(1) == lengths.item() == 1
+    with pytest.raises(TooShortUttError, match=f"needs at least {least} frames"):
+        encoder(torch.randn(1, least - 1, 40), torch.tensor([least - 1]))
