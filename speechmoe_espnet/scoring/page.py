@@ -12,6 +12,7 @@ from speechmoe_espnet.scoring.page_parts import (
     facts,
     headline_table,
     legend,
+    speaker_tables,
     system_colours,
     training_charts,
     worst_errors,
@@ -67,6 +68,11 @@ def build_page(
     if comparison:
         sections.append(comparison_sentence(comparison, metric))
     sections.append(headline_table(systems, results, comparison))
+    sections.append(
+        element(
+            "p", "Small figures: 95 % intervals of a bootstrap over utterances.", class_="faint"
+        )
+    )
     if corpus == "synthetic":
         sections.append(element("div", element("p", SYNTHETIC_NOTE), class_="note"))
     if comparison:
@@ -78,7 +84,7 @@ def build_page(
                 "Bars: 95 % interval of a paired bootstrap over utterances. A bar that crosses "
                 "zero shows no difference.",
             ),
-            _scroll(forest_plot(changes, comparison.control, comparison.candidate)),
+            _fit(forest_plot(changes, comparison.control, comparison.candidate)),
         ]
     sections += [_heading("Cost of each system"), cost_table(systems)]
     sections += [
@@ -94,12 +100,13 @@ def build_page(
                 "inserted": "var(--ins)",
             }
         ),
-        _scroll(error_bars(_counts_by_set(systems))),
+        _fit(error_bars(_counts_by_set(systems))),
     ]
     sections += [
         _heading("Speakers", "Each dot is one speaker; the pointer names it."),
         legend(colours),
-        _scroll(strip_plot(_speaker_rates(systems), colours)),
+        _fit(strip_plot(_speaker_rates(systems), colours)),
+        element("details", element("summary", "Every speaker") + speaker_tables(systems)),
     ]
     sections += _routing_sections(systems)
     sections += [
@@ -169,6 +176,10 @@ def _shown_first(systems: Sequence[System], comparison: Comparison | None) -> st
 def _heading(title: str, explanation: str = "") -> str:
     html = element("h2", escape(title))
     return html + (element("p", escape(explanation), class_="faint") if explanation else "")
+
+
+def _fit(chart: str) -> str:
+    return element("div", chart, class_="scroll fit")
 
 
 def _scroll(content: str) -> str:

@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from speechmoe_espnet.scoring.bootstrap import Interval
-from speechmoe_espnet.scoring.cer import Pair, align
+from speechmoe_espnet.scoring.cer import Counts, Pair, align
 from speechmoe_espnet.scoring.experiment import System
 from speechmoe_espnet.scoring.listing import worst_first
 from speechmoe_espnet.scoring.plots import Series, heat_map, line_chart
@@ -45,13 +45,13 @@ def legend(colours: Mapping[str, str], *, with_dashes: bool = False) -> str:
     return element("div", "".join(items), class_="legend")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, last_is_total: bool) -> str:
-    """Write a table from cells that are already HTML."""
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, class_: str = "plain") -> str:
+    """Write a table from cells that are already HTML; a `headline` ends with its total."""
     html = element("tr", "".join(element("th", cell or "&#8203;") for cell in head))
     for index, row in enumerate(rows):
-        attributes = {"class": "total"} if last_is_total and index == len(rows) - 1 else {}
+        attributes = {"class": "total"} if class_ == "headline" and index == len(rows) - 1 else {}
         html += element("tr", "".join(element("td", cell) for cell in row), **attributes)
-    return element("div", element("table", html), class_="scroll")
+    return element("div", element("table", html, class_=class_), class_="scroll")
 
 
 def comparison_sentence(comparison: Comparison, metric: str) -> str:
@@ -78,24 +78,27 @@ def headline_table(
 ) -> str:
     """Write error rates by set and system, with the comparison beside them."""
     metric = systems[0].metric.upper()
-    head = ["set", "utterances", "characters" if metric == "CER" else "syllables"]
+    head = ["set"]
     head += [f"{escape(system.name)} <span class=small>{metric} %</span>" for system in systems]
     if comparison:
-        head += ["errors saved", "95 % interval", "verdict"]
+        head += ["errors saved", "verdict"]
+    head += ["utterances", "characters" if metric == "CER" else "syllables"]
     rows = []
     for name, outcome in systems[0].sets.items():
-        counts = outcome.counts
-        cells = [escape(name), str(counts.num_utts), str(counts.num_chars)]
+        cells = [escape(name)]
         for system in systems:
             interval = results["systems"][system.name]["cer_interval"][name]
             half = (interval["high"] - interval["low"]) / 2
-            cells.append(f"{system.sets[name].counts.cer:.2f} <span class=small>±{half:.2f}</span>")
-        rows.append(cells + (_interval_cells(comparison.by_set[name]) if comparison else []))
-    total = systems[0].total
-    cells = ["total", str(total.num_utts), str(total.num_chars)]
-    cells += [f"{system.total.cer:.2f}" for system in systems]
-    rows.append(cells + (_interval_cells(comparison.total) if comparison else []))
-    return table(head, rows, last_is_total=True)
+            rate = system.sets[name].counts.cer
+            cells.append(f"{rate:.2f} <span class=small>±{half:.2f}</span>")
+        if comparison:
+            cells += _interval_cells(comparison.by_set[name])
+        rows.append(cells + _size_cells(outcome.counts))
+    cells = ["total", *(f"{system.total.cer:.2f}" for system in systems)]
+    if comparison:
+        cells += _interval_cells(comparison.total)
+    rows.append(cells + _size_cells(systems[0].total))
+    return table(head, rows, class_="headline")
 
 
 def cost_table(systems: Sequence[System]) -> str:
@@ -123,7 +126,7 @@ def cost_table(systems: Sequence[System]) -> str:
         ]
         for system in systems
     ]
-    return table(head, rows, last_is_total=False)
+    return table(head, rows)
 
 
 def training_charts(systems: Sequence[System], colours: Mapping[str, str]) -> str:
@@ -221,10 +224,28 @@ def facts(results: Mapping[str, Any], systems: Sequence[System]) -> str:
     return element("table", html, class_="facts")
 
 
+def speaker_tables(systems: Sequence[System]) -> str:
+    """Write the error rate of every speaker by system, a table a set."""
+    html = ""
+    for set_name, outcome in systems[0].sets.items():
+        rates = [system.sets[set_name].speaker_rates() for system in systems]
+        rows = [
+            [escape(speaker), *(f"{rate[speaker]:.2f}" for rate in rates)]
+            for speaker in outcome.speaker_rates()
+        ]
+        html += element("h3", escape(set_name))
+        html += table(["speaker", *(escape(system.name) for system in systems)], rows)
+    return html
+
+
+def _size_cells(counts: Counts) -> list[str]:
+    return [str(counts.num_utts), str(counts.num_chars)]
+
+
 def _interval_cells(interval: Interval) -> list[str]:
     return [
-        f"{100 * interval.mean:+.1f} %",
-        f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}",
+        f"{100 * interval.mean:+.1f} % <span class=small>[{100 * interval.low:+.1f}, "
+        f"{100 * interval.high:+.1f}]</span>",
         _verdict_span(interval.verdict, interval.verdict),
     ]
 

@@ -52,7 +52,7 @@ def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
         series: The lines; at least one has a value.
         x_label: Name of the horizontal axis.
     """
-    width, height, left, right, top, bottom = 360, 236, 46, 12, 28, 40
+    width, height, left, right, top, bottom = 344, 236, 46, 12, 28, 40
     x_scale = Scale.around(
         [x for item in series for x in item.xs], left, width - right, include=(0.0,)
     )
@@ -89,7 +89,7 @@ def forest_plot(changes: Mapping[str, Interval], control: str, candidate: str) -
         control: Name of the control.
         candidate: Name of the candidate.
     """
-    width, left, right, top, row = 640, 90, 190, 34, 30
+    width, left, right, top, row = 600, 74, 170, 34, 30
     bottom = top + row * len(changes)
     ends = [100 * end for item in changes.values() for end in (item.low, item.high)]
     reach = max(1.0, *(abs(end) for end in ends)) * 1.08
@@ -101,7 +101,9 @@ def forest_plot(changes: Mapping[str, Interval], control: str, candidate: str) -
     for tick in scale.ticks(6):
         x = scale(tick)
         parts.append(line(x, top - 8, x, bottom, stroke=INK if tick == 0 else RULE))
-        parts.append(text(x, bottom + 16, f"{tick:+g} %", text_anchor="middle", fill=FAINT))
+        parts.append(
+            text(x, bottom + 16, f"{tick:+g} %" if tick else "0", text_anchor="middle", fill=FAINT)
+        )
     for index, (name, item) in enumerate(changes.items()):
         y = top + row * index + row / 2 - 4
         colour = VERDICT_COLOURS[item.verdict]
@@ -121,7 +123,7 @@ def error_bars(counts: Mapping[str, Mapping[str, Counts]]) -> str:
     Args:
         counts: Counts by set and, within, by system.
     """
-    width, left, right, top, row, gap = 640, 170, 60, 8, 20, 12
+    width, left, right, top, row, gap = 640, 160, 60, 8, 20, 12
     longest = max(item.cer for systems in counts.values() for item in systems.values())
     scale = Scale(0.0, max(longest, 1e-6), left, width - right)
     parts: list[str] = []
@@ -239,7 +241,7 @@ def heat_map(title: str, layers: Sequence[Sequence[float]], confidence: Sequence
                     text_anchor="middle",
                     font_size=11,
                     pointer_events="none",
-                    fill="var(--heat-ink)" if strength > 0.55 else INK,
+                    fill="var(--heat-ink)" if strength > 0.6 else INK,
                 )
             )
         parts.append(text(end + 10, y + 16, f"{sureness:.2f}"))

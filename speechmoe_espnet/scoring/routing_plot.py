@@ -46,7 +46,7 @@ def routing_picture(example: RoutingExample) -> str:
     num_layers, num_frames = example.expert.shape
     step = min(12.0, max(4.0, 1000.0 / num_frames))
     left, top, height, row = 66, 6, 132, 22
-    width = left + step * num_frames + 8
+    width = left + step * num_frames + 24
     covered = num_frames * example.subsampling
     feats = example.feats[:covered]
     scale = step / example.subsampling

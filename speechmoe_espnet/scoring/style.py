@@ -34,23 +34,26 @@ p { margin: 4px 0 12px; max-width: 72ch; }
 .worse { color: var(--worse); font-weight: 600; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 8px 0; }
-th, td { padding: 5px 14px 5px 0; text-align: right; border-bottom: 1px solid var(--rule); }
+th, td { padding: 5px 12px 5px 0; text-align: right; border-bottom: 1px solid var(--rule); }
 th { font-weight: 600; white-space: nowrap; }
-th:first-child, td:first-child, .left { text-align: left; }
+th:first-child, td:first-child { text-align: left; }
+table { font-size: 15px; }
 td { white-space: nowrap; }
 tr.total td { font-weight: 600; border-top: 2px solid var(--ink); }
 .facts td { white-space: normal; text-align: left; overflow-wrap: anywhere; vertical-align: top; }
+.facts td:first-child { white-space: nowrap; color: var(--faint); }
 .small { color: var(--faint); font-size: 13px; font-weight: 400; }
 svg { max-width: 100%; height: auto; display: block; font-size: 13px; }
 .scroll svg { max-width: none; }
+.scroll.fit svg { max-width: 100%; min-width: 480px; }
 .panels { display: flex; flex-wrap: wrap; gap: 20px 28px; align-items: flex-start; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 6px 0 10px; font-size: 14px; }
 .legend i { display: inline-block; width: 14px; height: 14px; border-radius: 3px;
   margin-right: 6px; vertical-align: -2px; }
-.legend i.dash { height: 0; border-top: 3px dashed var(--ink); border-radius: 0;
-  width: 22px; vertical-align: 4px; }
-.legend i.full { height: 0; border-top: 3px solid var(--ink); border-radius: 0;
-  width: 22px; vertical-align: 4px; }
+.legend i.dash { border-top: 3px dashed var(--ink); }
+.legend i.full { border-top: 3px solid var(--ink); }
+.legend i.dash, .legend i.full { width: 24px; height: 0; line-height: 0; overflow: hidden;
+  border-radius: 0; vertical-align: middle; }
 details { margin: 8px 0; }
 summary { cursor: pointer; font-weight: 600; }
 .utt { background: var(--card); border-radius: 8px; padding: 10px 14px; margin: 10px 0; }

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
 from speechmoe_espnet.bin import score
 from speechmoe_espnet.data.table import read_table, write_table
 
@@ -128,8 +129,12 @@ def _write_routing(
     time = np.arange(num_outputs * step)[:, None]
     bins = np.arange(40)[None, :]
     envelope = 3 * np.abs(np.sin(time * np.pi / (gap * step)))
-    feats = -8 + envelope + 2 * np.sin(bins / 4 + time / 30) + generator.normal(size=(len(time), 40))
-    expert = np.repeat(generator.integers(0, num_experts, (num_layers, num_outputs // 4)), 4, axis=1)
+    feats = (
+        -8 + envelope + 2 * np.sin(bins / 4 + time / 30) + generator.normal(size=(len(time), 40))
+    )
+    expert = np.repeat(
+        generator.integers(0, num_experts, (num_layers, num_outputs // 4)), 4, axis=1
+    )
     np.savez(
         out / "routing_example.npz",
         utt=np.array(utt),
