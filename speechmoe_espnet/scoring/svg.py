@@ -105,7 +105,7 @@ class Scale:
         low, high = (min(points), max(points)) if points else (0.0, 1.0)
         margin = 0.05 * (high - low) or abs(high) * 0.1 or 1.0
         low = low if low in include else low - margin
-        high = high if high in include else high + margin
+        high = high if high in include and high > low else high + margin
         return cls(low, high, start, stop)
 
     def ticks(self, count: int = 5) -> list[float]:

@@ -1,0 +1,111 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scoring"))
+import fake_experiment
+
+from speechmoe_espnet.bin import report
+from speechmoe_espnet.scoring.results import validate_results
+
+SETS = ("read", "chat")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("report") / "synthetic"
+    fake_experiment.make_references(root / "dump", SETS, num_utts=8)
+    for name, num_experts in (("static", 1), ("moe", 4)):
+        fake_experiment.make_experiment(
+            root / name, root / "dump", SETS, error_rate=0.2, num_experts=num_experts
+        )
+    return root
+
+
+@pytest.fixture
+def run(root, tmp_path):
+    def call(*more, systems=("static", "moe"), sets=SETS):
+        words = [word for name in systems for word in ("--system", f"{name}={root / name}")]
+        return report.main([*words, "--sets", *sets, "--output_dir", str(tmp_path / "out"), *more])
+
+    return call
+
+
+def test_report_of_two_systems(run, tmp_path, capsys):
+    assert run("--control", "static", "--candidate", "moe", "--meta", "seconds_total=12.5") == 0
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    validate_results(results)
+    assert (results["seed"], results["seconds_total"]) == (7, 12.5)
+    assert results["meta"] == {}
+    out = capsys.readouterr().out
+    assert out == (tmp_path / "out/table.txt").read_text()
+    assert "moe against static" in out
+    page = (tmp_path / "out/index.html").read_text()
+    assert "corpora behind these figures are synthetic" in page
+
+
+def test_same_input_same_bytes(run, tmp_path):
+    def files():
+        assert run("--control", "static", "--candidate", "moe") == 0
+        return {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    assert files() == files()
+
+
+def test_report_of_one_system(run, tmp_path):
+    assert run("--seed", "3", "--corpus", "aishell", "--meta", "preset=x", systems=["moe"]) == 0
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert (results["seed"], results["relative_change"]) == (3, {})
+    assert results["meta"] == {"preset": "x"}
+    assert "corpora behind these figures" not in (tmp_path / "out/index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("more", "options", "words"),
+    [
+        (["--control", "static"], {}, "belong together"),
+        (["--control", "moe", "--candidate", "moe"], {}, "same system, moe"),
+        (["--control", "x", "--candidate", "moe"], {}, "x is not among the systems static, moe"),
+        (["--meta", "seed"], {}, "--meta: expected NAME=VALUE, got 'seed'"),
+        (["--meta", "seed=one"], {}, "--seed: expected int, got 'one'"),
+        (["--seed", "1", "--meta", "seed=1"], {}, "--seed is given twice"),
+        (["--decode", "wfst"], {}, "system static: no file"),
+        ([], {"systems": ["moe", "moe"]}, "moe is given twice"),
+        (["--system", "a b=/x"], {}, "got 'a b'"),
+        ([], {"sets": ["read", "spon"]}, "spon/score/cer.json"),
+        ([], {"sets": ["read", "read"]}, "a set is given twice"),
+        ([], {"sets": ["total"]}, "rename the set"),
+    ],
+)
+def test_mistakes_are_named_and_write_nothing(run, tmp_path, capsys, more, options, words):
+    assert run(*more, **options) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("report: error: ")
+    assert words in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_seed_must_be_known(run, root, capsys):
+    config = root / "static/config.yaml"
+    text = config.read_text()
+    try:
+        config.unlink()
+        assert run() == 1
+        assert "give the seed of the run by --seed" in capsys.readouterr().err
+        config.write_text("batch_size: 1\n")
+        assert run() == 1
+        assert "no seed" in capsys.readouterr().err
+    finally:
+        config.write_text(text)
+
+
+def test_start_is_quick():
+    code = (
+        "import sys, speechmoe_espnet.bin.report, speechmoe_espnet.bin.score;"
+        "print([name for name in ('torch', 'espnet2', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

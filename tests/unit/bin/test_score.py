@@ -1,0 +1,74 @@
+import json
+
+import pytest
+
+from speechmoe_espnet.bin import score
+
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "ref").mkdir()
+    (tmp_path / "hyp").mkdir()
+    (tmp_path / "ref/text").write_text("a1 今天，天气 OK\na2 好\nb1 北京\n")
+    (tmp_path / "ref/utt2spk").write_text("a1 a\na2 a\nb1 b\n")
+    (tmp_path / "hyp/text").write_text("b1 北京人\na2\na1 今天天启ok\n")
+    return tmp_path
+
+
+def run(tree, *more):
+    words = ["--ref-dir", tree / "ref", "--hyp_dir", tree / "hyp", "--output_dir", tree / "out"]
+    return score.main([str(word) for word in [*words, *more]])
+
+
+def test_files_and_summary(tree, capsys):
+    assert run(tree) == 0
+    out = capsys.readouterr().out
+    assert "CER 33.33 % (S 1, D 1, I 1 of 9 characters, 3 utterances)" in out
+    assert out.count("\n") == 1
+    result = json.loads((tree / "out/cer.json").read_text())
+    assert (result["metric"], result["num_utts"], result["num_chars"]) == ("cer", 3, 9)
+    assert (result["sub"], result["del"], result["ins"]) == (1, 1, 1)
+    assert result["cer"] == pytest.approx(100 / 3)
+    assert result["per_speaker"]["b"]["ins"] == 1
+    rows = [json.loads(line) for line in (tree / "out/utts.jsonl").read_text().splitlines()]
+    assert [row["utt"] for row in rows] == ["a1", "a2", "b1"]
+    assert set(rows[0]) == {"utt", "spk", "num_chars", "sub", "del", "ins", "ref", "hyp"}
+    assert rows[0]["ref"] == "今天天气OK"
+    assert "今天天启OK" in (tree / "out/errors.txt").read_text()
+    assert (tree / "out/per_speaker.tsv").read_text().splitlines()[1] == "a\t28.57\t2\t7\t1\t1\t0"
+
+
+def test_syllables(tree, capsys):
+    (tree / "ref/text").write_text("a1 jin1 tian1\na2 hao3\nb1 bei3 jing1\n")
+    (tree / "hyp/text").write_text("a1 jin1 tian2\na2 hao3\nb1 bei3 jing1\n")
+    assert run(tree, "--metric", "ser") == 0
+    assert "SER 20.00 % (S 1, D 0, I 0 of 5 syllables" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a1 今天\na2 好\n", "lacks utterances"),
+        ("a1 今天\na2 好\nb1 北京\nb2 好\n", "b2"),
+        ("a1 今天\na1 今天\na2 好\nb1 北京\n", "duplicate id a1"),
+    ],
+)
+def test_ids_must_join(tree, capsys, text, words):
+    (tree / "hyp/text").write_text(text)
+    assert run(tree) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("score: error: ")
+    assert words in error
+    assert not (tree / "out").exists()
+
+
+def test_missing_file(tree, capsys):
+    (tree / "ref/utt2spk").unlink()
+    assert run(tree) == 1
+    assert "utt2spk" in capsys.readouterr().err
+
+
+def test_empty_reference(tree, capsys):
+    (tree / "ref/text").write_text("a1 今天\na2 ？\nb1 北京\n")
+    assert run(tree) == 1
+    assert "nothing is left to compare, after normalisation, of a2" in capsys.readouterr().err

@@ -1,0 +1,148 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from speechmoe_espnet.scoring.experiment import check_comparable, load_system
+from speechmoe_espnet.scoring.routing import RoutingExample
+
+
+@pytest.fixture
+def copy(experiments, tmp_path):
+    shutil.copytree(experiments / "speechmoe", tmp_path / "exp")
+    return tmp_path / "exp"
+
+
+def load(directory, sets=("read",)):
+    return load_system("moe", directory, "ctc_greedy", sets)
+
+
+def test_a_system_is_read_whole(systems):
+    static, _, moe = systems
+    assert static.steps == 2000
+    assert static.seconds_training == pytest.approx(8 * 33.5)
+    assert static.rtf == pytest.approx(0.005)
+    assert static.total.num_utts == sum(item.counts.num_utts for item in static.sets.values())
+    assert static.sets["read"].routing is None
+    assert static.sets["read"].example is None
+    assert len(moe.sets["read"].routing.layers) == 4
+    assert moe.sets["chat"].example.expert.shape[0] == 4
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "train_stats.jsonl",
+        "decode_ctc_greedy/model.json",
+        "decode_ctc_greedy/read/rtf.json",
+        "decode_ctc_greedy/read/score/cer.json",
+        "decode_ctc_greedy/read/score/utts.jsonl",
+    ],
+)
+def test_a_missing_file_is_named(copy, missing):
+    (copy / missing).unlink()
+    with pytest.raises(FileNotFoundError, match=f"system moe: no file .*{missing}"):
+        load(copy)
+
+
+def test_a_missing_set_is_named(copy):
+    with pytest.raises(FileNotFoundError, match=r"no file .*meeting/score/cer\.json"):
+        load(copy, ("read", "meeting"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("train_stats.jsonl", "", "no epochs"),
+        ("train_stats.jsonl", "{", "train_stats.jsonl:1: not JSON"),
+        ("train_stats.jsonl", '{"epoch": 1}', "train_stats.jsonl:1: lacks steps, seconds, train"),
+        ("decode_ctc_greedy/model.json", "[]", "expected an object, got list"),
+        ("decode_ctc_greedy/model.json", "{}", "lacks params_total"),
+        (
+            "decode_ctc_greedy/read/rtf.json",
+            '{"seconds_audio": 0, "seconds_decode": 1}',
+            "positive",
+        ),
+        ("decode_ctc_greedy/read/score/utts.jsonl", "{}\n", "utts.jsonl:1: expected the keys"),
+        ("decode_ctc_greedy/read/score/utts.jsonl", "", "score again"),
+        ("decode_ctc_greedy/read/routing.json", "{}", "not a routing summary"),
+        ("decode_ctc_greedy/read/routing.json", '{"layers": []}', "no layers"),
+        (
+            "decode_ctc_greedy/read/routing.json",
+            '{"layers": [{"load": [0.5], "confidence": 1, "entropy": 0}]}',
+            "layer 0: the shares of the experts must sum to 1, got 0.5",
+        ),
+    ],
+)
+def test_a_bad_file_is_named(copy, name, content, words):
+    (copy / name).write_text(content)
+    with pytest.raises(ValueError, match=f"system moe: .*{words}"):
+        load(copy)
+
+
+def test_a_parameter_count_must_be_positive(copy):
+    path = copy / "decode_ctc_greedy/model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "params_active": 0}))
+    with pytest.raises(ValueError, match="params_active must be a positive number, got 0"):
+        load(copy)
+
+
+def test_the_last_record_of_an_epoch_counts(copy):
+    path = copy / "train_stats.jsonl"
+    record = json.loads(path.read_text().splitlines()[-1])
+    path.write_text(path.read_text() + json.dumps({**record, "seconds": 1.0}) + "\n")
+    assert load(copy).seconds_training == pytest.approx(7 * 33.5 + 1.0)
+
+
+def test_routing_is_optional(copy):
+    for path in copy.glob("decode_ctc_greedy/read/routing*"):
+        path.unlink()
+    assert load(copy).sets["read"].routing is None
+
+
+def test_metrics_do_not_mix(copy):
+    path = copy / "decode_ctc_greedy/read/score/cer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metric": "ser"}))
+    with pytest.raises(ValueError, match="different metrics"):
+        load(copy, ("read", "chat"))
+    with pytest.raises(ValueError, match="same metric"):
+        check_comparable([load(copy, ("chat",)), load(copy)])
+
+
+def test_other_references_are_named(copy, systems):
+    path = copy / "decode_ctc_greedy/read/score/utts.jsonl"
+    lines = path.read_text().splitlines()
+    first = json.loads(lines[0])
+    changed = {**first, "ref": "好" * first["num_chars"]}
+    path.write_text("\n".join([json.dumps(changed), *lines[1:]]))
+    with pytest.raises(ValueError, match=f"set read: .* in 1 utterances: {first['utt']};"):
+        check_comparable([systems[0], load(copy)])
+
+
+def test_routing_example_shapes(tmp_path, systems):
+    example = systems[2].sets["read"].example
+    good = {name: getattr(example, name) for name in example.__dataclass_fields__}
+    path = tmp_path / "x.npz"
+    np.savez(path, **{**good, "prob": example.prob[:, 1:]})
+    with pytest.raises(ValueError, match=r"x.npz: shapes disagree"):
+        RoutingExample.load(path)
+    del good["utt"]
+    np.savez(path, **good)
+    with pytest.raises(ValueError, match="lacks an array"):
+        RoutingExample.load(path)
+
+
+def test_spikes_join_repeats_and_runs_cover_all_frames():
+    example = RoutingExample(
+        utt="u",
+        feats=np.zeros((18, 40), np.float32),
+        expert=np.array([[1, 1, 0, 0, 0, 2]]),
+        prob=np.array([[0.5, 0.7, 1, 1, 1, 0.25]], np.float32),
+        units=("", "好", "好", "", "好", "人"),
+        subsampling=3,
+    )
+    assert example.spikes() == [(1, "好"), (4, "好"), (5, "人")]
+    runs = example.runs(0)
+    assert [run[:3] for run in runs] == [(0, 2, 1), (2, 5, 0), (5, 6, 2)]
+    assert [run[3] for run in runs] == pytest.approx([0.6, 1.0, 0.25])

@@ -1,0 +1,105 @@
+import copy
+import json
+import math
+
+import pytest
+
+from speechmoe_espnet.scoring.results import (
+    Provenance,
+    build_results,
+    compare,
+    curves,
+    validate_results,
+)
+from speechmoe_espnet.scoring.table import MAX_COLUMNS, text_table
+
+
+@pytest.fixture(scope="module")
+def results(systems):
+    return build_results(systems, compare(*systems[1:], seed=7), Provenance(7, seconds_total=9.5))
+
+
+def test_results_hold_what_they_promise(results, systems):
+    assert list(results["systems"]) == ["static", "control", "speechmoe"]
+    moe = results["systems"]["speechmoe"]
+    assert moe["params_total"] > moe["params_active"]
+    assert list(moe["sets"]) == list(results["relative_change"]) == list(systems[0].sets)
+    assert set(moe["sets"]["read"]) == {"cer", "num_utts", "num_chars", "sub", "del", "ins"}
+    assert len(moe["expert_load"]["read"]) == 4
+    assert results["systems"]["static"]["expert_load"] == {}
+    assert json.loads(json.dumps(results, allow_nan=False)) == results
+
+
+def test_relative_change_is_that_of_the_rates(results):
+    control, moe = (results["systems"][name] for name in ("control", "speechmoe"))
+    for name, change in results["relative_change"].items():
+        rates = control["sets"][name]["cer"], moe["sets"][name]["cer"]
+        assert change["mean"] == pytest.approx((rates[0] - rates[1]) / rates[0])
+        assert change["low"] <= change["mean"] <= change["high"]
+    rates = control["total"]["cer"], moe["total"]["cer"]
+    assert results["relative_change_total"]["mean"] == pytest.approx(1 - rates[1] / rates[0])
+
+
+def test_one_system_has_nothing_to_compare(systems):
+    results = build_results(systems[:1], None, Provenance(0))
+    assert results["relative_change"] == {}
+    assert results["seconds_total"] is None
+    assert "verdict" not in text_table(results)
+
+
+def test_curves_have_no_nan(systems):
+    curve = curves(systems[0])
+    assert curve["steps"] == [250 * epoch for epoch in range(1, 9)]
+    assert curve["train"]["loss"][2] is None
+    assert all(math.isfinite(value) for value in curve["valid"]["loss"])
+
+
+def changed(results, path, value):
+    result = copy.deepcopy(results)
+    place = result
+    for key in path[:-1]:
+        place = place[key]
+    if value is KeyError:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return result
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["systems"], {}, "systems is empty"),
+        (["systems"], [], "systems must be an object"),
+        (["systems", "static", "rtf"], KeyError, "systems.static.rtf must be a finite number"),
+        (["systems", "static", "params_total"], 0, "params_total is too small: 0"),
+        (["systems", "static", "steps"], True, "steps must be a finite number, got True"),
+        (["systems", "control", "sets", "chat"], KeyError, "systems.control.sets are"),
+        (["systems", "static", "total"], KeyError, "systems.static.total must have the keys"),
+        (["systems", "static", "sets", "read", "del"], KeyError, "static.read must have the keys"),
+        (["systems", "static", "sets", "read", "cer"], 1.0, "static.read.cer is 1.0"),
+        (["systems", "static", "curves"], KeyError, "curves must be an object"),
+        (["relative_change", "read"], KeyError, "relative_change has"),
+        (["relative_change", "read", "mean"], math.nan, "relative_change.read.mean"),
+        (["relative_change", "read", "low"], 2.0, "low 2.0 is above high"),
+        (["relative_change_total"], None, "relative_change_total must be an object"),
+        (["seed"], None, "seed must be a finite number"),
+        (["seconds_total"], "9", "seconds_total must be a finite number"),
+        (["versions"], KeyError, "versions must be an object"),
+        (["commit"], None, "commit must be text"),
+    ],
+)
+def test_validation_names_the_place(results, path, value, words):
+    validate_results(results)
+    with pytest.raises(ValueError, match=words):
+        validate_results(changed(results, path, value))
+
+
+def test_table_is_narrow_whatever_the_number_of_systems(results):
+    many = copy.deepcopy(results)
+    for index in range(12):
+        many["systems"][f"another_system_{index}"] = results["systems"]["static"]
+    for table in (text_table(results), text_table(many)):
+        assert max(map(len, table.splitlines())) <= MAX_COLUMNS
+        assert all(name in table for name in ("read", "chat", "spon", "aishell2", "total"))
+    assert all(name in text_table(many) for name in many["systems"])
