@@ -96,7 +96,7 @@ class Recognizer:
         """
         encoded = self._encode(*self._load(batch))
         if encoded is None:
-            return [Recognized(utt.name, ("",), (0.0,), True) for utt in batch], RoutingTotals()
+            return self._recognize_one_by_one(batch)
         found = self._search(encoded)
         results = [
             Recognized(
@@ -108,6 +108,19 @@ class Recognizer:
             for utt, hyps, length in zip(batch, found, encoded.lengths.tolist(), strict=True)
         ]
         return results, RoutingTotals.count(encoded.routing, encoded.lengths)
+
+    def _recognize_one_by_one(
+        self, batch: Sequence[Utterance]
+    ) -> tuple[list[Recognized], RoutingTotals]:
+        """Find out which utterances of a batch are too short for the model."""
+        if len(batch) == 1:
+            return [Recognized(batch[0].name, ("",), (0.0,), True)], RoutingTotals()
+        results, totals = [], RoutingTotals()
+        for utterance in batch:
+            recognized, counted = self.recognize([utterance])
+            results += recognized
+            totals += counted
+        return results, totals
 
     @torch.inference_mode()
     def example(self, utterance: Utterance) -> dict[str, NDArray[Any]] | None:
@@ -163,10 +176,10 @@ class Recognizer:
         return pad_sequence(inputs, batch_first=True).to(self.device), lengths.to(self.device)
 
     def _encode(self, speech: torch.Tensor, lengths: torch.Tensor) -> _Encoded | None:
-        """Run the model; None where it refuses so few frames."""
+        """Run the model; None where it refuses an utterance for having too few frames."""
         routing: tuple[Routing, ...] = ()
         try:
-            if hasattr(self.model, "encode_with_routing"):
+            if hasattr(self.model.encoder, "forward_with_routing"):
                 output = self.model.encode_with_routing(speech, lengths)
                 encoder_out, out_lengths = output.encoder_out, output.encoder_out_lens
                 routing = output.routing

@@ -1,0 +1,246 @@
+"""Decodes data directories with a trained model: hypotheses, real-time factor, routing.
+
+One process decodes every set given, since importing ESPnet costs seconds. Any ESPnet ASR
+model with a CTC head will do. Models that take features read `feats.scp`, models with a
+frontend read `wav.scp` (and `segments`).
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from speechmoe_espnet.bin import cli
+from speechmoe_espnet.complexity import measure
+from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.decode.recognizer import Recognizer
+from speechmoe_espnet.decode.results import (
+    write_hypotheses,
+    write_json,
+    write_routing,
+    write_rtf,
+)
+from speechmoe_espnet.decode.routing_summary import RoutingTotals
+from speechmoe_espnet.decode.units import UnitText
+from speechmoe_espnet.decode.utterances import (
+    Utterance,
+    list_audio,
+    list_features,
+    make_batches,
+)
+from speechmoe_espnet.decode.workers import recognize_batches
+
+DEFAULT_SAMPLE_RATE = 16000
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the command's options."""
+    parser = cli.ArgumentParser(
+        prog="decode", description="Decode data directories with a trained model (CTC search)."
+    )
+    parser.add_argument(
+        "--model_dir", type=Path, required=True, help="experiment directory with config.yaml"
+    )
+    parser.add_argument(
+        "--model_file", default="valid.loss.ave.pth", help="checkpoint in --model_dir"
+    )
+    parser.add_argument(
+        "--config", type=Path, required=True, help="decode YAML, e.g. conf/decode_ctc_greedy.yaml"
+    )
+    parser.add_argument(
+        "--data_dirs", type=Path, nargs="+", required=True, help="one directory a set"
+    )
+    parser.add_argument(
+        "--output_dir", type=Path, required=True, help="results go to a directory a set in here"
+    )
+    parser.add_argument("--ngpu", type=int, choices=(0, 1), default=0, help="1 decodes on a GPU")
+    parser.add_argument(
+        "--nj", type=int, default=1, help="CPU processes, of one thread each if more than 1"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: Arguments without the program name; None reads sys.argv.
+
+    Returns:
+        Exit status.
+    """
+    return cli.run(decode, get_parser(), argv)
+
+
+def decode(args: argparse.Namespace) -> None:
+    """Decode every set and write its results.
+
+    Args:
+        args: What `get_parser` reads.
+
+    Raises:
+        FileNotFoundError: A model file, configuration or table does not exist.
+        ValueError: An option, the model's configuration or an utterance is wrong.
+    """
+    if args.nj < 1:
+        raise ValueError(f"--nj must be at least 1, got {args.nj}")
+    if args.ngpu and args.nj > 1:
+        raise ValueError(f"--nj {args.nj} --ngpu {args.ngpu}: one process uses the GPU; use --nj 1")
+    if args.ngpu and not torch.cuda.is_available():
+        raise ValueError(f"--ngpu {args.ngpu}: torch finds no GPU here; use --ngpu 0")
+    if args.nj > 1:
+        torch.set_num_threads(1)
+    config = DecodeConfig.from_yaml(args.config)
+    model_config = _read_model_config(args.model_dir, args.model_file)
+    num_bins, sample_rate = model_config["input_size"], _sample_rate(model_config)
+    sets = _list_sets(args.data_dirs, num_bins, sample_rate)
+
+    print(f"loading {args.model_dir / args.model_file}", file=sys.stderr, flush=True)
+    device = "cuda" if args.ngpu else "cpu"
+    model, recognizer = _load(args.model_dir, args.model_file, model_config, config, device)
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    complexity = measure(model, num_bins=num_bins, sample_rate=sample_rate)
+    write_json(args.output_dir / "model.json", dataclasses.asdict(complexity))
+    for name, utterances in sets.items():
+        _decode_set(recognizer, utterances, args.output_dir / name, args.nj)
+
+
+def _decode_set(
+    recognizer: Recognizer, utterances: Sequence[Utterance], directory: Path, num_jobs: int
+) -> None:
+    batches = make_batches(utterances, recognizer.config.batch_frames)
+    progress = cli.progress(
+        recognize_batches(recognizer, batches, num_jobs),
+        total=len(batches),
+        desc=f"decoding {directory.name} (batches)",
+    )
+    start = time.perf_counter()
+    results, totals = [], RoutingTotals()
+    for recognized, counted in progress:
+        results += recognized
+        totals += counted
+    seconds_decode = time.perf_counter() - start
+
+    directory.mkdir()
+    write_hypotheses(directory, results)
+    seconds_audio = sum(utt.seconds for utt in utterances)
+    threads = torch.get_num_threads() * num_jobs
+    write_rtf(directory, seconds_audio, seconds_decode, len(utterances), threads)
+    by_length = sorted(utterances, key=lambda utt: (utt.num_frames, utt.name))
+    example = recognizer.example(by_length[len(by_length) // 2]) if totals.layers else None
+    write_routing(directory, totals, example)
+    for result in results:
+        if result.is_too_short:
+            print(
+                f"decode: warning: {directory.name}: {result.name}: too short for the model; "
+                f"its hypothesis is empty",
+                file=sys.stderr,
+            )
+    print(
+        f"decoded {directory.name}: {len(results)} utterances, {seconds_audio:.1f} s of audio in "
+        f"{seconds_decode:.1f} s, RTF {seconds_decode / seconds_audio:.5f} ({threads} threads)",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _list_sets(
+    data_dirs: Sequence[Path], num_bins: int | None, sample_rate: int
+) -> dict[str, list[Utterance]]:
+    sets: dict[str, list[Utterance]] = {}
+    for data_dir in data_dirs:
+        name = data_dir.resolve().name
+        if name in sets:
+            raise ValueError(
+                f"--data_dirs: two directories are named {name}; results are written by that "
+                f"name, so decode them into different --output_dir"
+            )
+        sets[name] = (
+            list_features(data_dir) if num_bins is not None else list_audio(data_dir, sample_rate)
+        )
+    return sets
+
+
+def _read_model_config(model_dir: Path, model_file: str) -> dict[str, Any]:
+    path = model_dir / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no model configuration {path}; --model_dir must be the output of a training "
+            f"(stage 5 of a recipe)"
+        )
+    if not (model_dir / model_file).is_file():
+        found = ", ".join(sorted(p.name for p in model_dir.glob("*.pth"))) or "none"
+        raise FileNotFoundError(
+            f"no model file {model_dir / model_file}; finish the training, or name one of those "
+            f"in {model_dir} by --model_file: {found}"
+        )
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise ValueError(f"{path}: expected ESPnet's training configuration")
+    if missing := [key for key in ("token_type", "token_list", "input_size") if key not in config]:
+        raise ValueError(
+            f"{path}: lacks {', '.join(missing)}; expected the config.yaml that ESPnet writes"
+        )
+    return config
+
+
+def _sample_rate(model_config: dict[str, Any]) -> int:
+    rate = (model_config.get("frontend_conf") or {}).get("fs", DEFAULT_SAMPLE_RATE)
+    if isinstance(rate, str) and rate.endswith("k"):
+        return round(float(rate.removesuffix("k")) * 1000)
+    return int(rate)
+
+
+def _load(
+    model_dir: Path,
+    model_file: str,
+    model_config: dict[str, Any],
+    config: DecodeConfig,
+    device: str,
+) -> tuple[torch.nn.Module, Recognizer]:
+    from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
+    from espnet2.tasks.asr import ASRTask
+
+    from speechmoe_espnet.registry import register
+
+    register()
+    path = model_dir / model_file
+    model, _ = ASRTask.build_model_from_file(model_dir / "config.yaml", path, device)
+    if model.ctc is None:
+        raise ValueError(
+            f"{model_dir}: the model has no CTC head (ctc_weight 0), which these searches need; "
+            f"decode it with `python -m speechmoe_espnet.bin.asr_inference`"
+        )
+    _check_all_loaded(model, path)
+    bpemodel = model_config.get("bpemodel") if model_config["token_type"] == "bpe" else None
+    recognizer = Recognizer(
+        model,
+        config,
+        UnitText(model.token_list, model_config["token_type"], bpemodel),
+        device=device,
+        num_bins=model_config["input_size"],
+        too_short=TooShortUttError,
+    )
+    return model, recognizer
+
+
+def _check_all_loaded(model: torch.nn.Module, path: Path) -> None:
+    """ESPnet loads what a checkpoint has and leaves the rest random; refuse that."""
+    saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    for wrapper in ("module", "state_dict"):
+        saved = saved.get(wrapper, saved)
+    if missing := sorted(model.state_dict().keys() - saved.keys()):
+        raise ValueError(
+            f"{path}: lacks {len(missing)} tensors of the model that config.yaml describes, "
+            f"{', '.join(missing[:3])} among them; the two belong to different trainings"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
