@@ -11,6 +11,7 @@ shift 3
 
 python -m speechmoe_espnet.bin.asr_train --collect_stats true --output_dir "${out}" "$@"
 
+rm "${out}/config.yaml" # names the temporary directory: the same data must give the same bytes
 num_units="$(wc -l <"${token_list}")"
 for set in train valid; do
     sed "s/\$/,${num_units}/" "${out}/${set}/text_shape" >"${out}/${set}/text_shape.units"

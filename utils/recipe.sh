@@ -224,8 +224,8 @@ if runs 4; then
     mapfile -t args <<<"${args_text}"
     run_stage "stage 4" "${stats}" --input "${training_inputs[@]}" "${training_hints[@]}" --quiet \
         --log "${logs}/collect_stats_${token_type}.log" -- \
-        "${ROOT}/utils/collect_stats.sh" "{out}" "${units}/tokens.txt" -- "${args[@]}" --ngpu "${ngpu}" \
-        --batch_size 64
+        ../../../utils/collect_stats.sh "{out}" "${units}/tokens.txt" -- "${args[@]}" --ngpu "${ngpu}" \
+        --encoder vgg_rnn --model_conf ctc_weight=1.0 --batch_size 64
 fi
 
 if runs 5; then
@@ -245,7 +245,8 @@ if runs 5; then
         --input "${training_inputs[@]}" "${stats}" "${asr_config}" "${training_hints[@]}" \
         --log "${exp}/train.log" -- \
         python -m speechmoe_espnet.bin.asr_train --config "${asr_config}" "${args[@]}" \
-        --num_att_plot 0 --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" \
+        --use_tensorboard false --num_att_plot 0 \
+        --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" \
         --resume true --output_dir "{out}" --ngpu "${ngpu}" "${extra_args[@]}"
 fi
 

@@ -61,7 +61,7 @@ class Progress:
 def _figures(text: str) -> str:
     pairs = (word.partition("=") for word in text.split(", "))
     values = {name: value for name, _, value in pairs}
-    return " ".join(f"{name} {values[name]}" for name in _SHOWN if name in values)
+    return " ".join(f"{name} {values[name]}" for name in _SHOWN if values.get(name, "nan") != "nan")
 
 
 def get_parser() -> argparse.ArgumentParser:

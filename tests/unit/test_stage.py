@@ -203,7 +203,7 @@ def test_unfinished_input_is_refused(tmp_path: Path) -> None:
 
 
 def test_command_must_write_somewhere(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has no .out."):
+    with pytest.raises(ValueError, match=r"has no \{out\}"):
         shell("touch x", tmp_path / "target")
     with pytest.raises(ValueError, match="no command"):
         Stage(target=tmp_path / "target", command=())
