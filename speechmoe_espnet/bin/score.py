@@ -18,7 +18,10 @@ def get_parser() -> ArgumentParser:
         prog="score", description="Score the hypotheses of one set with jiwer, joined by id."
     )
     parser.add_argument(
-        "--ref_dir", type=Path, required=True, help="directory with text and utt2spk"
+        "--ref_dir", type=Path, required=True, help="directory with text, the references"
+    )
+    parser.add_argument(
+        "--utt2spk", type=Path, help="speakers of the utterances; default: REF_DIR/utt2spk"
     )
     parser.add_argument(
         "--hyp_dir", type=Path, required=True, help="directory with text, the hypotheses"
@@ -43,8 +46,8 @@ def score(args: argparse.Namespace) -> None:
         FileNotFoundError: A text or utt2spk file does not exist.
         ValueError: The files cannot be read or do not hold the same utterances.
     """
-    ref_path, spk_path = args.ref_dir / "text", args.ref_dir / "utt2spk"
-    hyp_path = args.hyp_dir / "text"
+    ref_path, hyp_path = args.ref_dir / "text", args.hyp_dir / "text"
+    spk_path = args.utt2spk or args.ref_dir / "utt2spk"
     scores = score_texts(
         read_table(ref_path),
         read_table(hyp_path, allow_empty=True),

@@ -140,7 +140,7 @@ def training_charts(systems: Sequence[System], colours: Mapping[str, str]) -> st
                 Series(f"{name}, {part}", colours[name], curve["steps"], curve[part][key], dashed)
                 for name, curve in recorded.items()
                 for part, dashed in (("train", True), ("valid", False))
-                if any(value is not None for value in curve[part].get(key, []))
+                if key in curve[part]
             ]
             if series:
                 panels.append(line_chart(title, series, "step"))

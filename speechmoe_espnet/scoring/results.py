@@ -133,12 +133,18 @@ def curves(system: System) -> dict[str, Any]:
     Returns:
         `steps` (number by epoch) and, under `train` and `valid`, each recorded quantity as a
         list of numbers as long as `steps`, None where an epoch lacks it or it is not finite.
+        Times of parts of a step, and quantities without any number, are left out.
     """
     result: dict[str, Any] = {"steps": [int(epoch["steps"]) for epoch in system.epochs]}
     for part in ("train", "valid"):
         records = [epoch.get(part) or {} for epoch in system.epochs]
         names = sorted({name for record in records for name in record})
-        result[part] = {name: [_finite(record.get(name)) for record in records] for name in names}
+        values = {name: [_finite(record.get(name)) for record in records] for name in names}
+        result[part] = {
+            name: numbers
+            for name, numbers in values.items()
+            if not name.endswith("_time") and any(number is not None for number in numbers)
+        }
     return result
 
 

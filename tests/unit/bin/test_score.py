@@ -41,7 +41,8 @@ def test_files_and_summary(tree, capsys):
 def test_syllables(tree, capsys):
     (tree / "ref/text").write_text("a1 jin1 tian1\na2 hao3\nb1 bei3 jing1\n")
     (tree / "hyp/text").write_text("a1 jin1 tian2\na2 hao3\nb1 bei3 jing1\n")
-    assert run(tree, "--metric", "ser") == 0
+    (tree / "ref/utt2spk").rename(tree / "speakers")
+    assert run(tree, "--metric", "ser", "--utt2spk", tree / "speakers") == 0
     assert "SER 20.00 % (S 1, D 0, I 0 of 5 syllables" in capsys.readouterr().out
 
 

@@ -52,6 +52,8 @@ def test_curves_have_no_nan(systems):
     assert curve["steps"] == [250 * epoch for epoch in range(1, 9)]
     assert curve["train"]["loss"][2] is None
     assert all(math.isfinite(value) for value in curve["valid"]["loss"])
+    assert "forward_time" not in curve["train"]
+    assert "loss_att" not in curve["valid"]
 
 
 def changed(results, path, value):
