@@ -1,0 +1,135 @@
+import pytest
+import torch
+from models import batch, build
+
+from speechmoe_espnet.upcycling import InitParam, load_init_param
+
+STRAIGHT = {"router_scale": "straight_through", "num_experts": 4}
+ENCODERS = pytest.mark.parametrize("encoder", ["speechmoe", "speechmoe_conformer"])
+
+
+def static(encoder="speechmoe", **conf):
+    return build(encoder, encoder_conf={"num_experts": 1, **conf})
+
+
+def saved(model, path, drop=()):
+    state = {k: v for k, v in model.state_dict().items() if not k.startswith(tuple(drop))}
+    torch.save(state, path)
+    return str(path)
+
+
+def log_probs(model):
+    data = batch()
+    with torch.no_grad():
+        out, lengths = model.eval().encode(data["speech"], data["speech_lengths"])
+        return model.ctc.log_softmax(out), lengths
+
+
+@ENCODERS
+@pytest.mark.parametrize("ignore_init_mismatch", [False, True])
+def test_upcycled_model_starts_as_its_twin(encoder, ignore_init_mismatch, tmp_path):
+    twin = static(encoder)
+    torch.manual_seed(5)
+    moe = build(encoder, encoder_conf=STRAIGHT)
+    load_init_param(saved(twin, tmp_path / "twin.pth"), moe, ignore_init_mismatch)
+    expected, lengths = log_probs(twin)
+    actual, _ = log_probs(moe)
+    for b, frames in enumerate(lengths.tolist()):
+        torch.testing.assert_close(actual[b, :frames], expected[b, :frames], atol=1e-4, rtol=0)
+    out = moe.encode_with_routing(batch()["speech"], batch()["speech_lengths"])
+    assert len(out.routing[0].indices[0].unique()) > 1, "one expert alone would prove nothing"
+
+
+def test_paper_scaling_changes_the_function(tmp_path):
+    twin = static()
+    moe = build(encoder_conf={"num_experts": 4, "router_scale": "paper"})
+    load_init_param(saved(twin, tmp_path / "twin.pth"), moe, False)
+    assert (log_probs(moe)[0] - log_probs(twin)[0]).abs().max() > 1e-3
+
+
+def test_every_expert_gets_the_twins_tensors_and_routers_stay(tmp_path, caplog):
+    twin = static()
+    moe = build(encoder_conf=STRAIGHT)
+    routers = {k: v.clone() for k, v in moe.state_dict().items() if "router" in k}
+    load_init_param(saved(twin, tmp_path / "twin.pth"), moe, False)
+    source = twin.state_dict()
+    for name, value in moe.state_dict().items():
+        if "router" in name:
+            assert torch.equal(value, routers[name])
+        else:
+            assert torch.equal(value, source[name].expand_as(value))
+    assert all(name in caplog.text for name in routers)
+
+
+def test_a_moe_model_loads_its_own_checkpoint(tmp_path):
+    first = build(encoder_conf=STRAIGHT)
+    with torch.no_grad():
+        for p in first.parameters():
+            p.add_(0.01)
+    second = build(encoder_conf=STRAIGHT)
+    load_init_param(saved(first, tmp_path / "moe.pth"), second, False)
+    assert all(torch.equal(v, first.state_dict()[k]) for k, v in second.state_dict().items())
+
+
+@pytest.mark.parametrize("ignore_init_mismatch", [False, True])
+@pytest.mark.parametrize(
+    ("twin_conf", "drop", "message"),
+    [
+        ({"linear_units": 64}, (), "cannot make"),
+        ({"num_blocks": 1, "attention_every": 1}, (), "has no .*blocks.1.feed_forward.experts"),
+        ({}, ("encoder.backbone.blocks.0.feed_forward.experts.w2",), "has no .*experts.w2"),
+        ({"num_experts": 2}, (), "one to one"),
+    ],
+)
+def test_an_expert_left_random_is_an_error_in_every_mode(
+    twin_conf, drop, message, ignore_init_mismatch, tmp_path
+):
+    path = saved(static(**twin_conf), tmp_path / "twin.pth", drop)
+    with pytest.raises(ValueError, match=message):
+        load_init_param(path, build(encoder_conf=STRAIGHT), ignore_init_mismatch)
+
+
+def test_other_mismatches_are_errors_or_named_warnings(tmp_path, caplog):
+    twin = static()
+    twin.ctc.ctc_lo = torch.nn.Linear(32, 99)
+    path = saved(twin, tmp_path / "twin.pth")
+    moe = build(encoder_conf=STRAIGHT)
+    with pytest.raises(ValueError, match=r"ctc\.ctc_lo\.bias: \(99,\) in the file"):
+        load_init_param(path, moe, False)
+    load_init_param(path, moe, True)
+    assert (
+        "not loaded: ctc.ctc_lo.weight: (99, 32) in the file, (13, 32) in the model" in caplog.text
+    )
+    excluded = f"{path}:::ctc.ctc_lo"
+    load_init_param(excluded, moe, False)
+
+
+def test_embedding_network_alone(tmp_path):
+    twin = static()
+    moe = build(encoder_conf=STRAIGHT)
+    with torch.no_grad():
+        for p in twin.parameters():
+            p.add_(1.0)
+    before = moe.ctc.ctc_lo.weight.clone()
+    path = saved(twin, tmp_path / "twin.pth")
+    load_init_param(f"{path}:encoder.embedding:encoder.embedding", moe, False)
+    embedding = twin.encoder.embedding.state_dict()
+    assert all(torch.equal(v, embedding[k]) for k, v in moe.encoder.embedding.state_dict().items())
+    assert torch.equal(moe.ctc.ctc_lo.weight, before)
+
+
+def test_models_without_experts_load_as_in_espnet(tmp_path):
+    source = build("conformer")
+    target = build("conformer")
+    with torch.no_grad():
+        for p in source.parameters():
+            p.add_(0.5)
+    load_init_param(saved(source, tmp_path / "dense.pth"), target, False)
+    assert all(torch.equal(v, source.state_dict()[k]) for k, v in target.state_dict().items())
+
+
+def test_spec_has_espnets_grammar():
+    assert InitParam.parse("a.pth") == InitParam("a.pth")
+    assert InitParam.parse("a.pth:x:y:b,c") == InitParam("a.pth", "x", "y", ("b", "c"))
+    with pytest.raises(ValueError, match="5 parts"):
+        InitParam.parse("a:b:c:d:e")
