@@ -82,8 +82,8 @@ def build_page(
                 "Relative change",
                 f"Share of the errors of {comparison.control} that {comparison.candidate} saves. "
                 "Bars: 95 % interval of a paired bootstrap over utterances. A bar that crosses "
-                "zero shows no difference. It covers the choice of utterances, not that of the seed of "
-                "a training.",
+                "zero shows no difference. Intervals cover the choice of utterances, not the seed "
+                "of a training.",
             ),
             _fit(forest_plot(changes, comparison.control, comparison.candidate)),
         ]

@@ -123,7 +123,8 @@ def error_bars(counts: Mapping[str, Mapping[str, Counts]]) -> str:
     Args:
         counts: Counts by set and, within, by system.
     """
-    width, left, right, top, row, gap = 640, 160, 60, 8, 20, 12
+    left, right, top, row, gap = _label_width(counts), 60, 8, 20, 12
+    width = left + 480
     longest = max(item.cer for systems in counts.values() for item in systems.values())
     scale = Scale(0.0, max(longest, 1e-6), left, width - right)
     parts: list[str] = []
@@ -164,7 +165,8 @@ def strip_plot(
         rates: Error rate in percent by set, system and speaker.
         colours: CSS colour by system.
     """
-    width, left, right, top, row, gap = 640, 170, 24, 8, 20, 12
+    left, right, top, row, gap = _label_width(rates), 24, 8, 20, 12
+    width = left + 480
     values = [
         value for sets in rates.values() for items in sets.values() for value in items.values()
     ]
@@ -247,3 +249,10 @@ def heat_map(title: str, layers: Sequence[Sequence[float]], confidence: Sequence
         parts.append(text(end + 10, y + 16, f"{sureness:.2f}"))
     height = top + row * len(layers) + 6
     return picture(end + 52, height, parts, f"{title}: share of frames by layer and expert")
+
+
+def _label_width(groups: Mapping[str, Mapping[str, object]]) -> int:
+    """Return the pixels that names of sets and, beside them, of systems need."""
+    longest_set = max(len(name) for name in groups)
+    longest_system = max(len(name) for systems in groups.values() for name in systems)
+    return 8 * (longest_set + longest_system) + 24
