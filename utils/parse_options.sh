@@ -75,7 +75,7 @@ _check_option() {
             [ -d "${value}" ] || _option_error "${shown}: there is no directory '${value}'"
             ;;
         *)
-            if [ -z "${value}" ] || [[ "|${type}|" != *"|${value}|"* ]]; then
+            if [[ -z "${value}" || "${value}" == *"|"* ]] || [[ "|${type}|" != *"|${value}|"* ]]; then
                 _option_error "${shown} allows ${type//|/, }; got '${value}'"
             fi
             ;;

@@ -70,6 +70,12 @@ to lie in data, dump, units and exp beside run.sh." "$@"
 [ "${stage}" -le "${stop_stage}" ] ||
     die "--stage ${stage} --stop-stage ${stop_stage}: this range runs nothing"
 [ "${nj}" -ge 1 ] || die "--nj ${nj}: at least 1"
+[ "${corpus}" = synthetic ] || [ -n "${corpus_dir}" ] ||
+    die "--corpus ${corpus} needs --corpus-dir"
+
+runs() {
+    [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ]
+}
 export -n SPEECHMOE_PROGRAM
 [ -n "${RECIPE_DIR:-}" ] || die "RECIPE_DIR is not set; start this through egs/*/asr1/run.sh"
 
@@ -91,17 +97,16 @@ find_path() {
     die "${option}: there is no '${path}', neither in ${PWD} nor in ${RECIPE_DIR} nor in ${ROOT}"
 }
 
-asr_config="$(find_path --asr-config "${asr_config}")"
-decode_config="$(find_path --decode-config "${decode_config}")"
-fbank_config="$(find_path --fbank-config "${fbank_config}")"
 [ -z "${corpus_dir}" ] || corpus_dir="$(find_path --corpus-dir "${corpus_dir}")"
 [ -z "${init_param}" ] || init_param="$(find_path --init-param "${init_param}")"
 [ -z "${token_list}" ] || token_list="$(find_path --token-list "${token_list}")"
 [ -z "${model_dir}" ] || model_dir="$(find_path --model-dir "${model_dir}")"
+fbank_config="$(find_path --fbank-config "${fbank_config}")"
+! runs 5 || asr_config="$(find_path --asr-config "${asr_config}")"
+! runs 6 || decode_config="$(find_path --decode-config "${decode_config}")"
 cd "${RECIPE_DIR}"
 
 if [ "${corpus}" != synthetic ]; then
-    [ -n "${corpus_dir}" ] || die "--corpus ${corpus} needs --corpus-dir"
     eval_sets="test"
 fi
 [ -n "${eval_sets}" ] || die "--eval-sets is empty: nothing to evaluate on"
@@ -133,10 +138,6 @@ run_stage() {
 
 made_by() {
     printf '%s=stage %s makes it: %s/run.sh --stage %s' "$1" "$2" "${RECIPE_DIR}" "$2"
-}
-
-runs() {
-    [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ]
 }
 
 training_inputs=("${dump}/train" "${dump}/dev" "${units}")

@@ -132,7 +132,7 @@ install() {
 }
 
 set_up() {
-    if ! works "${VENV}/bin/python"; then
+    if ! works "${VENV}/bin/python" || ! "${VENV}/bin/python" -m pip --version >/dev/null 2>&1; then
         make_venv
     fi
     log "installing packages into ${VENV} (some minutes; log: ${LOG})"

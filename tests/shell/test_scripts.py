@@ -1,0 +1,183 @@
+"""Every script: --help, wrong options, stages that do not exist, set-up of the environment."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Shell
+
+RECIPES = ("read", "chat", "spon", "aishell2", "mix")
+SCRIPTS = (
+    "run_all.sh",
+    "tests/run.sh",
+    "utils/setup.sh",
+    *(f"egs/{name}/asr1/run.sh" for name in RECIPES),
+)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_and_unknown_option(sh: Shell, script: str) -> None:
+    shown = sh(ROOT / script, "--help")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith(f"Usage: {ROOT / script} [options]")
+    wrong = sh(ROOT / script, "--no-such-option", "1")
+    assert wrong.returncode == 2
+    assert "unknown option --no-such-option" in wrong.stderr
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_is_thin(name: str) -> None:
+    assert len((ROOT / f"egs/{name}/asr1/run.sh").read_text().splitlines()) <= 60
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--stage", "banana"], "whole number"),
+        (["--stage", "0"], "stages are 1 to 8"),
+        (["--stage", "9"], "stages are 1 to 8"),
+        (["--stop-stage", "9"], "stages are 1 to 8"),
+        (["--stage", "3", "--stop_stage=2"], "runs nothing"),
+        (["--token-type", "phone"], "allows char, bpe, syllable"),
+        (["--nj", "0"], "at least 1"),
+        (["--asr-config", "conf/none.yaml"], "--asr-config: there is no 'conf/none.yaml'"),
+        (["--corpus", "aishell"], "--corpus aishell needs --corpus-dir"),
+        (["--corpus", "aishell", "--corpus-dir", "nowhere"], "--corpus-dir: there is no 'nowhere'"),
+    ],
+)
+def test_recipe_mistakes(sh: Shell, words: list[str], said: str) -> None:
+    done = sh(ROOT / "egs/read/asr1/run.sh", *words)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_missing_input_names_the_stage_that_makes_it(sh: Shell, tmp_path: Path) -> None:
+    done = sh(
+        ROOT / "utils/recipe.sh",
+        *"--eval-sets read --stage 2 --stop-stage 4".split(),
+        RECIPE_DIR=str(tmp_path),
+    )
+    assert done.returncode == 1
+    assert "input data/synthetic does not exist; stage 1 makes it" in done.stderr
+    assert not list((tmp_path / "dump" / "synthetic").iterdir())
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project without requirements: its set-up is quick and needs no network."""
+    root = tmp_path / "project"
+    root.mkdir()
+    shutil.copytree(ROOT / "utils", root / "utils")
+    (root / "constraints.txt").write_text("")
+    (root / "setup.cfg").write_text(
+        "[options]\ninstall_requires =\n[options.extras_require]\ndev =\n"
+    )
+    return root
+
+
+@pytest.fixture
+def set_up(sh: Shell, project: Path) -> Shell:
+    def run(
+        *command: str | Path, cwd: Path | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        env = {"PYTHON": sys.executable, "SPEECHMOE_VENV": str(project / ".venv")} | env
+        return sh(project / "utils/setup.sh", *command, cwd=cwd, **env)
+
+    return run
+
+
+def test_setup_once_then_quick_then_repaired(set_up: Shell, project: Path) -> None:
+    made = set_up()
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "set-up finished" in made.stdout
+    venv = project / ".venv"
+
+    begun = time.monotonic()
+    again = set_up()
+    assert (again.returncode, again.stdout) == (0, "")
+    assert time.monotonic() - begun < 1.0
+
+    with open(project / "constraints.txt", "a") as file:
+        file.write("# changed\n")
+    assert "set-up finished" in set_up().stdout
+
+    # A set-up that was killed: no mark, and a package with a hole in it.
+    (venv / "setup.done").unlink()
+    next(venv.glob("lib/python*/site-packages/pip/__main__.py")).unlink()
+    repaired = set_up()
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+    assert next(venv.glob("lib/python*/site-packages/pip/__main__.py")).exists()
+
+
+def test_setup_refuses_a_folder_that_is_no_environment(set_up: Shell, project: Path) -> None:
+    (project / ".venv").mkdir()
+    (project / ".venv" / "precious").write_text("mine")
+    done = set_up()
+    assert done.returncode == 1
+    assert "is no Python environment" in done.stdout
+    assert (project / ".venv" / "precious").read_text() == "mine"
+
+
+def test_setup_failure_names_the_log(set_up: Shell, project: Path) -> None:
+    (project / "setup.cfg").write_text(
+        "[options]\ninstall_requires =\n    no-such-package-here @ file:///nowhere/broken.whl\n"
+        "[options.extras_require]\n"
+    )
+    done = set_up()
+    assert done.returncode == 1
+    assert f"see {project}/.venv/setup.log" in done.stderr
+    assert not (project / ".venv" / "setup.done").exists()
+    assert "not a valid wheel" in (project / ".venv" / "setup.log").read_text()
+
+
+def test_setup_without_python_says_what_to_install(sh: Shell, project: Path) -> None:
+    tools = project / "tools"
+    tools.mkdir()
+    for name in ("bash", "cat", "date", "dirname", "basename", "env", "find", "flock", "grep"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    for name in ("mkdir", "mv", "rm", "sha256sum", "sleep", "tee", "ls"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    shim = tools / "python3.12"
+    shim.write_text("#!/bin/sh\necho 'shim: command not found' >&2\nexit 127\n")
+    shim.chmod(0o755)
+    env = {"PATH": str(tools), "SPEECHMOE_VENV": str(project / ".venv"), "PYTHON": ""}
+    done = sh(project / "utils/setup.sh", **env)
+    assert done.returncode == 1
+    assert "found no working Python 3.12 or 3.13" in done.stdout
+    assert "apt-get install python3.12" in done.stdout
+
+    env["PYTHON"] = str(shim)
+    done = sh(project / "utils/setup.sh", **env)
+    assert done.returncode == 1
+    assert f"PYTHON={shim} is not a working Python" in done.stdout
+
+
+def test_setups_at_once_make_one(set_up: Shell, project: Path) -> None:
+    env = os.environ | {"PYTHON": sys.executable, "SPEECHMOE_VENV": str(project / ".venv")}
+    both = [
+        subprocess.Popen(
+            [project / "utils/setup.sh"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=120)[0].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert sum("set-up finished" in output for output in outputs) == 1
+
+
+def test_clean_removes_only_what_the_job_made(sh: Shell, tmp_path: Path) -> None:
+    for name in ("data", "dump", "units", "exp", "local"):
+        (tmp_path / "egs/mix/asr1" / name).mkdir(parents=True)
+    (tmp_path / "exp/report").mkdir(parents=True)
+    (tmp_path / "exp/other").mkdir()
+    (tmp_path / "utils").symlink_to(ROOT / "utils")
+    shutil.copy(ROOT / "run_all.sh", tmp_path)
+    done = sh(tmp_path / "run_all.sh", "--clean")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "egs/mix/asr1").iterdir()] == ["local"]
+    assert [path.name for path in (tmp_path / "exp").iterdir()] == ["other"]
