@@ -46,7 +46,8 @@ tr.total td { font-weight: 600; border-top: 2px solid var(--ink); }
 svg { max-width: 100%; height: auto; display: block; font-size: 13px; }
 .scroll svg { max-width: none; }
 .scroll.fit svg { max-width: 100%; min-width: 480px; }
-.panels { margin-bottom: 20px; display: flex; flex-wrap: wrap; gap: 20px 28px; align-items: flex-start; }
+.panels { margin-bottom: 20px;
+  display: flex; flex-wrap: wrap; gap: 20px 28px; align-items: flex-start; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 6px 0 10px; font-size: 14px; }
 .legend i { display: inline-block; width: 14px; height: 14px; border-radius: 3px;
   margin-right: 6px; vertical-align: -2px; }
