@@ -15,7 +15,7 @@ import yaml
 from speechmoe_espnet.bin.decode import main
 from speechmoe_espnet.data.table import read_table
 
-UNITS = ["<blank>", "<unk>", "上", "下", "中", "你", "大", "好", "<sos/eos>"]
+UNITS = ["<blank>", "<unk>", *"上下中人他们你大好我是来", "<sos/eos>"]
 CONF = Path(__file__).parents[3] / "conf"
 BINS = 20
 CONFORMER = {
@@ -25,7 +25,7 @@ CONFORMER = {
     "num_blocks": 1,
     "dropout_rate": 0.0,
 }
-SPEECHMOE = {"num_experts": 4}
+SPEECHMOE = {**CONFORMER, "num_blocks": 2, "num_experts": 4}
 LENGTHS = {"a1": 120, "a2": 61, "b1": 200, "b2": 75, "b3": 119}
 
 ModelMaker = Callable[..., Path]
@@ -84,6 +84,18 @@ def speechmoe(make_model: ModelMaker) -> Path:
 
 
 @pytest.fixture(scope="module")
+def paper(make_model: ModelMaker) -> Path:
+    sizes = {"output_size": 16, "linear_units": 16, "num_blocks": 2, "attention_every": 2}
+    return make_model(
+        "paper",
+        model="speechmoe",
+        input_size=BINS,
+        encoder="speechmoe",
+        encoder_conf={**sizes, "num_experts": 4},
+    )
+
+
+@pytest.fixture(scope="module")
 def data_dirs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     top = tmp_path_factory.mktemp("dump")
     generator = np.random.default_rng(0)
@@ -132,9 +144,11 @@ def test_any_espnet_model_with_ctc(conformer: Path, data_dirs: list[Path], tmp_p
     assert not (tmp_path / "out" / "set_b" / "routing.json").exists()
 
 
+@pytest.mark.parametrize("name", ["speechmoe", "paper"])
 def test_routing_of_a_mixture_of_experts(
-    speechmoe: Path, data_dirs: list[Path], tmp_path: Path
+    name: str, request: pytest.FixtureRequest, data_dirs: list[Path], tmp_path: Path
 ) -> None:
+    speechmoe = request.getfixturevalue(name)
     config = write_config(tmp_path / "greedy.yaml", method="ctc_greedy")
     assert run(speechmoe, config, data_dirs, tmp_path / "out") == 0
     model = read_json(tmp_path / "out" / "model.json")
