@@ -32,7 +32,7 @@ class DecodeConfig:
     """
 
     method: str = CTC_GREEDY
-    batch_frames: int = 20000
+    batch_frames: int = 6000
     beam_size: int = 10
     nbest: int = 1
     max_units: int | None = None

@@ -6,8 +6,12 @@ to be forked: OpenMP threads do not survive a fork.
 """
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 
 from speechmoe_espnet.decode.recognizer import Recognized, Recognizer
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
@@ -31,6 +35,7 @@ def recognize_batches(
 
     Raises:
         ValueError: As `Recognizer.recognize`.
+        ChildProcessError: A process was killed.
     """
     if num_processes == 1:
         yield from map(recognizer.recognize, batches)
@@ -38,13 +43,30 @@ def recognize_batches(
     with ProcessPoolExecutor(
         min(num_processes, len(batches)),
         mp_context=multiprocessing.get_context("fork"),
-        initializer=_in_worker.append,
+        initializer=_start,
         initargs=(recognizer,),
     ) as pool:
         try:
             yield from pool.map(_recognize, batches)
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                f"one of {num_processes} decoding processes died, perhaps for want of memory; "
+                f"try again with a smaller --nj or batch_frames"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _start(recognizer: Recognizer) -> None:
+    _in_worker.append(recognizer)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in worker processes only"
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _recognize(batch: Sequence[Utterance]) -> tuple[list[Recognized], RoutingTotals]:
