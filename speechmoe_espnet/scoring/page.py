@@ -26,8 +26,8 @@ from speechmoe_espnet.scoring.svg import element
 SYNTHETIC_NOTE = (
     "The corpora behind these figures are synthetic: sentences from public text packages, "
     "spoken by a formant synthesiser with simulated telephones, rooms and noise. They are a "
-    "small, honest stand-in that anyone can regenerate. Differences between systems on them "
-    "are real differences on this task, but the error rates say nothing about human speech."
+    "small, honest stand-in that anyone can regenerate. The error rates say "
+    "nothing about human speech, and what helps here need not help there."
 )
 
 

@@ -1,5 +1,10 @@
-import fake_experiment
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import fake_experiment
 
 from speechmoe_espnet.scoring.experiment import load_system
 
