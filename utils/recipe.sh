@@ -151,11 +151,9 @@ data_args() {
     input_size="$(python - "${fbank_config}" <<'PYTHON'
 import sys
 
-import yaml
+from speechmoe_espnet.data.fbank_config import FbankConfig
 
-with open(sys.argv[1], encoding="utf-8") as file:
-    fbank = yaml.safe_load(file)
-print(fbank.get("num_mel_bins", 40) * (3 if fbank.get("deltas") else 1))
+print(FbankConfig.from_yaml(sys.argv[1]).feature_size)
 PYTHON
     )"
     printf '%s\n' --use_preprocessor true --token_list "${units}/tokens.txt" \
@@ -271,16 +269,19 @@ if runs 7; then
     for set in "${sets[@]}"; do
         log "stage 7: scoring of ${set}"
         metric=cer
-        reference="${dump}/${set}"
+        reference="${dump}/${set}/text"
+        maker=2
         if [ "${token_type}" = syllable ]; then
             metric=ser
-            reference="${units}/${set}"
+            reference="${units}/${set}/text"
+            maker=3
         fi
         run_stage "stage 7" "${decode_dir}/${set}/score" \
-            --input "${reference}" "${decode_dir}/${set}/text" \
-            --hint "$(made_by "${reference}" 2)" --hint "$(made_by "${decode_dir}/${set}/text" 6)" \
+            --input "${reference}" "${dump}/${set}/utt2spk" "${decode_dir}/${set}/text" \
+            --hint "$(made_by "${reference}" "${maker}")" --hint "$(made_by "${decode_dir}/${set}/text" 6)" \
             --log "${logs}/score_${expname}_${set}.log" -- \
-            python -m speechmoe_espnet.bin.score --ref_dir "${reference}" \
+            python -m speechmoe_espnet.bin.score --ref_dir "${reference%/text}" \
+            --utt2spk "${dump}/${set}/utt2spk" \
             --hyp_dir "${decode_dir}/${set}" --metric "${metric}" --output_dir "{out}"
     done
 fi
@@ -296,5 +297,6 @@ if runs 8; then
     run_stage "stage 8" "${exp}/report" --input "${inputs[@]}" "${hints[@]}" \
         --log "${logs}/report_${expname}.log" -- \
         python -m speechmoe_espnet.bin.report --system "${expname}=${exp}" \
-        --corpus "${corpus}" --seed "${seed}" --decode "${decode_dir##*/decode_}" --sets "${sets[@]}" --output_dir "{out}"
+        --corpus "${corpus}" --seed "${seed}" --decode "${decode_dir##*/decode_}" \
+        --sets "${sets[@]}" --output_dir "{out}"
 fi

@@ -59,7 +59,7 @@ def test_recipe_mistakes(sh: Shell, words: list[str], said: str) -> None:
 def test_missing_input_names_the_stage_that_makes_it(sh: Shell, tmp_path: Path) -> None:
     done = sh(
         ROOT / "utils/recipe.sh",
-        *"--eval-sets read --stage 2 --stop-stage 4".split(),
+        *["--eval-sets", "read", "--stage", "2", "--stop-stage", "4"],
         RECIPE_DIR=str(tmp_path),
     )
     assert done.returncode == 1
