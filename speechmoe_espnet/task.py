@@ -18,6 +18,15 @@ from speechmoe_espnet.moe import Router
 from speechmoe_espnet.registry import register
 from speechmoe_espnet.upcycling import load_init_param
 
+# These set every parameter group to one rate and would undo router_lr_scale.
+SCHEDULERS_OF_ONE_RATE = (
+    "cosineannealingwarmuprestarts",
+    "cycliclr",
+    "exponentialdecaywarmup",
+    "onecyclelr",
+    "piecewiselinearwarmuplr",
+)
+
 
 class SpeechMoEASRTask(ASRTask):
     """ESPnet's ASRTask, arguments and all, with what SpeechMoE needs around it.
@@ -68,6 +77,11 @@ class SpeechMoEASRTask(ASRTask):
             raise ValueError(
                 f"model_conf: router_lr_scale {scale} cannot be combined with sharded_ddp or "
                 "exclude_weight_decay; set it to 1.0"
+            )
+        if args.scheduler in SCHEDULERS_OF_ONE_RATE:
+            raise ValueError(
+                f"model_conf: router_lr_scale {scale} would be undone by scheduler: "
+                f"{args.scheduler}; use tristagelr, warmuplr or another that keeps group rates"
             )
         optim_class = abs_task.optim_classes.get(args.optim)
         if optim_class is None:

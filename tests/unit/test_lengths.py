@@ -1,0 +1,66 @@
+import pytest
+from models import training_args
+
+from speechmoe_espnet.lengths import check_lengths
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    def write(speech, text):
+        files = []
+        for name, lengths in (("speech", speech), ("text", text)):
+            path = tmp_path / f"{name}_shape"
+            path.write_text("".join(f"{utt} {shape}\n" for utt, shape in lengths.items()))
+            files.append(str(path))
+        return files
+
+    return write
+
+
+def args_for(files, encoder="speechmoe", **overrides):
+    return training_args(encoder, train_shape_file=files, **overrides)
+
+
+def test_utterances_with_fewer_frames_than_labels_are_named(shapes):
+    files = shapes({"long": "90,40", "short": "29,40"}, {"long": "30,13", "short": "11,13"})
+    with pytest.raises(ValueError, match=r"1 of 2 utterances .* short \(10 frames .* 11 labels\)"):
+        check_lengths(args_for(files))
+
+
+def test_exactly_enough_frames_pass(shapes):
+    files = shapes({"utt": "30,40"}, {"utt": "10,13"})
+    check_lengths(args_for(files))
+
+
+def test_convolutions_need_more_frames(shapes):
+    files = shapes({"utt": "6,40"}, {"utt": "1,13"})
+    check_lengths(args_for(files))
+    with pytest.raises(ValueError, match=r"utt \(0 frames after subsampling, 1 labels\)"):
+        check_lengths(args_for(files, "speechmoe_conformer"))
+
+
+def test_validation_data_are_checked_too(shapes):
+    files = shapes({"utt": "3,40"}, {"utt": "5,13"})
+    with pytest.raises(ValueError, match="too short"):
+        check_lengths(training_args(valid_shape_file=files))
+
+
+def test_waveforms_are_counted_in_hops(shapes):
+    files = shapes({"utt": "16000"}, {"utt": "34"})
+    frontend = {"input_size": None, "frontend": "default", "frontend_conf": {"hop_length": 160}}
+    check_lengths(args_for(files, **frontend))
+    files = shapes({"utt": "16000"}, {"utt": "35"})
+    with pytest.raises(ValueError, match=r"34 frames after subsampling, 35 labels"):
+        check_lengths(args_for(files, **frontend))
+
+
+def test_many_are_counted_and_ten_are_shown(shapes):
+    utterances = [f"utt{i:02d}" for i in range(25)]
+    files = shapes(dict.fromkeys(utterances, "3,40"), dict.fromkeys(utterances, "9,13"))
+    with pytest.raises(ValueError, match=r"25 of 25 .* and 15 more"):
+        check_lengths(args_for(files))
+
+
+def test_other_encoders_are_left_to_espnet(shapes):
+    files = shapes({"utt": "3,40"}, {"utt": "9,13"})
+    check_lengths(args_for(files, "conformer"))

@@ -1,0 +1,147 @@
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from models import TOKENS, build, training_args
+
+from speechmoe_espnet.bin import asr_train
+from speechmoe_espnet.task import SpeechMoEASRTask
+
+
+def test_the_parser_is_espnets_with_the_plug_in():
+    parser = SpeechMoEASRTask.get_parser()
+    help_text = parser.format_help()
+    assert "speechmoe_conformer" in help_text
+    assert "--init_param" in help_text
+    assert parser.get_default("model") == "speechmoe"
+
+
+def test_print_config_shows_our_model(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["asr_train", "--print_config"])
+    out = io.StringIO()
+    SpeechMoEASRTask.print_config(file=out)
+    assert yaml.safe_load(out.getvalue())["model"] == "speechmoe"
+
+
+def test_a_users_mistake_is_one_line(capsys, tmp_path):
+    argv = [*configuration(tmp_path / "conf.yaml", encoder_conf={"top_k": 9}), "--output_dir"]
+    (tmp_path / "tokens.txt").write_text("".join(f"{token}\n" for token in TOKENS))
+    argv += [str(tmp_path / "exp"), "--token_list", f"{tmp_path}/tokens.txt", "--input_size", "40"]
+    assert asr_train.main(argv) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "asr_train: error: top_k: 9 is not between 1 and num_experts (4)"
+
+
+def test_routers_get_their_own_learning_rate():
+    args = training_args(optim="adamw", optim_conf={"lr": 0.01})
+    args.model_conf["router_lr_scale"] = 0.1
+    model = SpeechMoEASRTask.build_model(args)
+    (optimizer,) = SpeechMoEASRTask.build_optimizers(args, model)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    names = dict(model.named_parameters())
+    assert len(rates) == len(names)
+    for name, parameter in names.items():
+        expected = 0.001 if "router" in name else 0.01
+        assert rates[id(parameter)] == pytest.approx(expected), name
+
+
+def test_a_scheduler_that_forgets_group_rates_is_refused():
+    args = training_args(scheduler="onecyclelr")
+    args.model_conf["router_lr_scale"] = 0.1
+    with pytest.raises(ValueError, match="scheduler: onecyclelr"):
+        SpeechMoEASRTask.build_optimizers(args, SpeechMoEASRTask.build_model(args))
+
+
+def test_without_a_scale_the_optimizer_is_espnets():
+    args = training_args()
+    (optimizer,) = SpeechMoEASRTask.build_optimizers(args, build())
+    assert len(optimizer.param_groups) == 1
+
+
+@pytest.fixture
+def data_args(tmp_path):
+    """Data of ten random utterances, in ESPnet's arguments."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "tokens.txt").write_text("".join(f"{token}\n" for token in TOKENS))
+    lines = {"feats.scp": [], "text": [], "speech_shape": [], "text_shape": []}
+    for i in range(10):
+        frames, labels = 60 + 3 * i, 3 + i % 3
+        np.save(tmp_path / f"{i}.npy", rng.standard_normal((frames, 40)).astype(np.float32))
+        lines["feats.scp"].append(f"utt{i} {tmp_path}/{i}.npy")
+        lines["text"].append(f"utt{i} {''.join(TOKENS[2 + (i + j) % 10] for j in range(labels))}")
+        lines["speech_shape"].append(f"utt{i} {frames},40")
+        lines["text_shape"].append(f"utt{i} {labels},{len(TOKENS)}")
+    for name, rows in lines.items():
+        (tmp_path / name).write_text("".join(f"{row}\n" for row in rows))
+    argv = ["--token_list", f"{tmp_path}/tokens.txt", "--token_type", "char", "--input_size", "40"]
+    for part in ("train", "valid"):
+        argv += [f"--{part}_data_path_and_name_and_type", f"{tmp_path}/feats.scp,speech,npy"]
+        argv += [f"--{part}_data_path_and_name_and_type", f"{tmp_path}/text,text,text"]
+        argv += [f"--{part}_shape_file", f"{tmp_path}/speech_shape"]
+        argv += [f"--{part}_shape_file", f"{tmp_path}/text_shape"]
+    return argv
+
+
+def configuration(path, **overrides):
+    args = training_args(**overrides)
+    conf = {
+        name: getattr(args, name)
+        for name in ("encoder", "encoder_conf", "model_conf", "normalize", *overrides)
+    }
+    conf |= {"batch_type": "numel", "batch_bins": 9000, "num_att_plot": 0, "num_workers": 0}
+    conf |= {"use_tensorboard": False, "use_matplotlib": False, "keep_nbest_models": 2}
+    conf |= {"best_model_criterion": [["valid", "loss", "min"]], "max_epoch": 2}
+    path.write_text(yaml.safe_dump(conf))
+    return ["--config", str(path)]
+
+
+def train(argv, output_dir):
+    parser = SpeechMoEASRTask.get_parser()
+    SpeechMoEASRTask.main(args=parser.parse_args([*argv, "--output_dir", str(output_dir)]))
+    return torch.load(output_dir / "valid.loss.ave.pth")
+
+
+def test_gradient_accumulation(data_args, tmp_path):
+    conf = configuration(tmp_path / "conf.yaml", accum_grad=2)
+    train([*data_args, *conf], tmp_path / "exp")
+    stats = json.loads((tmp_path / "exp/train_stats.jsonl").read_text().splitlines()[-1])
+    assert stats["train"]["grad_norm"] > 0
+
+
+def test_a_killed_training_gives_what_an_undisturbed_one_gives(data_args, tmp_path):
+    conf = configuration(tmp_path / "conf.yaml")
+    whole = train([*data_args, *conf], tmp_path / "whole")
+    stats = (tmp_path / "whole/train_stats.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in stats] == [1, 2]
+    assert "router_confidence" in json.loads(stats[0])["train"]
+
+    train([*data_args, *conf, "--max_epoch", "1"], tmp_path / "halves")
+    (tmp_path / "halves/1epoch.pth").unlink()
+    resumed = train([*data_args, *conf, "--resume", "true"], tmp_path / "halves")
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_too_short_utterances_stop_training_before_it_starts(data_args, tmp_path):
+    (tmp_path / "text_shape").write_text("".join(f"utt{i} 50,13\n" for i in range(10)))
+    with pytest.raises(ValueError, match="too short for CTC: utt0"):
+        train([*data_args, *configuration(tmp_path / "conf.yaml")], tmp_path / "exp")
+    assert not (tmp_path / "exp").exists()
+
+
+def test_upcycling_through_the_command_line(data_args, tmp_path):
+    static = configuration(tmp_path / "static.yaml", encoder_conf={"num_experts": 1})
+    twin = train([*data_args, *static], tmp_path / "static")
+    moe = configuration(
+        tmp_path / "moe.yaml",
+        encoder_conf={"num_experts": 4, "router_scale": "straight_through"},
+        optim_conf={"lr": 0.0},
+    )
+    init = ["--init_param", f"{tmp_path}/static/valid.loss.ave.pth"]
+    state = train([*data_args, *moe, *init], tmp_path / "moe")
+    for name, value in state.items():
+        if "router" not in name:
+            torch.testing.assert_close(value, twin[name].expand_as(value))
