@@ -1,0 +1,89 @@
+import espnet2.bin.asr_inference
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from models import TOKENS, build, hybrid, training_args
+
+import speechmoe_espnet
+from speechmoe_espnet import Speech2Text
+from speechmoe_espnet.bin import asr_inference
+
+KINDS = {
+    "features, ctc": {},
+    "features, hybrid": hybrid(),
+    "waveform, ctc": {
+        "input_size": None,
+        "frontend": "default",
+        "frontend_conf": {"fs": 16000, "hop_length": 160},
+    },
+}
+
+
+@pytest.fixture
+def wav(tmp_path):
+    path = tmp_path / "utterance.wav"
+    samples = np.random.default_rng(0).uniform(-0.3, 0.3, 16000)
+    soundfile.write(path, samples, 16000)
+    return path
+
+
+def experiment(path, encoder="speechmoe", **overrides):
+    path.mkdir()
+    model = build(encoder, **overrides)
+    torch.save(model.state_dict(), path / "valid.loss.ave.pth")
+    args = vars(training_args(encoder, token_type="char", **overrides))
+    (path / "config.yaml").write_text(yaml.safe_dump(args, allow_unicode=True))
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+@pytest.mark.parametrize("encoder", ["speechmoe", "speechmoe_conformer"])
+def test_three_lines_decode_a_wav(kind, encoder, tmp_path, wav):
+    exp = experiment(tmp_path / "exp", encoder, **kind)
+    speech2text = Speech2Text.from_experiment(exp, beam_size=2, maxlenratio=0.2)
+    text, tokens, ids, _ = speech2text(wav)[0]
+    assert text == "".join(tokens).replace("<unk>", "") or text == "".join(tokens)
+    assert [TOKENS[i] for i in ids] == tokens
+    again = speech2text(soundfile.read(wav, dtype="float32")[0])[0]
+    assert again[1] == tokens
+
+
+def test_espnets_own_class_keeps_working(tmp_path, wav):
+    exp = experiment(tmp_path / "exp", "conformer", model="espnet", **KINDS["waveform, ctc"])
+    assert speechmoe_espnet.__version__
+    speech2text = espnet2.bin.asr_inference.Speech2Text(
+        exp / "config.yaml", exp / "valid.loss.ave.pth", ctc_weight=1.0, beam_size=2
+    )
+    assert len(speech2text(soundfile.read(wav, dtype="float32")[0])) == 1
+
+
+def test_espnets_command_decodes_our_model(tmp_path):
+    exp = experiment(tmp_path / "exp")
+    np.save(tmp_path / "feats.npy", np.random.default_rng(0).standard_normal((60, 40)).astype("f4"))
+    (tmp_path / "feats.scp").write_text(f"utt1 {tmp_path}/feats.npy\n")
+    status = asr_inference.main(
+        [
+            *("--asr_train_config", f"{exp}/config.yaml"),
+            *("--asr_model_file", f"{exp}/valid.loss.ave.pth"),
+            *("--data_path_and_name_and_type", f"{tmp_path}/feats.scp,speech,npy"),
+            *("--output_dir", f"{tmp_path}/decode", "--ctc_weight", "1.0", "--beam_size", "2"),
+            *("--ngpu", "0", "--num_workers", "0"),
+        ]
+    )
+    assert status == 0
+    text = (tmp_path / "decode/1best_recog/text").read_text()
+    assert text.startswith("utt1")
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config\.yaml: no such file; train the model"):
+        Speech2Text.from_experiment(tmp_path)
+
+
+def test_a_wav_of_another_rate_is_refused(tmp_path, wav):
+    exp = experiment(tmp_path / "exp")
+    soundfile.write(wav, np.zeros(8000), 8000)
+    with pytest.raises(ValueError, match="sample rate is 8000 Hz, 16000 is expected"):
+        Speech2Text.from_experiment(exp)(wav)
