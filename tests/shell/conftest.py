@@ -1,19 +1,15 @@
-"""Run shell as users do: a process, its exit status, and what it printed."""
+"""The fixture that runs scripts."""
 
 import os
 import subprocess
+import sys
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))
 
-
-class Shell(Protocol):
-    def __call__(
-        self, *command: str | Path, cwd: Path | None = None, **env: str
-    ) -> subprocess.CompletedProcess[str]: ...
+from shell_process import Shell
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Shell
+from shell_process import ROOT, Shell
 
 SCRIPT = """#!/usr/bin/env bash
 set -euo pipefail

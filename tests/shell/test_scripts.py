@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Shell
+from shell_process import ROOT, Shell
 
 RECIPES = ("read", "chat", "spon", "aishell2", "mix")
 SCRIPTS = (

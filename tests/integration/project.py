@@ -1,0 +1,85 @@
+"""Recipes run in a copy of the project's skeleton, so that a user's own runs are not touched.
+
+ESPnet costs eight seconds a process: one tiny run serves most tests.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = "tests/integration/conf/train_tiny.yaml"
+OPTIONS = ("--preset", "tiny", "--asr-config", TINY, "--expname", "tiny", "--num-threads", "1")
+STAGES = range(1, 9)
+
+
+class Project:
+    """A skeleton whose recipes write into a folder of their own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in ("utils", "conf", "speechmoe_espnet", "tests", "setup.cfg", "constraints.txt"):
+            (root / name).symlink_to(ROOT / name)
+        for recipe in sorted((ROOT / "egs").glob("*/asr1/run.sh")):
+            (root / recipe.relative_to(ROOT)).parent.mkdir(parents=True)
+            shutil.copy(recipe, root / recipe.relative_to(ROOT))
+        shutil.copy(ROOT / "run_all.sh", root)
+
+    def recipe_dir(self, name: str = "mix") -> Path:
+        return self.root / "egs" / name / "asr1"
+
+    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(word) for word in words],
+            cwd=self.root,
+            env=os.environ | {"SPEECHMOE_VENV": str(Path(sys.prefix))},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *words: str | Path, status: int = 0) -> str:
+        """Run a command to its end, check its exit status and return what it printed."""
+        process = self.start(*words)
+        output, _ = process.communicate(timeout=600)
+        assert (process.returncode == 0) == (status == 0), output
+        return output
+
+    def run_recipe(self, *options: str | Path, name: str = "mix", status: int = 0) -> str:
+        return self.run(self.recipe_dir(name) / "run.sh", *options, status=status)
+
+    def kill_recipe(self, stage: int, in_the_middle: Callable[[], bool]) -> None:
+        """Start one stage and kill it, without a chance to clean up, once a condition holds."""
+        words = ("--stage", str(stage), "--stop-stage", str(stage))
+        process = self.start(self.recipe_dir() / "run.sh", *OPTIONS, *words)
+        deadline = time.monotonic() + 120
+        while not in_the_middle():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, f"stage {stage} did not get to its middle"
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return every file's number and time: a file written anew has others."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of every file of a stage's target, its mark left out."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".done.json"
+    }
