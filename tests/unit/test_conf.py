@@ -10,7 +10,7 @@ from models import TOKENS
 from speechmoe_espnet.task import SpeechMoEASRTask
 
 CONF = Path(__file__).parents[2] / "conf"
-FILES = sorted(CONF.glob("train_*.yaml"))
+FILES = sorted([*CONF.glob("train_*.yaml"), *CONF.glob("tune_*.yaml")])
 
 
 def build(path):

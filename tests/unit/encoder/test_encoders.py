@@ -100,12 +100,28 @@ def test_static_twin_differs_in_routers_and_number_of_experts_alone(class_, conf
             assert moe[name].shape == value.shape
 
 
-def test_paper_model_of_30_30_3_layers():
+def test_paper_model_of_30_30_3_layers_learns_without_diverging():
     encoder = build(SpeechMoEEncoder, {**SMALL, "num_blocks": 30}, num_experts=2)
     assert sum(block.attention is not None for block in encoder.backbone.blocks) == 3
-    out = encoder.forward_with_routing(batch(), LENGTHS)
+    head = torch.nn.Linear(32, 5)
+    parameters = [*encoder.backbone.parameters(), *head.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=1e-3)
+    x = batch()
+    out = encoder.forward_with_routing(x, LENGTHS)
     assert len(out.routing) == 30
-    assert torch.isfinite(out.encoder_out).all()
+    # What 30 residual blocks must pass on: the sign pattern of the middle of each input window.
+    target = x[:, ::3, :3].gt(0).long() @ torch.tensor([1, 1, 2])
+    mask = torch.arange(target.size(1)) < out.encoder_out_lens.unsqueeze(1)
+    losses = []
+    for _ in range(60):
+        hidden = encoder.forward_with_routing(x, LENGTHS).encoder_out
+        loss = torch.nn.functional.cross_entropy(head(hidden)[mask], target[mask])
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 5.0, error_if_nonfinite=True)
+        optimizer.step()
+        losses.append(loss.item())
+    assert max(losses[-10:]) < 0.7 * losses[0]
 
 
 @pytest.mark.parametrize(
