@@ -45,14 +45,10 @@ def record(
     if style == "read":
         signal = _with_noise(signal, surroundings, rng, 30, 45)
     elif style == "chat":
-        place = int(rng.integers(len(surroundings.near)))
-        responses = surroundings.far if rng.random() < 0.5 else surroundings.near
-        signal = reverberate(signal, responses[place])
+        signal = _in_a_room(signal, surroundings, rng, share_far=0.5)
         signal = telephone(set_level(_with_noise(signal, surroundings, rng, 15, 30), -20))
     elif style == "spon":
-        place = int(rng.integers(len(surroundings.near)))
-        responses = surroundings.far if rng.random() < 0.6 else surroundings.near
-        signal = reverberate(signal, responses[place])
+        signal = _in_a_room(signal, surroundings, rng, share_far=0.6)
         kind = rng.random()
         if kind < 0.4:
             babble = surroundings.babble[int(rng.integers(len(surroundings.babble)))]
@@ -67,6 +63,13 @@ def record(
     else:
         raise ValueError(f"style must be one of {', '.join(_LEVEL_DB)}; got {style!r}")
     return to_int16(set_level(signal, rng.uniform(*_LEVEL_DB[style])))
+
+
+def _in_a_room(
+    signal: Signal, surroundings: Surroundings, rng: np.random.Generator, share_far: float
+) -> Signal:
+    near, far = surroundings.rooms[int(rng.integers(len(surroundings.rooms)))]
+    return reverberate(signal, far if rng.random() < share_far else near)
 
 
 def _with_noise(

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from speechmoe_espnet.corpora.synthetic.voices import Speaker
 
 SAMPLE_RATE = 22050
-_LANGUAGE = "cmn-latn-pinyin"
-_AUDIO_RETRIEVAL = 1
+_LANGUAGE = "sit/cmn-Latn-pinyin"
+_AUDIO_SYNCHRONOUS = 2
 _CHARS_UTF8 = 1
 _PHONEMES_IN_BRACKETS = 0x100
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
@@ -67,7 +67,7 @@ def synthesize(text: str, speaker: Speaker, rate_factor: float = 1.0) -> NDArray
 
 def _configure(library: ctypes.CDLL, speaker: Speaker, rate: int, callback: Any) -> None:
     data = espeakng_loader.get_data_path().encode()
-    if library.espeak_Initialize(_AUDIO_RETRIEVAL, 0, data, 0) != SAMPLE_RATE:
+    if library.espeak_Initialize(_AUDIO_SYNCHRONOUS, 0, data, 0) != SAMPLE_RATE:
         raise ValueError(f"espeak-ng cannot start with the data in {data.decode()}")
     library.espeak_SetSynthCallback(callback)
     library.espeak_ng_SetRandSeed(ctypes.c_long(1))

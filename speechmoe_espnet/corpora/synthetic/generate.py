@@ -1,11 +1,9 @@
 """Makes the synthetic corpus on disk: plans, speaks and records it, in several processes."""
 
 import multiprocessing
+import wave
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
-
-import soundfile
 
 from speechmoe_espnet.corpora.synthetic import espeak, pinyin
 from speechmoe_espnet.corpora.synthetic.acoustics import record
@@ -13,7 +11,7 @@ from speechmoe_espnet.corpora.synthetic.plan import Utterance, plan_style
 from speechmoe_espnet.corpora.synthetic.presets import Preset, check_styles
 from speechmoe_espnet.corpora.synthetic.randomness import rng_for
 from speechmoe_espnet.corpora.synthetic.signal import SAMPLE_RATE, resample, trim
-from speechmoe_espnet.corpora.synthetic.surroundings import Surroundings, make_surroundings
+from speechmoe_espnet.corpora.synthetic.surroundings import surroundings_of
 from speechmoe_espnet.data.kaldi_dir import DataDir
 
 _UTTS_PER_TASK = 32
@@ -91,11 +89,6 @@ def write_sets(utterances: Sequence[Utterance], output_dir: Path, final_dir: str
         ).write(output_dir / name)
 
 
-@cache
-def _surroundings(partition: str, seed: int) -> Surroundings:
-    return make_surroundings(partition, seed)
-
-
 def _make(task: tuple[Sequence[Utterance], Path, int]) -> list[float]:
     utterances, output_dir, seed = task
     return [_make_one(utterance, output_dir, seed) for utterance in utterances]
@@ -108,9 +101,11 @@ def _make_one(utterance: Utterance, output_dir: Path, seed: int) -> float:
         spoken = pinyin.to_espeak(utterance.text)
         samples = espeak.synthesize(spoken, utterance.speaker, factor)
         speech = trim(resample(samples, espeak.SAMPLE_RATE))
-        surroundings = _surroundings(utterance.partition, seed)
+        surroundings = surroundings_of(utterance.partition, seed)
         recording = record(speech, utterance.style, surroundings, rng)
     except ValueError as error:
         raise ValueError(f"utterance {utterance.name}: {error}") from error
-    soundfile.write(output_dir / utterance.wav, recording, SAMPLE_RATE, subtype="PCM_16")
+    with wave.open(str(output_dir / utterance.wav), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, len(recording), "NONE", ""))
+        file.writeframes(recording.astype("<i2").tobytes())
     return len(recording) / SAMPLE_RATE

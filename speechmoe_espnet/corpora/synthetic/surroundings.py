@@ -5,6 +5,7 @@ Each partition has its own rooms, babble and noise. They depend on the seed alon
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -23,9 +24,9 @@ from speechmoe_espnet.corpora.synthetic.voices import make_speakers
 from speechmoe_espnet.data.text_norm import normalize_text
 
 _NUM_ROOMS = 24
-_NUM_BABBLE_TRACKS, _NUM_BABBLE_VOICES = 4, 6
+_NUM_BABBLE_TRACKS, _NUM_BABBLE_VOICES = 4, 5
 _NUM_NOISE_TRACKS = 12
-_TRACK_SAMPLES = 12 * SAMPLE_RATE
+_TRACK_SAMPLES = 10 * SAMPLE_RATE
 _TAIL_BELOW_PEAK_DB = 45.0
 _MAX_IMAGE_ORDER = 14
 _COMMON_CHARACTERS = 600
@@ -33,35 +34,36 @@ _COMMON_CHARACTERS = 600
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a partition's utterances can be heard in.
+    """What one partition's utterances can be heard in; each kind is made when first asked for.
 
     Attributes:
-        near: Impulse responses at about 0.4 m, one a room.
-        far: Impulse responses in the same rooms at 1.2 m and more.
-        babble: Tracks of several people talking at once.
-        noise: Tracks of coloured noise, steady or swelling.
-    """
-
-    near: Sequence[Signal]
-    far: Sequence[Signal]
-    babble: Sequence[Signal]
-    noise: Sequence[Signal]
-
-
-def make_surroundings(partition: str, seed: int) -> Surroundings:
-    """Make one partition's rooms, babble and noise.
-
-    Args:
         partition: `train`, `dev` or `eval`.
         seed: The user's seed.
     """
-    rooms = [_room(partition, index, seed) for index in range(_NUM_ROOMS)]
-    return Surroundings(
-        near=[near for near, _ in rooms],
-        far=[far for _, far in rooms],
-        babble=[_babble(partition, index, seed) for index in range(_NUM_BABBLE_TRACKS)],
-        noise=[_noise(partition, index, seed) for index in range(_NUM_NOISE_TRACKS)],
-    )
+
+    partition: str
+    seed: int
+
+    @cached_property
+    def rooms(self) -> Sequence[tuple[Signal, Signal]]:
+        """Impulse responses of each room at about 0.4 m and at 1.2 to 2.5 m."""
+        return [_room(self.partition, index, self.seed) for index in range(_NUM_ROOMS)]
+
+    @cached_property
+    def babble(self) -> Sequence[Signal]:
+        """Tracks of several people talking at once."""
+        return [_babble(self.partition, index, self.seed) for index in range(_NUM_BABBLE_TRACKS)]
+
+    @cached_property
+    def noise(self) -> Sequence[Signal]:
+        """Tracks of coloured noise, steady or swelling."""
+        return [_noise(self.partition, index, self.seed) for index in range(_NUM_NOISE_TRACKS)]
+
+
+@cache
+def surroundings_of(partition: str, seed: int) -> Surroundings:
+    """Give one partition's surroundings, the same object each time."""
+    return Surroundings(partition, seed)
 
 
 def excerpt(track: Signal, num_samples: int, rng: np.random.Generator) -> Signal:
