@@ -2,13 +2,13 @@
 
 espeak-ng keeps oscillator phases and noise state in static variables that neither
 `espeak_Initialize` nor `espeak_ng_SetRandSeed` resets, so an utterance sounds a little
-different after another one. Unloading the library and loading it again costs 0.3 ms and
-resets all of it: that is done before each utterance.
+different after another one. Loading the library afresh resets all of it but takes as long as
+half an utterance. Hence the session: a fresh library for a fixed list of utterances.
 """
 
 import _ctypes
 import ctypes
-from typing import Any
+from typing import Any, Self
 
 import espeakng_loader
 import numpy as np
@@ -28,56 +28,66 @@ _CALLBACK = ctypes.CFUNCTYPE(
 )
 
 
-def synthesize(text: str, speaker: Speaker, rate_factor: float = 1.0) -> NDArray[np.int16]:
-    """Say a text.
+class Session:
+    """A freshly loaded espeak-ng. Its n-th output depends on the n utterances asked of it.
 
-    Args:
-        text: Numbered pinyin, as `pinyin.to_espeak` writes it.
-        speaker: Who says it.
-        rate_factor: Multiplies the speaker's rate.
-
-    Returns:
-        Samples at 22,050 Hz, shape (samples,).
-
-    Raises:
-        ValueError: espeak-ng does not know the voice variant, or says nothing.
+    One process may hold one open session at a time. Use it as a context manager.
     """
-    pieces: list[bytes] = []
 
-    def collect(samples: Any, count: int, _events: Any) -> int:
-        if count > 0:
-            pieces.append(ctypes.string_at(samples, 2 * count))
-        return 0
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._callback = _CALLBACK(self._collect)
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        data = espeakng_loader.get_data_path().encode()
+        rate = self._library.espeak_Initialize(_AUDIO_SYNCHRONOUS, 0, data, 0)
+        if rate != SAMPLE_RATE:
+            raise ValueError(
+                f"espeak-ng with the data in {data.decode()} says {rate} instead of its "
+                f"sample rate {SAMPLE_RATE}; reinstall espeakng-loader"
+            )
+        self._library.espeak_SetSynthCallback(self._callback)
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
 
-    callback = _CALLBACK(collect)
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
-    try:
-        _configure(library, speaker, round(speaker.rate * rate_factor), callback)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._library.espeak_Terminate()
+        _ctypes.dlclose(self._library._handle)
+
+    def say(self, text: str, speaker: Speaker, rate_factor: float = 1.0) -> NDArray[np.int16]:
+        """Say a text.
+
+        Args:
+            text: Numbered pinyin, as `pinyin.to_espeak` writes it.
+            speaker: Who says it.
+            rate_factor: Multiplies the speaker's rate.
+
+        Returns:
+            Samples at 22,050 Hz, shape (samples,).
+
+        Raises:
+            ValueError: espeak-ng does not know the voice variant, or says nothing.
+        """
+        voice = f"{_LANGUAGE}+{speaker.variant}"
+        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise ValueError(f"espeak-ng has no voice {voice!r} (speaker {speaker.name})")
+        for parameter, value in (
+            (_RATE, round(speaker.rate * rate_factor)),
+            (_VOLUME, _VOLUME_WITHOUT_CLIPPING),
+            (_PITCH, speaker.pitch),
+            (_RANGE, speaker.pitch_range),
+        ):
+            self._library.espeak_SetParameter(parameter, value, 0)
+        self._pieces.clear()
         raw = text.encode("utf-8")
         flags = _CHARS_UTF8 | _PHONEMES_IN_BRACKETS
-        status = library.espeak_Synth(raw, len(raw) + 1, 0, 1, 0, flags, None, None)
-        library.espeak_Synchronize()
-    finally:
-        library.espeak_Terminate()
-        _ctypes.dlclose(library._handle)
-    if status != 0 or not pieces:
-        raise ValueError(f"espeak-ng said nothing (status {status}) for {text!r} by {speaker}")
-    return np.frombuffer(b"".join(pieces), dtype=np.int16)
+        status = self._library.espeak_Synth(raw, len(raw) + 1, 0, 1, 0, flags, None, None)
+        if status != 0 or not self._pieces:
+            raise ValueError(f"espeak-ng said nothing (status {status}) for {text!r} by {speaker}")
+        return np.frombuffer(b"".join(self._pieces), dtype=np.int16)
 
-
-def _configure(library: ctypes.CDLL, speaker: Speaker, rate: int, callback: Any) -> None:
-    data = espeakng_loader.get_data_path().encode()
-    if library.espeak_Initialize(_AUDIO_SYNCHRONOUS, 0, data, 0) != SAMPLE_RATE:
-        raise ValueError(f"espeak-ng cannot start with the data in {data.decode()}")
-    library.espeak_SetSynthCallback(callback)
-    library.espeak_ng_SetRandSeed(ctypes.c_long(1))
-    voice = f"{_LANGUAGE}+{speaker.variant}"
-    if library.espeak_SetVoiceByName(voice.encode()) != 0:
-        raise ValueError(f"espeak-ng has no voice {voice!r} (speaker {speaker.name})")
-    for parameter, value in (
-        (_RATE, rate),
-        (_VOLUME, _VOLUME_WITHOUT_CLIPPING),
-        (_PITCH, speaker.pitch),
-        (_RANGE, speaker.pitch_range),
-    ):
-        library.espeak_SetParameter(parameter, value, 0)
+    def _collect(self, samples: Any, count: int, _events: Any) -> int:
+        if count > 0:
+            self._pieces.append(ctypes.string_at(samples, 2 * count))
+        return 0

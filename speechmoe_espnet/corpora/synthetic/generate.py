@@ -3,14 +3,17 @@
 import multiprocessing
 import wave
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
+
+import numpy as np
 
 from speechmoe_espnet.corpora.synthetic import espeak, pinyin
 from speechmoe_espnet.corpora.synthetic.acoustics import record
 from speechmoe_espnet.corpora.synthetic.plan import Utterance, plan_style
 from speechmoe_espnet.corpora.synthetic.presets import Preset, check_styles
 from speechmoe_espnet.corpora.synthetic.randomness import rng_for
-from speechmoe_espnet.corpora.synthetic.signal import SAMPLE_RATE, resample, trim
+from speechmoe_espnet.corpora.synthetic.signal import SAMPLE_RATE, Signal, resample, trim
 from speechmoe_espnet.corpora.synthetic.surroundings import surroundings_of
 from speechmoe_espnet.data.kaldi_dir import DataDir
 
@@ -39,7 +42,7 @@ def generate(
 ) -> Iterator[float]:
     """Make the audio of planned utterances.
 
-    The files do not depend on `nj`, nor on which other utterances are made.
+    The files depend neither on `nj` nor on which other styles are made.
 
     Args:
         utterances: What `plan_corpus` returned.
@@ -57,10 +60,7 @@ def generate(
         raise ValueError(f"nj must be at least 1, got {nj}")
     for folder in sorted({(output_dir / utterance.wav).parent for utterance in utterances}):
         folder.mkdir(parents=True, exist_ok=True)
-    tasks = [
-        (utterances[start : start + _UTTS_PER_TASK], output_dir, seed)
-        for start in range(0, len(utterances), _UTTS_PER_TASK)
-    ]
+    tasks = [(part, output_dir, seed) for part in _parts(utterances)]
     if nj == 1:
         for task in tasks:
             yield from _make(task)
@@ -89,19 +89,39 @@ def write_sets(utterances: Sequence[Utterance], output_dir: Path, final_dir: str
         ).write(output_dir / name)
 
 
+def _parts(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
+    """Cut a plan into pieces that are each spoken by one fresh espeak-ng."""
+    for _, members in groupby(utterances, key=lambda u: (u.style, u.partition)):
+        group = tuple(members)
+        for start in range(0, len(group), _UTTS_PER_TASK):
+            yield group[start : start + _UTTS_PER_TASK]
+
+
 def _make(task: tuple[Sequence[Utterance], Path, int]) -> list[float]:
     utterances, output_dir, seed = task
-    return [_make_one(utterance, output_dir, seed) for utterance in utterances]
+    with espeak.Session() as session:
+        dry = [_speak(utterance, session, seed) for utterance in utterances]
+    return [
+        _record(utterance, speech, output_dir, seed)
+        for utterance, speech in zip(utterances, dry, strict=True)
+    ]
 
 
-def _make_one(utterance: Utterance, output_dir: Path, seed: int) -> float:
-    rng = rng_for(seed, utterance.style, utterance.partition, utterance.name, "acoustics")
+def _speak(utterance: Utterance, session: espeak.Session, seed: int) -> Signal:
+    rng = _rng(utterance, seed, "rate")
     try:
-        factor = rng.uniform(*_RATE_FACTOR[utterance.style])
         spoken = pinyin.to_espeak(utterance.text)
-        samples = espeak.synthesize(spoken, utterance.speaker, factor)
-        speech = trim(resample(samples, espeak.SAMPLE_RATE))
-        surroundings = surroundings_of(utterance.partition, seed)
+        factor = rng.uniform(*_RATE_FACTOR[utterance.style])
+        samples = session.say(spoken, utterance.speaker, factor)
+    except ValueError as error:
+        raise ValueError(f"utterance {utterance.name}: {error}") from error
+    return trim(resample(samples, espeak.SAMPLE_RATE))
+
+
+def _record(utterance: Utterance, speech: Signal, output_dir: Path, seed: int) -> float:
+    rng = _rng(utterance, seed, "acoustics")
+    surroundings = surroundings_of(utterance.partition, seed)
+    try:
         recording = record(speech, utterance.style, surroundings, rng)
     except ValueError as error:
         raise ValueError(f"utterance {utterance.name}: {error}") from error
@@ -109,3 +129,7 @@ def _make_one(utterance: Utterance, output_dir: Path, seed: int) -> float:
         file.setparams((1, 2, SAMPLE_RATE, len(recording), "NONE", ""))
         file.writeframes(recording.astype("<i2").tobytes())
     return len(recording) / SAMPLE_RATE
+
+
+def _rng(utterance: Utterance, seed: int, decision: str) -> np.random.Generator:
+    return rng_for(seed, utterance.style, utterance.partition, utterance.name, decision)

@@ -121,17 +121,18 @@ def _babble(partition: str, index: int, seed: int) -> Signal:
     lines = news_sentences(_COMMON_CHARACTERS)
     speakers = make_speakers("spon", partition, _NUM_BABBLE_VOICES * _NUM_BABBLE_TRACKS, seed)
     track = np.zeros(_TRACK_SAMPLES, dtype=np.float32)
-    for speaker in speakers[index::_NUM_BABBLE_TRACKS]:
-        filled = int(rng.integers(SAMPLE_RATE))
-        while filled < _TRACK_SAMPLES:
-            line = choose(rng, lines)
-            if partition_of(normalize_text(line)) != partition:
-                continue
-            samples = espeak.synthesize(pinyin.to_espeak(line), speaker)
-            voice = trim(resample(samples, espeak.SAMPLE_RATE))
-            voice = (voice / active_rms(voice))[: _TRACK_SAMPLES - filled]
-            track[filled : filled + len(voice)] += voice
-            filled += len(voice) + int(rng.integers(SAMPLE_RATE // 2))
+    with espeak.Session() as session:
+        for speaker in speakers[index::_NUM_BABBLE_TRACKS]:
+            filled = int(rng.integers(SAMPLE_RATE))
+            while filled < _TRACK_SAMPLES:
+                line = choose(rng, lines)
+                if partition_of(normalize_text(line)) != partition:
+                    continue
+                samples = session.say(pinyin.to_espeak(line), speaker)
+                voice = trim(resample(samples, espeak.SAMPLE_RATE))
+                voice = (voice / active_rms(voice))[: _TRACK_SAMPLES - filled]
+                track[filled : filled + len(voice)] += voice
+                filled += len(voice) + int(rng.integers(SAMPLE_RATE // 2))
     return track
 
 
