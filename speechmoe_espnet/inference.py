@@ -14,7 +14,8 @@ import yaml
 from espnet2.bin import asr_inference
 
 from speechmoe_espnet.data.audio import read_audio
-from speechmoe_espnet.data.features import FbankConfig, compute_features
+from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.features import compute_features
 from speechmoe_espnet.registry import register
 
 DEFAULT_SAMPLE_RATE = 16000
@@ -33,6 +34,9 @@ class Speech2Text(asr_inference.Speech2Text):
             beside the configuration, else the default features.
         kwargs: ESPnet's arguments (beam_size, ctc_weight, nbest, device, ...). For a model
             without an attention decoder `ctc_weight` defaults to 1.0.
+
+    Raises:
+        ValueError: Where the features are not as wide as the model's input.
     """
 
     def __init__(
@@ -52,6 +56,11 @@ class Speech2Text(asr_inference.Speech2Text):
         if fbank_config is None and beside.exists():
             fbank_config = beside
         self.fbank = FbankConfig() if fbank_config is None else FbankConfig.from_yaml(fbank_config)
+        if conf.get("input_size") not in (None, self.fbank.feature_size):
+            raise ValueError(
+                f"{asr_train_config}: the model takes {conf['input_size']} features a frame, the "
+                f"features have {self.fbank.feature_size}; give fbank_config= the YAML of stage 2"
+            )
         rate = (conf.get("frontend_conf") or {}).get("fs", DEFAULT_SAMPLE_RATE)
         self.sample_rate = int(rate) if self.asr_model.frontend else self.fbank.sample_frequency
 
