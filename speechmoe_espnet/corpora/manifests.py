@@ -1,0 +1,86 @@
+"""lhotse's manifests turned into Kaldi data directories, with an error for what cannot be used."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from speechmoe_espnet.data.kaldi_dir import DataDir, Segment, join_error
+
+_WHOLE_RECORDING_TOLERANCE_S = 0.02
+
+
+def data_dir_from_manifests(what: str, manifests: Sequence[Mapping[str, Any]]) -> DataDir:
+    """Turn lhotse's recordings and supervisions into a data directory.
+
+    Where each utterance is a whole recording, recordings take the utterances' names; otherwise
+    there are segments.
+
+    Args:
+        what: Names the set in messages.
+        manifests: Dictionaries with `recordings` and `supervisions`.
+
+    Raises:
+        ValueError: There are no utterances, an id occurs twice, a transcript or speaker is
+            missing, a recording is not one file of one channel, or an utterance names no
+            recording.
+        FileNotFoundError: An audio file does not exist.
+    """
+    recordings: dict[str, Any] = {}
+    text: dict[str, str] = {}
+    utt2spk: dict[str, str] = {}
+    spans: dict[str, Any] = {}
+    for manifest in manifests:
+        for recording in manifest["recordings"]:
+            if recording.id in recordings:
+                raise join_error(what, "has recordings twice:", [recording.id])
+            recordings[recording.id] = recording
+        for span in manifest["supervisions"]:
+            name = span.id.rsplit("/", 1)[-1]
+            if name in spans:
+                raise join_error(what, "has utterances twice:", [name])
+            if span.recording_id not in recordings:
+                raise join_error(
+                    what, f"has no recording {span.recording_id} for the utterance", [name]
+                )
+            spans[name] = span
+            text[name] = " ".join((span.text or "").split())
+            utt2spk[name] = span.speaker or ""
+    if not text:
+        raise ValueError(f"{what}: no utterances; the directory must have the corpus's own layout")
+    for problem, table in (("has no transcript for", text), ("has no speaker for", utt2spk)):
+        if empty := {name for name, value in table.items() if not value}:
+            raise join_error(what, problem, empty)
+    wavs = {span.recording_id: "" for span in spans.values()}
+    for name in wavs:
+        wavs[name] = _audio_file(what, recordings[name])
+    if all(_is_whole(span, recordings[span.recording_id]) for span in spans.values()):
+        wav_scp = {name: wavs[span.recording_id] for name, span in spans.items()}
+        return DataDir(Path(what), wav_scp, text, utt2spk)
+    segments = {
+        name: Segment(span.recording_id, span.start, span.end) for name, span in spans.items()
+    }
+    return DataDir(Path(what), wavs, text, utt2spk, segments)
+
+
+def _audio_file(what: str, recording: Any) -> str:
+    sources = recording.sources
+    if len(sources) != 1 or sources[0].type != "file":
+        kinds = ", ".join(source.type for source in sources)
+        raise ValueError(
+            f"{what}: recording {recording.id} must be one file, got {kinds}; write it to one"
+        )
+    if recording.num_channels != 1:
+        raise ValueError(
+            f"{what}: recording {recording.id} has {recording.num_channels} channels, 1 is "
+            f"expected; write each channel to a file and use --corpus kaldi"
+        )
+    path = os.path.abspath(sources[0].source)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{what}: recording {recording.id}: no file {path}")
+    return path
+
+
+def _is_whole(span: Any, recording: Any) -> bool:
+    missing = recording.duration - span.duration
+    return bool(span.start == 0 and abs(missing) <= _WHOLE_RECORDING_TOLERANCE_S)

@@ -1,0 +1,231 @@
+"""Real corpora: lhotse reads their layouts, this module writes Kaldi data directories.
+
+Nothing is downloaded. What lhotse silently leaves out is counted, and what a recipe could not
+use is an error here, before any feature is computed.
+"""
+
+import hashlib
+import importlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from speechmoe_espnet.corpora.manifests import data_dir_from_manifests
+from speechmoe_espnet.data.kaldi_dir import (
+    DataDir,
+    join_error,
+    spk2utt_from,
+    validate_data_dir,
+)
+
+KALDI = "kaldi"
+SETS = ("train", "dev", "test")
+_NUM_WARNINGS_SHOWN = 3
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PublicCorpus:
+    """How lhotse prepares a corpus and what its parts are to a recipe.
+
+    Attributes:
+        function: lhotse's function in `lhotse.recipes`.
+        parts: lhotse's parts of each set; a set without parts is not written.
+        options: Keyword arguments for the function.
+        parallel: Whether the function takes `num_jobs`.
+        held_out: Whether dev and test are made of speakers held out of the only part.
+        language: Key under which the function returns the parts, where it has several.
+    """
+
+    function: str
+    parts: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {name: (name,) for name in SETS}
+    )
+    options: Mapping[str, Any] = field(default_factory=dict)
+    parallel: bool = False
+    held_out: bool = False
+    language: str | None = None
+
+
+_TRAIN_ONLY = {"train": ("train",)}
+_WENET_SPEECH = ("M", "DEV", "TEST_NET", "TEST_MEETING")
+
+PUBLIC_CORPORA: dict[str, PublicCorpus] = {
+    "aishell": PublicCorpus("prepare_aishell"),
+    "aishell2": PublicCorpus("prepare_aishell2", parallel=True),
+    "aidatatang_200zh": PublicCorpus("prepare_aidatatang_200zh"),
+    "ali_meeting": PublicCorpus(
+        "prepare_ali_meeting",
+        {"train": ("train",), "dev": ("eval",), "test": ("test",)},
+        options={"mic": "near"},
+    ),
+    "commonvoice": PublicCorpus(
+        "prepare_commonvoice",
+        options={"languages": "zh-CN"},
+        parallel=True,
+        language="zh-CN",
+    ),
+    "kespeech": PublicCorpus(
+        "prepare_kespeech",
+        {
+            "train": ("train_phase1", "train_phase2"),
+            "dev": ("dev_phase1", "dev_phase2"),
+            "test": ("test",),
+        },
+        parallel=True,
+    ),
+    "magicdata": PublicCorpus("prepare_magicdata"),
+    "primewords": PublicCorpus("prepare_primewords", _TRAIN_ONLY, held_out=True),
+    "speechio": PublicCorpus(
+        "prepare_speechio", {"test": tuple(f"SPEECHIO_ASR_ZH{i:05d}" for i in range(27))}
+    ),
+    "stcmds": PublicCorpus("prepare_stcmds", _TRAIN_ONLY, held_out=True),
+    "tal_asr": PublicCorpus("prepare_tal_asr"),
+    "thchs_30": PublicCorpus("prepare_thchs_30"),
+    "wenet_speech": PublicCorpus(
+        "prepare_wenet_speech",
+        {"train": ("M",), "dev": ("DEV",), "test": ("TEST_NET", "TEST_MEETING")},
+        options={"dataset_parts": _WENET_SPEECH},
+        parallel=True,
+    ),
+}
+
+
+def prepare_public(corpus: str, corpus_dir: Path, output_dir: Path, nj: int = 1) -> list[DataDir]:
+    """Write the data directories of a real corpus.
+
+    Args:
+        corpus: A name in `PUBLIC_CORPORA`, or `kaldi` for ready data directories.
+        corpus_dir: Where the corpus lies, as lhotse expects it; for `kaldi` the directory of
+            `train`, `dev` and `test`.
+        output_dir: Gets one directory a set.
+        nj: Number of processes, where lhotse can use them.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ValueError: The corpus is unknown, or something in it cannot be used; the message
+            names the part and up to five utterances or recordings.
+        FileNotFoundError: The corpus or one of its audio files does not exist.
+    """
+    if corpus != KALDI and corpus not in PUBLIC_CORPORA:
+        known = ", ".join(sorted([*PUBLIC_CORPORA, KALDI]))
+        raise ValueError(f"corpus must be synthetic or one of {known}; got {corpus!r}")
+    if not corpus_dir.is_dir():
+        raise FileNotFoundError(f"corpus {corpus}: no directory {corpus_dir}")
+    if corpus == KALDI:
+        sets = {name: _read_kaldi(corpus_dir / name) for name in SETS}
+    else:
+        sets = _read_public(corpus, corpus_dir, nj)
+    _check_distinct(corpus, sets)
+    for name, data in sets.items():
+        data.write(output_dir / name)
+    return [DataDir.load(output_dir / name) for name in sets]
+
+
+def _read_kaldi(path: Path) -> DataDir:
+    data = validate_data_dir(path)
+    wav_scp = {name: os.path.abspath(wav) for name, wav in data.wav_scp.items()}
+    return DataDir(path, wav_scp, data.text, data.utt2spk, data.segments)
+
+
+def _read_public(corpus: str, corpus_dir: Path, nj: int) -> dict[str, DataDir]:
+    entry = PUBLIC_CORPORA[corpus]
+    options = {**entry.options, **({"num_jobs": nj} if entry.parallel else {})}
+    function = getattr(importlib.import_module("lhotse.recipes"), entry.function)
+    with TemporaryDirectory() as scratch:
+        manifests = _call_lhotse(corpus, function, corpus_dir, scratch, options)
+    if entry.language is not None:
+        manifests = manifests[entry.language]
+    sets = {
+        name: data_dir_from_manifests(
+            f"corpus {corpus}, {name} in {corpus_dir}", [manifests[part] for part in parts]
+        )
+        for name, parts in entry.parts.items()
+    }
+    return _hold_out(corpus, sets["train"]) if entry.held_out else sets
+
+
+def _call_lhotse(
+    corpus: str,
+    function: Callable[..., Any],
+    corpus_dir: Path,
+    scratch: str,
+    options: Mapping[str, Any],
+) -> Any:
+    with _collected_warnings() as warnings:
+        try:
+            manifests = function(corpus_dir, output_dir=scratch, **options)
+        except (AssertionError, LookupError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"corpus {corpus}: {function.__module__}.{function.__name__} cannot read "
+                f"{corpus_dir}: {type(error).__name__}: {error}; the directory must have the "
+                f"corpus's own layout"
+            ) from error
+    if warnings:
+        shown = "; ".join(warnings[:_NUM_WARNINGS_SHOWN])
+        logger.warning("corpus %s: lhotse warned %d times: %s", corpus, len(warnings), shown)
+    return manifests
+
+
+@contextmanager
+def _collected_warnings() -> Iterator[list[str]]:
+    """Collect what lhotse tells the root logger about files that it leaves out."""
+    messages: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    handler = Collector(logging.WARNING)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        root.removeHandler(handler)
+
+
+def _hold_out(corpus: str, data: DataDir) -> dict[str, DataDir]:
+    speakers = spk2utt_from(data.utt2spk)
+    sets = {}
+    for name in SETS:
+        members = [
+            utterance
+            for speaker, utterances in speakers.items()
+            if _held_out_set(speaker) == name
+            for utterance in utterances.split()
+        ]
+        if not members:
+            raise ValueError(
+                f"corpus {corpus}: none of {len(speakers)} speakers falls into {name} (1 in 20 "
+                f"goes to dev and to test); split it yourself and use --corpus kaldi"
+            )
+        sets[name] = DataDir(
+            data.path,
+            {utterance: data.wav_scp[utterance] for utterance in members},
+            {utterance: data.text[utterance] for utterance in members},
+            {utterance: data.utt2spk[utterance] for utterance in members},
+        )
+    return sets
+
+
+def _held_out_set(speaker: str) -> str:
+    twentieth = int.from_bytes(hashlib.sha256(speaker.encode()).digest()[:8], "little") % 20
+    return {0: "dev", 1: "test"}.get(twentieth, "train")
+
+
+def _check_distinct(corpus: str, sets: Mapping[str, DataDir]) -> None:
+    seen: dict[str, str] = {}
+    for name, data in sets.items():
+        for utterance in data.text:
+            other = seen.setdefault(utterance, name)
+            if other != name:
+                raise join_error(f"corpus {corpus}", f"has in {other} and {name}", [utterance])
