@@ -58,7 +58,7 @@ trap 'echo "$(seconds_total)" >"${SECONDS_FILE}"' EXIT
 
 common=(--preset "${preset}" --seed "${seed}" --ngpu "${ngpu}" --nj "${nj}")
 asr_args=""
-[ "${preset}" != tiny ] || asr_args="--max_epoch 2"
+[ "${preset}" != tiny ] || asr_args="--max_epoch 2 --num_iters_per_epoch 4"
 
 recipe() {
     "${RECIPE}/run.sh" "${common[@]}" "$@"
