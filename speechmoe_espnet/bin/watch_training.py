@@ -95,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _watch(name: str, log: Path, command: Sequence[str]) -> int:
     progress = Progress()
     lines = _new_lines(log)
+    next(lines)  # what an earlier run left
     child = start(command)
     shown = time.monotonic()
     try:
@@ -120,8 +121,7 @@ def _watch(name: str, log: Path, command: Sequence[str]) -> int:
 
 def _new_lines(log: Path) -> Iterator[list[str]]:
     """Yield, each time, the whole lines written to the log since it was looked at last."""
-    position = log.stat().st_size if log.exists() else 0
-    inode = log.stat().st_ino if log.exists() else -1
+    position, inode = 0, -1
     while True:
         lines: list[str] = []
         if log.exists():

@@ -96,7 +96,7 @@ def test_bad_corpus(
     assert snapshot(recipe / "dump") == before
 
 
-def test_nan_features_and_mismatched_hypotheses(tiny_run: Project, tmp_path: Path) -> None:
+def test_mismatched_hypotheses(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
     decoded = recipe / "exp/synthetic/tiny/decode_ctc_greedy/chat"
     score = snapshot(decoded / "score")
