@@ -103,10 +103,11 @@ def run(stage: Stage) -> bool:
         process.Interrupted: A signal stopped us; the target is as it was before.
     """
     with stopping_signals_raise():
+        _check_inputs(stage)
         stage.target.parent.mkdir(parents=True, exist_ok=True)
         with TargetLock(stage.target) as lock:
             _remove_leftovers(stage.target)
-            digest, inputs = _digest(stage)
+            digest, inputs = stage_digest(stage.command, stage.inputs, stage.ignored)
             if _is_finished(stage, digest):
                 print(f"{stage.name}: {stage.target} is up to date", flush=True)
                 return False
@@ -135,7 +136,7 @@ def run(stage: Stage) -> bool:
     return True
 
 
-def _digest(stage: Stage) -> tuple[str, dict[str, str]]:
+def _check_inputs(stage: Stage) -> None:
     for path in stage.inputs:
         hint = stage.hints.get(str(path))
         cure = f"; {hint}" if hint else ""
@@ -143,7 +144,6 @@ def _digest(stage: Stage) -> tuple[str, dict[str, str]]:
             raise FileNotFoundError(f"{stage.name}: input {path} does not exist{cure}")
         if path.is_dir() and (path / STARTED).exists() and not (path / DONE).exists():
             raise ValueError(f"{stage.name}: input {path} is not finished{cure}")
-    return stage_digest(stage.command, stage.inputs, stage.ignored)
 
 
 def _is_finished(stage: Stage, digest: str) -> bool:

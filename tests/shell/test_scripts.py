@@ -64,7 +64,7 @@ def test_missing_input_names_the_stage_that_makes_it(sh: Shell, tmp_path: Path) 
     )
     assert done.returncode == 1
     assert "input data/synthetic does not exist; stage 1 makes it" in done.stderr
-    assert not list((tmp_path / "dump" / "synthetic").iterdir())
+    assert not (tmp_path / "dump").exists()
 
 
 @pytest.fixture

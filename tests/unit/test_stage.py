@@ -194,6 +194,13 @@ def test_missing_input_names_it_and_its_maker(tmp_path: Path) -> None:
     assert listing(tmp_path) == []
 
 
+def test_target_below_a_missing_input_makes_no_folder(tmp_path: Path) -> None:
+    missing = tmp_path / "experiment"
+    with pytest.raises(FileNotFoundError, match="experiment does not exist"):
+        run(shell("touch {out}/x", missing / "decode", missing))
+    assert listing(tmp_path) == []
+
+
 def test_unfinished_input_is_refused(tmp_path: Path) -> None:
     training = tmp_path / "training"
     with pytest.raises(CommandFailedError):
