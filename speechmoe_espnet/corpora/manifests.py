@@ -14,15 +14,15 @@ def data_dir_from_manifests(what: str, manifests: Sequence[Mapping[str, Any]]) -
     """Turn lhotse's recordings and supervisions into a data directory.
 
     Where each utterance is a whole recording, recordings take the utterances' names; otherwise
-    there are segments.
+    there are segments. An utterance whose speaker is unknown has its recording's id as speaker.
 
     Args:
         what: Names the set in messages.
         manifests: Dictionaries with `recordings` and `supervisions`.
 
     Raises:
-        ValueError: There are no utterances, an id occurs twice, a transcript or speaker is
-            missing, a recording is not one file of one channel, or an utterance names no
+        ValueError: There are no utterances, an id occurs twice, a transcript is missing,
+            a recording is not one file of one channel, or an utterance names no
             recording.
         FileNotFoundError: An audio file does not exist.
     """
@@ -45,12 +45,11 @@ def data_dir_from_manifests(what: str, manifests: Sequence[Mapping[str, Any]]) -
                 )
             spans[name] = span
             text[name] = " ".join((span.text or "").split())
-            utt2spk[name] = span.speaker or ""
+            utt2spk[name] = span.speaker or span.recording_id
     if not text:
         raise ValueError(f"{what}: no utterances; the directory must have the corpus's own layout")
-    for problem, table in (("has no transcript for", text), ("has no speaker for", utt2spk)):
-        if empty := {name for name, value in table.items() if not value}:
-            raise join_error(what, problem, empty)
+    if empty := {name for name, transcript in text.items() if not transcript}:
+        raise join_error(what, "has no transcript for", empty)
     wavs = {span.recording_id: "" for span in spans.values()}
     for name in wavs:
         wavs[name] = _audio_file(what, recordings[name])

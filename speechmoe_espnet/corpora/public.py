@@ -34,8 +34,9 @@ logger = logging.getLogger(__name__)
 class PublicCorpus:
     """How lhotse prepares a corpus and what its parts are to a recipe.
 
+    The corpus NAME is prepared by `prepare_NAME` of `lhotse.recipes.NAME`.
+
     Attributes:
-        function: lhotse's function in `lhotse.recipes`.
         parts: lhotse's parts of each set; a set without parts is not written.
         options: Keyword arguments for the function.
         parallel: Whether the function takes `num_jobs`.
@@ -43,7 +44,6 @@ class PublicCorpus:
         language: Key under which the function returns the parts, where it has several.
     """
 
-    function: str
     parts: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {name: (name,) for name in SETS}
     )
@@ -57,22 +57,19 @@ _TRAIN_ONLY = {"train": ("train",)}
 _WENET_SPEECH = ("M", "DEV", "TEST_NET", "TEST_MEETING")
 
 PUBLIC_CORPORA: dict[str, PublicCorpus] = {
-    "aishell": PublicCorpus("prepare_aishell"),
-    "aishell2": PublicCorpus("prepare_aishell2", parallel=True),
-    "aidatatang_200zh": PublicCorpus("prepare_aidatatang_200zh"),
+    "aishell": PublicCorpus(),
+    "aishell2": PublicCorpus(parallel=True),
+    "aidatatang_200zh": PublicCorpus(),
     "ali_meeting": PublicCorpus(
-        "prepare_ali_meeting",
         {"train": ("train",), "dev": ("eval",), "test": ("test",)},
         options={"mic": "near"},
     ),
     "commonvoice": PublicCorpus(
-        "prepare_commonvoice",
         options={"languages": "zh-CN"},
         parallel=True,
         language="zh-CN",
     ),
     "kespeech": PublicCorpus(
-        "prepare_kespeech",
         {
             "train": ("train_phase1", "train_phase2"),
             "dev": ("dev_phase1", "dev_phase2"),
@@ -80,16 +77,13 @@ PUBLIC_CORPORA: dict[str, PublicCorpus] = {
         },
         parallel=True,
     ),
-    "magicdata": PublicCorpus("prepare_magicdata"),
-    "primewords": PublicCorpus("prepare_primewords", _TRAIN_ONLY, held_out=True),
-    "speechio": PublicCorpus(
-        "prepare_speechio", {"test": tuple(f"SPEECHIO_ASR_ZH{i:05d}" for i in range(27))}
-    ),
-    "stcmds": PublicCorpus("prepare_stcmds", _TRAIN_ONLY, held_out=True),
-    "tal_asr": PublicCorpus("prepare_tal_asr"),
-    "thchs_30": PublicCorpus("prepare_thchs_30"),
+    "magicdata": PublicCorpus(),
+    "primewords": PublicCorpus(_TRAIN_ONLY, held_out=True),
+    "speechio": PublicCorpus({"test": tuple(f"SPEECHIO_ASR_ZH{i:05d}" for i in range(27))}),
+    "stcmds": PublicCorpus(_TRAIN_ONLY, held_out=True),
+    "tal_asr": PublicCorpus(),
+    "thchs_30": PublicCorpus(),
     "wenet_speech": PublicCorpus(
-        "prepare_wenet_speech",
         {"train": ("M",), "dev": ("DEV",), "test": ("TEST_NET", "TEST_MEETING")},
         options={"dataset_parts": _WENET_SPEECH},
         parallel=True,
@@ -139,7 +133,7 @@ def _read_kaldi(path: Path) -> DataDir:
 def _read_public(corpus: str, corpus_dir: Path, nj: int) -> dict[str, DataDir]:
     entry = PUBLIC_CORPORA[corpus]
     options = {**entry.options, **({"num_jobs": nj} if entry.parallel else {})}
-    function = getattr(importlib.import_module("lhotse.recipes"), entry.function)
+    function = getattr(importlib.import_module(f"lhotse.recipes.{corpus}"), f"prepare_{corpus}")
     with TemporaryDirectory() as scratch:
         manifests = _call_lhotse(corpus, function, corpus_dir, scratch, options)
     if entry.language is not None:

@@ -8,6 +8,8 @@ half an utterance. Hence the session: a fresh library for a fixed list of uttera
 
 import _ctypes
 import ctypes
+from functools import cache
+from pathlib import Path
 from typing import Any, Self
 
 import espeakng_loader
@@ -70,7 +72,8 @@ class Session:
             ValueError: espeak-ng does not know the voice variant, or says nothing.
         """
         voice = f"{_LANGUAGE}+{speaker.variant}"
-        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+        known = speaker.variant in _variants()
+        if not known or self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ValueError(f"espeak-ng has no voice {voice!r} (speaker {speaker.name})")
         for parameter, value in (
             (_RATE, round(speaker.rate * rate_factor)),
@@ -91,3 +94,10 @@ class Session:
         if count > 0:
             self._pieces.append(ctypes.string_at(samples, 2 * count))
         return 0
+
+
+@cache
+def _variants() -> frozenset[str]:
+    """Names of the voice variants: espeak-ng itself takes unknown ones without a word."""
+    folder = Path(espeakng_loader.get_data_path()) / "voices" / "!v"
+    return frozenset(path.name for path in folder.iterdir())

@@ -18,7 +18,7 @@ from speechmoe_espnet.corpora.synthetic.surroundings import surroundings_of
 from speechmoe_espnet.data.kaldi_dir import DataDir
 
 _UTTS_PER_TASK = 32
-_RATE_FACTOR = {"read": (0.97, 1.03), "chat": (0.95, 1.1), "spon": (0.8, 1.2), "aishell2": (1, 1)}
+_RATE_FACTOR = {"read": (0.97, 1.03), "chat": (0.95, 1.1), "spon": (0.85, 1.2), "aishell2": (1, 1)}
 
 
 def plan_corpus(styles: list[str], preset: Preset, seed: int) -> tuple[Utterance, ...]:

@@ -1,0 +1,77 @@
+"""The corpus on disk does not depend on the number of processes or on the other styles."""
+
+import hashlib
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechmoe_espnet.corpora.synthetic.generate import generate, plan_corpus, write_sets
+from speechmoe_espnet.corpora.synthetic.presets import STYLES, Preset
+from speechmoe_espnet.data.kaldi_dir import DataDir
+
+PRESET = Preset("test", 36, 2, 3, 0, 600, train_speakers=5, dev_speakers=2, eval_speakers=2)
+
+
+def make(folder: Path, styles: list[str], nj: int, preset: Preset = PRESET) -> dict[str, str]:
+    utterances = plan_corpus(styles, preset, seed=5)
+    seconds = list(generate(utterances, folder, seed=5, nj=nj))
+    write_sets(utterances, folder, "data/x")
+    assert len(seconds) == len(utterances)
+    return digests(folder)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    make(folder, list(STYLES), nj=1)
+    return folder
+
+
+def test_two_processes_make_the_same_bytes(corpus, tmp_path):
+    assert make(tmp_path, list(STYLES), nj=2) == digests(corpus)
+
+
+def test_one_style_alone_has_the_same_utterances(corpus, tmp_path):
+    alone = make(tmp_path, ["spon"], nj=1)
+    whole = digests(corpus)
+    for name, digest in alone.items():
+        if name.startswith(("wav/", "spon/")):
+            assert whole[name] == digest
+    train, union = DataDir.load(tmp_path / "train"), DataDir.load(corpus / "train")
+    assert train.text.items() < union.text.items()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["dev", "spon", "train", "wav"]
+
+
+def test_fewer_training_utterances_are_the_first_ones(corpus, tmp_path):
+    fewer = make(tmp_path, ["read"], nj=1, preset=PRESET.with_train_utts(33))
+    whole = digests(corpus)
+    assert all(whole[name] == digest for name, digest in fewer.items() if name.startswith("wav/"))
+
+
+def test_audio_is_speech(corpus):
+    for name in ("train", "dev", *STYLES):
+        data = DataDir.load(corpus / name)
+        for utterance, path in data.wav_scp.items():
+            assert path.startswith("data/x/wav/")
+            with wave.open(str(corpus / path.removeprefix("data/x/"))) as file:
+                assert file.getparams()[:3] == (1, 2, 16000)
+                samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+            syllables = len(data.text[utterance].replace("，", ""))
+            assert 2 < syllables / (len(samples) / 16000) < 7
+            assert 100 < samples.std() < 12000
+            assert np.abs(samples.astype(int)).max() < 32767
+
+
+def test_nj_must_be_positive(tmp_path):
+    with pytest.raises(ValueError, match="nj must be at least 1, got 0"):
+        list(generate([], tmp_path, seed=0, nj=0))
