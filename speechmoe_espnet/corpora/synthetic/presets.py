@@ -71,8 +71,8 @@ PRESETS = {
     preset.name: preset
     for preset in (
         Preset("tiny", 40, 8, 10, 0, 600, train_speakers=8, dev_speakers=2, eval_speakers=3),
-        Preset("small", 2600, 80, 520, 8200, 1200),
-        Preset("medium", 7000, 100, 600, 9000, 1500),
+        Preset("small", 4800, 80, 520, 8200, 1200),
+        Preset("medium", 12000, 100, 600, 9000, 1500),
         Preset("large", 51000, 200, 1500, 22000, 2000, train_speakers=240),
     )
 }
