@@ -1,6 +1,5 @@
 """Makes the synthetic corpus on disk: plans, speaks and records it, in several processes."""
 
-import multiprocessing
 import wave
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -16,6 +15,7 @@ from speechmoe_espnet.corpora.synthetic.randomness import rng_for
 from speechmoe_espnet.corpora.synthetic.signal import SAMPLE_RATE, Signal, resample, trim
 from speechmoe_espnet.corpora.synthetic.surroundings import surroundings_of
 from speechmoe_espnet.data.kaldi_dir import DataDir
+from speechmoe_espnet.data.workers import ordered_map
 
 _UTTS_PER_TASK = 32
 _RATE_FACTOR = {"read": (0.97, 1.03), "chat": (0.95, 1.1), "spon": (0.85, 1.2), "aishell2": (1, 1)}
@@ -51,23 +51,19 @@ def generate(
         nj: Number of processes.
 
     Yields:
-        Seconds of audio of each utterance, as they are finished.
+        Seconds of audio of each utterance, in the order of the plan.
 
     Raises:
         ValueError: `nj` is not positive, or an utterance cannot be made; the message names it.
+        ChildProcessError: A process was killed.
     """
     if nj < 1:
         raise ValueError(f"nj must be at least 1, got {nj}")
     for folder in sorted({(output_dir / utterance.wav).parent for utterance in utterances}):
         folder.mkdir(parents=True, exist_ok=True)
     tasks = [(part, output_dir, seed) for part in _parts(utterances)]
-    if nj == 1:
-        for task in tasks:
-            yield from _make(task)
-        return
-    with multiprocessing.get_context("spawn").Pool(nj) as pool:
-        for seconds in pool.imap_unordered(_make, tasks):
-            yield from seconds
+    for seconds in ordered_map(_make, tasks, nj, preload=[__name__]):
+        yield from seconds
 
 
 def write_sets(utterances: Sequence[Utterance], output_dir: Path, final_dir: str) -> None:
