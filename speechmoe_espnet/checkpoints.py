@@ -59,24 +59,31 @@ def repair_after_kill(output_dir: Path) -> None:
             torch.save(states["model"], epoch_file)
 
 
-def write_train_stats(output_dir: Path) -> None:
+def write_train_stats(output_dir: Path, accum_grad: int = 1) -> None:
     """Write one JSON line an epoch from the statistics in ESPnet's checkpoint.
 
-    Each has `epoch`, `steps` (batches so far), `seconds` (of the epoch), `train` and `valid`
-    (name to mean value over the epoch).
+    Each has `epoch`, `steps` (optimiser steps so far), `seconds` (of the epoch), `train` and
+    `valid` (name to mean value over the epoch).
 
     Args:
         output_dir: The experiment; holds checkpoint.pth and receives train_stats.jsonl.
+        accum_grad: Batches an optimiser step.
     """
     reporter = Reporter()
     reporter.load_state_dict(
         safe_torch_load(output_dir / "checkpoint.pth", map_location="cpu")["reporter"]
     )
     lines = []
+    steps = 0
+    batches_before = 0
     for epoch, phases in sorted(reporter.stats.items()):
+        # ESPnet steps after every accum_grad-th batch of an epoch, and counts batches.
+        batches = phases["train"]["total_count"]
+        steps += (batches - batches_before) // accum_grad
+        batches_before = batches
         line = {
             "epoch": epoch,
-            "steps": phases["train"]["total_count"],
+            "steps": steps,
             "seconds": sum(phase["time"].total_seconds() for phase in phases.values()),
             "train": _numbers(phases["train"]),
             "valid": _numbers(phases["valid"]),

@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from espnet2.bin import asr_inference
 
 from speechmoe_espnet.data.audio import read_audio
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.features import compute_features
+from speechmoe_espnet.experiment import load_config, portable_config, sample_rate
 from speechmoe_espnet.registry import register
-
-DEFAULT_SAMPLE_RATE = 16000
 
 
 class Speech2Text(asr_inference.Speech2Text):
@@ -48,10 +46,11 @@ class Speech2Text(asr_inference.Speech2Text):
     ) -> None:
         register()
         asr_train_config = Path(asr_train_config)
-        conf = yaml.safe_load(asr_train_config.read_text(encoding="utf-8"))
+        conf = load_config(asr_train_config)
         if conf.get("decoder") is None:
             kwargs.setdefault("ctc_weight", 1.0)
-        super().__init__(asr_train_config=asr_train_config, asr_model_file=asr_model_file, **kwargs)
+        with portable_config(asr_train_config) as config:
+            super().__init__(asr_train_config=config, asr_model_file=asr_model_file, **kwargs)
         beside = asr_train_config.parent / "fbank.yaml"
         if fbank_config is None and beside.exists():
             fbank_config = beside
@@ -61,8 +60,8 @@ class Speech2Text(asr_inference.Speech2Text):
                 f"{asr_train_config}: the model takes {conf['input_size']} features a frame, the "
                 f"features have {self.fbank.feature_size}; give fbank_config= the YAML of stage 2"
             )
-        rate = (conf.get("frontend_conf") or {}).get("fs", DEFAULT_SAMPLE_RATE)
-        self.sample_rate = int(rate) if self.asr_model.frontend else self.fbank.sample_frequency
+        frontend = self.asr_model.frontend is not None
+        self.sample_rate = sample_rate(conf) if frontend else self.fbank.sample_frequency
 
     @classmethod
     def from_experiment(

@@ -6,7 +6,7 @@ an utterance whose CTC loss is infinite; here both are found from the shape file
 
 import logging
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -21,9 +21,10 @@ SHOWN = 10
 def check_lengths(args: Namespace) -> None:
     """Refuse training and validation data with utterances that are too short.
 
-    Nothing is checked for encoders that are not SpeechMoE, for models that compute their own
-    features by something else than ESPnet's default frontend, and for data without shape files
-    of speech and text.
+    Shape files are taken to be in the order of the data they describe, as ESPnet's recipes give
+    them. Nothing is checked for encoders that are not SpeechMoE, for models that compute their
+    own features by something else than ESPnet's default frontend, and for data without shape
+    files of speech and text.
 
     Args:
         args: ESPnet's training arguments.
@@ -42,13 +43,17 @@ def check_lengths(args: Namespace) -> None:
     with torch.device("meta"):
         encoder = encoder_class(input_size=args.input_size or 80, **args.encoder_conf)
     hop = None if args.input_size else int(args.frontend_conf.get("hop_length", 128))
-    for shape_files in (args.train_shape_file, args.valid_shape_file):
-        if len(shape_files) >= 2:
-            _check(encoder, shape_files, hop)
+    for part in ("train", "valid"):
+        shape_files = getattr(args, f"{part}_shape_file")
+        data = getattr(args, f"{part}_data_path_and_name_and_type")
+        names = [name for _, name, _ in data][: len(shape_files)]
+        if {"speech", "text"} <= set(names):
+            files = dict(zip(names, shape_files, strict=False))
+            _check(encoder, files["speech"], files["text"], hop)
 
 
-def _check(encoder: AbsSpeechMoEEncoder, shape_files: Sequence[str], hop: int | None) -> None:
-    speech, text = (_first_dimension(path) for path in shape_files[:2])
+def _check(encoder: AbsSpeechMoEEncoder, speech_file: str, text_file: str, hop: int | None) -> None:
+    speech, text = _first_dimension(speech_file), _first_dimension(text_file)
     utterances = [utt for utt in speech if utt in text]
     samples = torch.tensor([speech[utt] for utt in utterances])
     feats = samples if hop is None else samples.div(hop, rounding_mode="floor") + 1
@@ -61,7 +66,7 @@ def _check(encoder: AbsSpeechMoEEncoder, shape_files: Sequence[str], hop: int | 
     if short:
         more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
         raise ValueError(
-            f"{shape_files[0]}: {len(short)} of {len(utterances)} utterances are too short for "
+            f"{speech_file}: {len(short)} of {len(utterances)} utterances are too short for "
             f"CTC: {', '.join(short[:SHOWN])}{more}; remove them from the data, or lower "
             "encoder_conf: subsampling"
         )

@@ -119,4 +119,4 @@ class SpeechMoEASRTask(ASRTask):
         ):
             super().main_worker(args)
         if training and first:
-            write_train_stats(output_dir)
+            write_train_stats(output_dir, args.accum_grad)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 
 from speechmoe_espnet.task import SpeechMoEASRTask
@@ -20,13 +21,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit status: 0, or 1 where the configuration or the data is at fault.
+
+    Raises:
+        ValueError: Where something below this package failed: its traceback is needed.
     """
     try:
         SpeechMoEASRTask.main(cmd=argv)
     except ValueError as error:
+        if not _raised_here(error):
+            raise
         print(f"asr_train: error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _raised_here(error: ValueError) -> bool:
+    """Whether this package raised the error itself, about what the user gave it."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals["__name__"]).startswith("speechmoe_espnet.")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from speechmoe_espnet.bin import cli
 from speechmoe_espnet.complexity import measure
@@ -35,8 +34,7 @@ from speechmoe_espnet.decode.utterances import (
     make_batches,
 )
 from speechmoe_espnet.decode.workers import recognize_batches
-
-DEFAULT_SAMPLE_RATE = 16000
+from speechmoe_espnet.experiment import load_config, load_model, sample_rate
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -98,14 +96,14 @@ def decode(args: argparse.Namespace) -> None:
         torch.set_num_threads(1)
     config = DecodeConfig.from_yaml(args.config)
     model_config = _read_model_config(args.model_dir, args.model_file)
-    num_bins, sample_rate = model_config["input_size"], _sample_rate(model_config)
-    sets = _list_sets(args.data_dirs, num_bins, sample_rate)
+    num_bins, rate = model_config["input_size"], sample_rate(model_config)
+    sets = _list_sets(args.data_dirs, num_bins, rate)
 
     print(f"loading {args.model_dir / args.model_file}", file=sys.stderr, flush=True)
     device = "cuda" if args.ngpu else "cpu"
     model, recognizer = _load(args.model_dir, args.model_file, model_config, config, device)
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    complexity = measure(model, num_bins=num_bins, sample_rate=sample_rate)
+    complexity = measure(model, num_bins=num_bins, sample_rate=rate)
     write_json(args.output_dir / "model.json", dataclasses.asdict(complexity))
     for name, utterances in sets.items():
         _decode_set(recognizer, utterances, args.output_dir / name, args.nj)
@@ -151,7 +149,7 @@ def _decode_set(
 
 
 def _list_sets(
-    data_dirs: Sequence[Path], num_bins: int | None, sample_rate: int
+    data_dirs: Sequence[Path], num_bins: int | None, rate: int
 ) -> dict[str, list[Utterance]]:
     sets: dict[str, list[Utterance]] = {}
     for data_dir in data_dirs:
@@ -161,9 +159,7 @@ def _list_sets(
                 f"--data_dirs: two directories are named {name}; results are written by that "
                 f"name, so decode them into different --output_dir"
             )
-        sets[name] = (
-            list_features(data_dir) if num_bins is not None else list_audio(data_dir, sample_rate)
-        )
+        sets[name] = list_features(data_dir) if num_bins is not None else list_audio(data_dir, rate)
     return sets
 
 
@@ -180,21 +176,12 @@ def _read_model_config(model_dir: Path, model_file: str) -> dict[str, Any]:
             f"no model file {model_dir / model_file}; finish the training, or name one of those "
             f"in {model_dir} by --model_file: {found}"
         )
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(config, dict):
-        raise ValueError(f"{path}: expected ESPnet's training configuration")
+    config = load_config(path)
     if missing := [key for key in ("token_type", "token_list", "input_size") if key not in config]:
         raise ValueError(
             f"{path}: lacks {', '.join(missing)}; expected the config.yaml that ESPnet writes"
         )
     return config
-
-
-def _sample_rate(model_config: dict[str, Any]) -> int:
-    rate = (model_config.get("frontend_conf") or {}).get("fs", DEFAULT_SAMPLE_RATE)
-    if isinstance(rate, str) and rate.endswith("k"):
-        return round(float(rate.removesuffix("k")) * 1000)
-    return int(rate)
 
 
 def _load(
@@ -205,13 +192,9 @@ def _load(
     device: str,
 ) -> tuple[torch.nn.Module, Recognizer]:
     from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
-    from espnet2.tasks.asr import ASRTask
 
-    from speechmoe_espnet.registry import register
-
-    register()
     path = model_dir / model_file
-    model, _ = ASRTask.build_model_from_file(model_dir / "config.yaml", path, device)
+    model, _ = load_model(model_dir / "config.yaml", path, device)
     if model.ctc is None:
         raise ValueError(
             f"{model_dir}: the model has no CTC head (ctc_weight 0), which these searches need; "

@@ -87,8 +87,9 @@ class MoEFeedForward(nn.Module):
         """
         self._check(x, mask, embedding)
         if self.router is None:
-            out = self.experts.forward_single(x).masked_fill(~mask.unsqueeze(-1), 0.0)
-            return out, _static_routing(mask)
+            padding = ~mask.unsqueeze(-1)
+            out = self.experts.forward_single(x.masked_fill(padding, 0.0))
+            return out.masked_fill(padding, 0.0), _static_routing(mask)
         routing = self.router(x, mask, embedding if self.embedding_size else None)
         return self._dispatch(x, mask, routing), routing
 

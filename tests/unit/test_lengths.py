@@ -17,8 +17,12 @@ def shapes(tmp_path):
     return write
 
 
-def args_for(files, encoder="speechmoe", **overrides):
-    return training_args(encoder, train_shape_file=files, **overrides)
+DATA = [("feats.scp", "speech", "kaldi_ark"), ("text", "text", "text")]
+
+
+def args_for(files, encoder="speechmoe", part="train", data=DATA, **overrides):
+    named = {f"{part}_shape_file": files, f"{part}_data_path_and_name_and_type": data}
+    return training_args(encoder, **named, **overrides)
 
 
 def test_utterances_with_fewer_frames_than_labels_are_named(shapes):
@@ -42,7 +46,13 @@ def test_convolutions_need_more_frames(shapes):
 def test_validation_data_are_checked_too(shapes):
     files = shapes({"utt": "3,40"}, {"utt": "5,13"})
     with pytest.raises(ValueError, match="too short"):
-        check_lengths(training_args(valid_shape_file=files))
+        check_lengths(args_for(files, part="valid"))
+
+
+def test_shape_files_go_with_their_data_whatever_the_order(shapes):
+    speech, text = shapes({"utt": "3,40"}, {"utt": "5,13"})
+    with pytest.raises(ValueError, match="1 frames after subsampling, 5 labels"):
+        check_lengths(args_for([text, speech], data=DATA[::-1]))
 
 
 def test_waveforms_are_counted_in_hops(shapes):

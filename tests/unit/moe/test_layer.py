@@ -67,9 +67,10 @@ def test_an_utterance_gives_in_a_batch_what_it_gives_alone(num_experts):
         assert torch.equal(routing.indices[b, :length], routed.indices[0])
 
 
+@pytest.mark.parametrize("num_experts", [1, E])
 @pytest.mark.parametrize("padding", [1e4, float("nan"), float("inf")])
-def test_padding_never_reaches_an_expert_or_a_loss(padding):
-    net = layer()
+def test_padding_never_reaches_an_expert_or_a_loss(padding, num_experts):
+    net = MoEFeedForward(D, H, num_experts, embedding_size=DE)
     x, mask, embedding = batch()
     losses, grads = [], []
     for value in (0.0, padding):
