@@ -31,6 +31,14 @@ ENCODER = {
         "attention_heads": 2,
         "rel_pos_type": "latest",
     },
+    "e_branchformer": {
+        "output_size": 32,
+        "linear_units": 48,
+        "cgmlp_linear_units": 64,
+        "num_blocks": 1,
+        "attention_heads": 2,
+        "rel_pos_type": "latest",
+    },
 }
 DECODER = {"attention_heads": 2, "linear_units": 32, "num_blocks": 1}
 

@@ -15,7 +15,14 @@ FORBIDDEN = {
         "speechmoe_espnet.model",
         "speechmoe_espnet.data",
     ),
-    "encoder": ("speechmoe_espnet.model", "speechmoe_espnet.data", "speechmoe_espnet.bin"),
+    "encoder": (
+        "speechmoe_espnet.model",
+        "speechmoe_espnet.data",
+        "speechmoe_espnet.corpora",
+        "speechmoe_espnet.decode",
+        "speechmoe_espnet.scoring",
+        "speechmoe_espnet.bin",
+    ),
     "data": (
         "espnet2",
         "speechmoe_espnet.model",
@@ -24,7 +31,14 @@ FORBIDDEN = {
     ),
     "corpora": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
     "scoring": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
-    "decode": ("espnet2", "speechmoe_espnet.scoring", "speechmoe_espnet.bin"),
+    "decode": (
+        "espnet2",
+        "speechmoe_espnet.model",
+        "speechmoe_espnet.encoder",
+        "speechmoe_espnet.task",
+        "speechmoe_espnet.scoring",
+        "speechmoe_espnet.bin",
+    ),
 }
 LIGHT = ("prepare_corpus", "make_units", "score", "report", "stage", "validate_data_dir")
 
@@ -72,6 +86,6 @@ def test_files_stay_small():
     long = {
         str(path.relative_to(PACKAGE)): count
         for path in sorted(PACKAGE.rglob("*.py"))
-        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 320
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 300
     }
     assert long == {}

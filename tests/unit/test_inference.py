@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import espnet2.bin.asr_inference
 import numpy as np
 import pytest
 import soundfile
 import torch
 import yaml
-from models import TOKENS, build, hybrid, training_args
+from models import TOKENS, batch, build, hybrid, training_args
 
 import speechmoe_espnet
 from speechmoe_espnet import Speech2Text
@@ -13,10 +15,15 @@ from speechmoe_espnet.bin import asr_inference
 KINDS = {
     "features, ctc": {},
     "features, hybrid": hybrid(),
+    "features, ctc, bfloat16": {"autocast": True},
+    "features, ctc, SpecAugment": {
+        "specaug": "specaug",
+        "specaug_conf": {"apply_time_warp": False, "time_mask_width_range": [0, 5]},
+    },
     "waveform, ctc": {
         "input_size": None,
         "frontend": "default",
-        "frontend_conf": {"fs": 16000, "hop_length": 160},
+        "frontend_conf": {"fs": "16k", "hop_length": 160},
     },
 }
 
@@ -29,9 +36,20 @@ def wav(tmp_path):
     return path
 
 
-def experiment(path, encoder="speechmoe", **overrides):
+def experiment(path, encoder="speechmoe", autocast=False, **overrides):
+    """An experiment whose model has been trained for a step."""
     path.mkdir()
     model = build(encoder, **overrides)
+    data = batch()
+    if model.frontend is not None:
+        data["speech"] = torch.randn(3, 11200)
+        data["speech_lengths"] = data["speech_lengths"] * 160
+    optimizer = torch.optim.Adam(model.parameters())
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        loss, _, _ = model(**data)
+    loss.backward()
+    optimizer.step()
+    assert all(torch.isfinite(p).all() for p in model.parameters())
     torch.save(model.state_dict(), path / "valid.loss.ave.pth")
     args = vars(training_args(encoder, token_type="char", **overrides))
     (path / "config.yaml").write_text(yaml.safe_dump(args, allow_unicode=True))
@@ -40,7 +58,7 @@ def experiment(path, encoder="speechmoe", **overrides):
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 @pytest.mark.parametrize("encoder", ["speechmoe", "speechmoe_conformer"])
-def test_three_lines_decode_a_wav(kind, encoder, tmp_path, wav):
+def test_a_model_trained_for_a_step_decodes_a_wav_in_three_lines(kind, encoder, tmp_path, wav):
     exp = experiment(tmp_path / "exp", encoder, **kind)
     speech2text = Speech2Text.from_experiment(exp, beam_size=2, maxlenratio=0.2)
     text, tokens, ids, _ = speech2text(wav)[0]
@@ -48,6 +66,38 @@ def test_three_lines_decode_a_wav(kind, encoder, tmp_path, wav):
     assert [TOKENS[i] for i in ids] == tokens
     again = speech2text(soundfile.read(wav, dtype="float32")[0])[0]
     assert again[1] == tokens
+
+
+def test_an_experiment_of_a_recipe_loads_from_any_folder(tmp_path, wav, monkeypatch):
+    recipe = tmp_path / "recipe"
+    (recipe / "exp/stats").mkdir(parents=True)
+    stats = {"count": np.array(10), "sum": np.zeros(40), "sum_square": np.full(40, 10.0)}
+    np.savez(recipe / "exp/stats/feats_stats.npz", **stats)
+    monkeypatch.chdir(recipe)
+    conf = {
+        "normalize": "global_mvn",
+        "normalize_conf": {"stats_file": "exp/stats/feats_stats.npz"},
+    }
+    experiment(recipe / "exp/trained", **conf)
+    here = Speech2Text.from_experiment("exp/trained", beam_size=2)(wav)[0]
+    monkeypatch.chdir(tmp_path)
+    there = Speech2Text.from_experiment("recipe/exp/trained", beam_size=2)(wav)[0]
+    assert there[1] == here[1]
+
+
+def test_decode_configuration_for_espnet_is_read_by_espnet():
+    conf = Path(__file__).parents[2] / "conf/decode_espnet.yaml"
+    args = asr_inference.get_parser().parse_args(
+        [
+            "--config",
+            str(conf),
+            "--output_dir",
+            "x",
+            "--data_path_and_name_and_type",
+            "a,speech,npy",
+        ]
+    )
+    assert (args.ctc_weight, args.beam_size, args.batch_size) == (1.0, 10, 1)
 
 
 def test_espnets_own_class_keeps_working(tmp_path, wav):

@@ -86,9 +86,10 @@ def test_batch_loss_is_the_mean_of_its_utterances(encoder, kind):
 
 
 @KINDS
-def test_with_an_espnet_encoder_it_is_espnets_model_bit_for_bit(kind):
-    ours = build("conformer", **kind)
-    theirs = build("conformer", **kind, model="espnet")
+@pytest.mark.parametrize("encoder", ["conformer", "e_branchformer"])
+def test_with_an_espnet_encoder_it_is_espnets_model_bit_for_bit(encoder, kind):
+    ours = build(encoder, **kind)
+    theirs = build(encoder, **kind, model="espnet")
     assert type(ours) is SpeechMoEASRModel
     assert type(theirs) is ESPnetASRModel
     results = []
