@@ -86,7 +86,7 @@ class Experts(nn.Module):
         return self.backend == "grouped_mm"
 
     def _forward_loop(self, x: Tensor, counts: Tensor) -> Tensor:
-        groups = x.split(counts.tolist())
+        groups = torch.split(x, counts.tolist())
         outputs = []
         for expert, rows in enumerate(groups):
             hidden = self.activation(F.linear(rows, self.w1[expert].t(), self.b1[expert]))
