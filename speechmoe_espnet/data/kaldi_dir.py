@@ -5,7 +5,7 @@ A directory holds `wav.scp`, `text`, `utt2spk` and, where utterances are parts o
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,7 +17,6 @@ __all__ = [
     "DataDir",
     "Segment",
     "check_same_ids",
-    "combine_data_dirs",
     "join_error",
     "read_table",
     "spk2utt_from",
@@ -226,49 +225,6 @@ def spk2utt_from(utt2spk: Mapping[str, str]) -> dict[str, str]:
     for name in sorted(utt2spk):
         utterances.setdefault(utt2spk[name], []).append(name)
     return {speaker: " ".join(names) for speaker, names in sorted(utterances.items())}
-
-
-def combine_data_dirs(sources: Sequence[str | Path], target: str | Path) -> DataDir:
-    """Write the union of several data directories.
-
-    Where only some have segments, the utterances of the others become segments from 0 to the
-    end of their recordings.
-
-    Args:
-        sources: Data directories with different utterances.
-        target: Directory to write.
-
-    Returns:
-        What was written.
-
-    Raises:
-        ValueError: No sources, or an id occurs in two of them (a recording may, if it is the
-            same file).
-    """
-    if not sources:
-        raise ValueError("combine_data_dirs: no source directories given")
-    parts = [DataDir.load(source) for source in sources]
-    segmented = any(part.segments is not None for part in parts)
-    wav_scp: dict[str, str] = {}
-    text: dict[str, str] = {}
-    utt2spk: dict[str, str] = {}
-    segments: dict[str, Segment] = {}
-    for part in parts:
-        if twice := text.keys() & part.text.keys():
-            raise join_error(part.path, "repeats utterances of an earlier directory:", twice)
-        clash = {name for name, wav in part.wav_scp.items() if wav_scp.setdefault(name, wav) != wav}
-        if clash:
-            raise join_error(part.path, "names another file for recordings", clash)
-        text.update(part.text)
-        utt2spk.update(part.utt2spk)
-        segments.update(
-            part.segments
-            if part.segments is not None
-            else {name: Segment.whole(name) for name in part.text}
-        )
-    combined = DataDir(Path(target), wav_scp, text, utt2spk, segments if segmented else None)
-    combined.write(target)
-    return combined
 
 
 def _read_segments(path: Path) -> dict[str, Segment]:

@@ -3,9 +3,8 @@
 ESPnet fixes the layout: `<blank>` is 0, `<unk>` is 1 and `<sos/eos>` is last.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -72,25 +71,3 @@ class TokenList:
     def units(self) -> tuple[str, ...]:
         """Tokens without the three special ones."""
         return self.tokens[2:-1]
-
-    @cached_property
-    def _ids(self) -> dict[str, int]:
-        return {token: number for number, token in enumerate(self.tokens)}
-
-    def encode(self, units: Sequence[str]) -> list[int]:
-        """Turn units into ids; a unit that is not listed becomes `<unk>`."""
-        return [self._ids.get(unit, 1) for unit in units]
-
-    def decode(self, ids: Sequence[int]) -> list[str]:
-        """Turn ids into units, without `<blank>` and `<sos/eos>`.
-
-        Raises:
-            ValueError: An id is not in the list.
-        """
-        units = []
-        for number in ids:
-            if not 0 <= number < len(self):
-                raise ValueError(f"token id {number} is not one of {len(self)} tokens")
-            if number not in (0, len(self) - 1):
-                units.append(self.tokens[number])
-        return units

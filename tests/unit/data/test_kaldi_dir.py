@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from speechmoe_espnet.data.kaldi_dir import (
     DataDir,
     Segment,
-    combine_data_dirs,
     spk2utt_from,
     validate_data_dir,
 )
@@ -117,35 +116,3 @@ def test_spk2utt_may_be_missing(tmp_path: Path) -> None:
     path = make(tmp_path / "set")
     (path / "spk2utt").unlink()
     assert DataDir.load(path).utterances == ("a", "b")
-
-
-def test_combine(tmp_path: Path) -> None:
-    plain = make(tmp_path / "plain")
-    parts = make(
-        tmp_path / "parts",
-        wav_scp="rec rec.wav\n",
-        text="c 好\nd 好\n",
-        utt2spk="c t\nd t\n",
-        spk2utt="t c d\n",
-        segments="c rec 0.5 1\nd rec 1 -1\n",
-    )
-    combined = combine_data_dirs([plain, parts], tmp_path / "both")
-    assert combined == DataDir.load(tmp_path / "both")
-    assert combined.utterances == ("a", "b", "c", "d")
-    assert combined.segments == {
-        "a": Segment("a", 0.0, -1.0),
-        "b": Segment("b", 0.0, -1.0),
-        "c": Segment("rec", 0.5, 1.0),
-        "d": Segment("rec", 1.0, -1.0),
-    }
-    assert combine_data_dirs([plain], tmp_path / "one").segments is None
-
-
-def test_combine_refuses_repeats(tmp_path: Path) -> None:
-    first, second = make(tmp_path / "first"), make(tmp_path / "second")
-    with pytest.raises(
-        ValueError, match="second: repeats utterances of an earlier directory: a, b"
-    ):
-        combine_data_dirs([first, second], tmp_path / "both")
-    with pytest.raises(ValueError, match="no source directories"):
-        combine_data_dirs([], tmp_path / "both")

@@ -22,21 +22,6 @@ def test_layout_and_file(units: set[str]) -> None:
         assert len(path.read_text().splitlines()) == len(tokens)
 
 
-@given(UNITS, st.data())
-def test_ids_round_trip(units: set[str], data: st.DataObject) -> None:
-    tokens = TokenList.from_units(units)
-    some = data.draw(st.lists(st.sampled_from(sorted(units)))) if units else []
-    assert tokens.decode(tokens.encode(some)) == some
-
-
-def test_special_ids() -> None:
-    tokens = TokenList.from_units("ba")
-    assert tokens.encode(["b", "x", "a"]) == [3, 1, 2]
-    assert tokens.decode([0, 3, 1, 4]) == ["b", "<unk>"]
-    with pytest.raises(ValueError, match="token id 5 is not one of 5 tokens"):
-        tokens.decode([5])
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
