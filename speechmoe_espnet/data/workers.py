@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from typing import Protocol
 
 
@@ -51,28 +52,60 @@ def ordered_map[Task, Result](
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
-    executor = ProcessPoolExecutor(
-        min(num_workers, len(tasks)), mp_context=context, initializer=_end_with_parent
-    )
-    with executor:
+    yield from pool_map(function, tasks, min(num_workers, len(tasks)), context)
+
+
+def pool_map[Task, Result](
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    num_workers: int,
+    context: BaseContext,
+    *,
+    initializer: Callable[..., None] | None = None,
+    initargs: tuple[object, ...] = (),
+    kind: str = "worker",
+    cure: str = "fewer jobs",
+) -> Iterator[Result]:
+    """Apply a function to tasks in processes that end with this one.
+
+    Args:
+        function: A module-level function (it is sent to other processes by name).
+        tasks: Its arguments, one each.
+        num_workers: Number of processes, at least 1.
+        context: How processes are started.
+        initializer: Called in each process before its first task, if given.
+        initargs: Arguments of it.
+        kind: What an error calls the processes.
+        cure: What an error suggests to try.
+
+    Yields:
+        Results in the order of the tasks.
+
+    Raises:
+        ChildProcessError: A process was killed.
+    """
+    with ProcessPoolExecutor(
+        num_workers, mp_context=context, initializer=_begin, initargs=(initializer, initargs)
+    ) as pool:
         try:
-            yield from executor.map(function, tasks)
+            yield from pool.map(function, tasks)
         except BrokenProcessPool as error:
             raise ChildProcessError(
-                f"one of {num_workers} worker processes died, perhaps for want of memory; "
-                f"try again with fewer jobs"
+                f"one of {num_workers} {kind} processes died, perhaps for want of memory; "
+                f"try again with {cure}"
             ) from error
         finally:
-            executor.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin(initializer: Callable[..., None] | None, initargs: tuple[object, ...]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if initializer is not None:
+        initializer(*initargs)
 
 
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None, "runs in worker processes only"
-    sentinel = parent.sentinel
-
-    def watch() -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    wait([parent.sentinel])
+    os._exit(1)

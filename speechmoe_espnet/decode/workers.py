@@ -6,13 +6,9 @@ to be forked: OpenMP threads do not survive a fork.
 """
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 
+from speechmoe_espnet.data.workers import pool_map
 from speechmoe_espnet.decode.recognizer import Recognized, Recognizer
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
 from speechmoe_espnet.decode.utterances import Utterance
@@ -40,33 +36,16 @@ def recognize_batches(
     if num_processes == 1:
         yield from map(recognizer.recognize, batches)
         return
-    with ProcessPoolExecutor(
+    yield from pool_map(
+        _recognize,
+        batches,
         min(num_processes, len(batches)),
-        mp_context=multiprocessing.get_context("fork"),
-        initializer=_start,
+        multiprocessing.get_context("fork"),
+        initializer=_in_worker.append,
         initargs=(recognizer,),
-    ) as pool:
-        try:
-            yield from pool.map(_recognize, batches)
-        except BrokenProcessPool as error:
-            raise ChildProcessError(
-                f"one of {num_processes} decoding processes died, perhaps for want of memory; "
-                f"try again with a smaller --nj or batch_frames"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start(recognizer: Recognizer) -> None:
-    _in_worker.append(recognizer)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "runs in worker processes only"
-    wait([parent.sentinel])
-    os._exit(1)
+        kind="decoding",
+        cure="a smaller --nj or batch_frames",
+    )
 
 
 def _recognize(batch: Sequence[Utterance]) -> tuple[list[Recognized], RoutingTotals]:
