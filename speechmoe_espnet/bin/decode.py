@@ -97,7 +97,7 @@ def decode(args: argparse.Namespace) -> None:
     config = DecodeConfig.from_yaml(args.config)
     model_config = _read_model_config(args.model_dir, args.model_file)
     num_bins, rate = model_config["input_size"], sample_rate(model_config)
-    sets = _list_sets(args.data_dirs, num_bins, rate)
+    sets = _list_sets(args.data_dirs, args.output_dir, num_bins, rate)
 
     print(f"loading {args.model_dir / args.model_file}", file=sys.stderr, flush=True)
     device = "cuda" if args.ngpu else "cpu"
@@ -149,7 +149,7 @@ def _decode_set(
 
 
 def _list_sets(
-    data_dirs: Sequence[Path], num_bins: int | None, rate: int
+    data_dirs: Sequence[Path], output_dir: Path, num_bins: int | None, rate: int
 ) -> dict[str, list[Utterance]]:
     sets: dict[str, list[Utterance]] = {}
     for data_dir in data_dirs:
@@ -158,6 +158,11 @@ def _list_sets(
             raise ValueError(
                 f"--data_dirs: two directories are named {name}; results are written by that "
                 f"name, so decode them into different --output_dir"
+            )
+        if (output_dir / name).exists():
+            raise ValueError(
+                f"--output_dir: {output_dir / name} exists already; name another directory or "
+                f"remove this one"
             )
         sets[name] = list_features(data_dir) if num_bins is not None else list_audio(data_dir, rate)
     return sets

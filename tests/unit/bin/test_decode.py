@@ -144,6 +144,21 @@ def test_any_espnet_model_with_ctc(conformer: Path, data_dirs: list[Path], tmp_p
     assert not (tmp_path / "out" / "set_b" / "routing.json").exists()
 
 
+def test_an_earlier_result_is_refused_before_any_work(
+    conformer: Path,
+    data_dirs: list[Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = write_config(tmp_path / "greedy.yaml", method="ctc_greedy")
+    (tmp_path / "out" / "set_b").mkdir(parents=True)
+    assert run(conformer, config, data_dirs, tmp_path / "out") == 1
+    error = capsys.readouterr().err
+    assert "set_b exists already" in error
+    assert "loading" not in error
+    assert not (tmp_path / "out" / "set_a").exists()
+
+
 @pytest.mark.parametrize("name", ["speechmoe", "paper"])
 def test_routing_of_a_mixture_of_experts(
     name: str, request: pytest.FixtureRequest, data_dirs: list[Path], tmp_path: Path
