@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from speechmoe_espnet.digests import DONE, read_mark
 from speechmoe_espnet.scoring.cer import Counts, UtteranceScore, pool, pool_by_speaker
+from speechmoe_espnet.scoring.provenance import UNKNOWN
 from speechmoe_espnet.scoring.routing import RoutingExample, RoutingSummary
 
 MODEL_KEYS = (
@@ -65,6 +67,7 @@ class System:
         model: Parameters and FLOPs, the keys of `MODEL_KEYS`.
         epochs: Records of `train_stats.jsonl`, one an epoch, in order.
         sets: Outcome by set.
+        commit: Commit that trained it, `unknown` where the experiment does not tell.
     """
 
     name: str
@@ -72,6 +75,7 @@ class System:
     model: dict[str, int]
     epochs: tuple[dict[str, Any], ...]
     sets: dict[str, SetOutcome]
+    commit: str
 
     @property
     def metric(self) -> str:
@@ -123,6 +127,7 @@ def load_system(name: str, directory: str | Path, decode: str, sets: Sequence[st
             model=_read_model(decoded / "model.json"),
             epochs=_read_epochs(directory / "train_stats.jsonl"),
             sets={set_name: _load_set(decoded / set_name) for set_name in sets},
+            commit=_read_commit(directory / DONE),
         )
     except FileNotFoundError as error:
         raise FileNotFoundError(f"system {name}: {error}") from None
@@ -199,6 +204,11 @@ def _read_model(path: Path) -> dict[str, int]:
         if not isinstance(fields[key], int | float) or not fields[key] > 0:
             raise ValueError(f"{path}: {key} must be a positive number, got {fields[key]!r}")
     return {key: round(fields[key]) for key in MODEL_KEYS}
+
+
+def _read_commit(path: Path) -> str:
+    mark = read_mark(path) or {}
+    return str(mark.get("commit") or UNKNOWN)
 
 
 def _read_epochs(path: Path) -> tuple[dict[str, Any], ...]:

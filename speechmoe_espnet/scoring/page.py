@@ -18,7 +18,7 @@ from speechmoe_espnet.scoring.page_parts import (
     worst_errors,
 )
 from speechmoe_espnet.scoring.plots import error_bars, forest_plot, strip_plot
-from speechmoe_espnet.scoring.results import Comparison
+from speechmoe_espnet.scoring.results import Comparison, commit_note, short_commit
 from speechmoe_espnet.scoring.routing_plot import routing_picture
 from speechmoe_espnet.scoring.style import STYLE
 from speechmoe_espnet.scoring.svg import element
@@ -61,7 +61,7 @@ def build_page(
         element(
             "p",
             f"{escape(', '.join(systems[0].sets))} · corpus {escape(corpus)} · seed "
-            f"{results['seed']} · commit {escape(results['commit'][:12])}",
+            f"{results['seed']} · commit {escape(short_commit(results['commit']))}",
             class_="faint",
         ),
     ]
@@ -73,6 +73,8 @@ def build_page(
             "p", "Small figures: 95 % intervals of a bootstrap over utterances.", class_="faint"
         )
     )
+    if note := commit_note(results):
+        sections.append(element("div", element("p", escape(f"Note: {note}.")), class_="note"))
     if corpus == "synthetic":
         sections.append(element("div", element("p", SYNTHETIC_NOTE), class_="note"))
     if comparison:

@@ -200,7 +200,7 @@ def worst_errors(systems: Sequence[System], shown_first: str, num_worst: int) ->
 def facts(results: Mapping[str, Any], systems: Sequence[System]) -> str:
     """List commands, seed, versions, commit and machine."""
     rows = [(key, value) for key, value in results["meta"].items()]
-    rows += [("seed", results["seed"]), ("commit", results["commit"])]
+    rows += [("seed", results["seed"]), ("commit of this report", results["commit"])]
     if results["seconds_total"] is not None:
         rows.append(("time of the whole run", f"{results['seconds_total'] / 60:.1f} min"))
     machine = results["machine"]
@@ -208,7 +208,10 @@ def facts(results: Mapping[str, Any], systems: Sequence[System]) -> str:
         ("machine", f"{machine['system']} {machine['architecture']}, {machine['cpu_count']} CPUs")
     )
     rows.append(("versions", ", ".join(f"{k} {v}" for k, v in results["versions"].items())))
-    rows += [(f"system {system.name}", str(system.directory)) for system in systems]
+    rows += [
+        (f"system {system.name}", f"{system.directory}, trained by commit {system.commit}")
+        for system in systems
+    ]
     rows.append(
         (
             "scoring",

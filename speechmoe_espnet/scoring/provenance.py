@@ -6,13 +6,15 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("speechmoe_espnet", "espnet", "torch", "numpy", "jiwer")
+from speechmoe_espnet import __version__
+
+PACKAGES = ("espnet", "torch", "numpy", "jiwer")
 UNKNOWN = "unknown"
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python, of this package and of those that results depend on."""
+    found = {"python": platform.python_version(), "speechmoe_espnet": __version__}
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -12,7 +12,7 @@ from typing import Any
 from speechmoe_espnet.scoring import bootstrap
 from speechmoe_espnet.scoring.bootstrap import Interval
 from speechmoe_espnet.scoring.experiment import MODEL_KEYS, System, check_comparable
-from speechmoe_espnet.scoring.provenance import commit, machine, versions
+from speechmoe_espnet.scoring.provenance import UNKNOWN, commit, machine, versions
 
 COUNT_KEYS = ("cer", "num_utts", "num_chars", "sub", "del", "ins")
 INTERVAL_KEYS = ("mean", "low", "high")
@@ -44,7 +44,7 @@ class Provenance:
         seconds_total: Time of the whole run in seconds, None where nobody measured it.
         meta: Free facts, such as the command and the preset.
         versions: Version by package.
-        commit: Commit of the checkout.
+        commit: Commit of the checkout that wrote the report.
         machine: What the times were measured on.
     """
 
@@ -148,9 +148,37 @@ def curves(system: System) -> dict[str, Any]:
     return result
 
 
+def commit_note(results: Mapping[str, Any]) -> str:
+    """Say which commit made what, where it was not one commit.
+
+    Args:
+        results: What `build_results` returns.
+
+    Returns:
+        A sentence, or nothing where systems and report are of one commit; commits that are
+        unknown do not count as another one.
+    """
+    commits = {name: system["commit"] for name, system in results["systems"].items()}
+    commits["this report"] = results["commit"]
+    if len(set(commits.values()) - {UNKNOWN}) <= 1:
+        return ""
+    names: dict[str, list[str]] = {}
+    for name, value in commits.items():
+        names.setdefault(short_commit(value), []).append(name)
+    parts = [f"{', '.join(group)} by {value}" for value, group in names.items()]
+    return f"not all was made by one commit: {'; '.join(parts)}"
+
+
+def short_commit(value: str) -> str:
+    """Shorten a commit's id to twelve digits, with its `-dirty`."""
+    head, dash, dirty = value.partition("-")
+    return head[:12] + dash + dirty
+
+
 def _system_results(system: System, seed: int) -> dict[str, Any]:
     return {
         **{key: system.model[key] for key in MODEL_KEYS},
+        "commit": system.commit,
         "steps": system.steps,
         "seconds_training": system.seconds_training,
         "rtf": system.rtf,
@@ -203,6 +231,7 @@ def validate_results(results: Mapping[str, Any]) -> None:
             raise ValueError(f"results: {place}.sets are {list(system['sets'])}, others {sets}")
         for set_name, counts in [*system["sets"].items(), ("total", system.get("total"))]:
             _check_counts(counts, f"{place}.{set_name}")
+        _text(system, "commit", place)
         _mapping(system, "curves", place)
         _mapping(system, "expert_load", place)
     changes = _mapping(results, "relative_change", "")
@@ -221,8 +250,7 @@ def validate_results(results: Mapping[str, Any]) -> None:
     if results.get("seconds_total", 0) is not None:
         _number(results, "seconds_total", "")
     _mapping(results, "versions", "")
-    if not isinstance(results.get("commit"), str):
-        raise ValueError(f"results: commit must be text, got {results.get('commit')!r}")
+    _text(results, "commit", "")
 
 
 def _mapping(parent: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
@@ -230,6 +258,11 @@ def _mapping(parent: Mapping[str, Any], key: str, place: str) -> Mapping[str, An
     if not isinstance(value, Mapping):
         raise ValueError(f"results: {_join(place, key)} must be an object, got {value!r}")
     return value
+
+
+def _text(parent: Mapping[str, Any], key: str, place: str) -> None:
+    if not isinstance(parent.get(key), str):
+        raise ValueError(f"results: {_join(place, key)} must be text, got {parent.get(key)!r}")
 
 
 def _number(parent: Mapping[str, Any], key: str, place: str, above: float = -1e-9) -> float:

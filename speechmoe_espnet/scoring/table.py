@@ -1,9 +1,11 @@
 """The result as a plain table for a terminal, no wider than 100 columns."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from speechmoe_espnet.scoring.bootstrap import Interval
+from speechmoe_espnet.scoring.results import commit_note
 
 MAX_COLUMNS = 100
 _GAP = "  "
@@ -17,7 +19,7 @@ def text_table(results: Mapping[str, Any]) -> str:
 
     Returns:
         Error rates by set and system, the comparison of the two compared systems, and what
-        each system costs; ends with a newline.
+        each system costs; a note where commits differ; ends with a newline.
     """
     systems, sets = results["systems"], list(next(iter(results["systems"].values()))["sets"])
     metric = results["metric"].upper()
@@ -40,6 +42,8 @@ def text_table(results: Mapping[str, Any]) -> str:
     costs = {name: _cost(system) for name, system in systems.items()}
     labels = [[label] for label in next(iter(costs.values()))]
     lines += _tables([""], labels, {name: list(cost.values()) for name, cost in costs.items()})
+    if note := commit_note(results):
+        lines += ["", *textwrap.wrap(f"Note: {note}", MAX_COLUMNS)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

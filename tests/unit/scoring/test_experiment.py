@@ -101,6 +101,14 @@ def test_routing_is_optional(copy):
     assert load(copy).sets["read"].routing is None
 
 
+def test_the_commit_is_the_one_of_the_training(copy):
+    assert load(copy).commit == "unknown"
+    (copy / ".done.json").write_text('{"digest": "x"}')
+    assert load(copy).commit == "unknown"
+    (copy / ".done.json").write_text('{"commit": "abc-dirty"}')
+    assert load(copy).commit == "abc-dirty"
+
+
 def test_metrics_do_not_mix(copy):
     path = copy / "decode_ctc_greedy/read/score/cer.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "metric": "ser"}))

@@ -94,6 +94,15 @@ def test_one_static_system_has_no_routing_and_no_comparison(systems):
     assert SYNTHETIC_NOTE not in parser.words
 
 
+def test_commits_are_shown_and_noted_where_they_differ(systems):
+    assert "Note: not all" not in " ".join(page_of(systems)[1].words)
+    other = dataclasses.replace(systems[1], commit="f" * 40)
+    same = [dataclasses.replace(system, commit="e" * 40) for system in (systems[0], systems[2])]
+    words = " ".join(page_of([*same, other])[1].words)
+    assert "Note: not all was made by one commit" in words
+    assert f"trained by commit {'f' * 40}" in words
+
+
 def test_names_from_data_are_escaped(systems):
     first = systems[0]
     outcome = first.sets["read"]

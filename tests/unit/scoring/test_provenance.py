@@ -1,5 +1,6 @@
 import subprocess
 
+from speechmoe_espnet import __version__
 from speechmoe_espnet.scoring import provenance
 
 
@@ -31,6 +32,8 @@ def test_without_git(tmp_path, monkeypatch):
 
 
 def test_versions_and_machine():
-    assert set(provenance.versions()) == {"python", *provenance.PACKAGES}
-    assert provenance.versions()["jiwer"] != "unknown"
+    versions = provenance.versions()
+    assert set(versions) == {"python", "speechmoe_espnet", *provenance.PACKAGES}
+    assert "unknown" not in versions.values()
+    assert versions["speechmoe_espnet"] == __version__
     assert provenance.machine()["cpu_count"] >= 1

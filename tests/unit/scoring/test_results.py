@@ -7,6 +7,7 @@ import pytest
 from speechmoe_espnet.scoring.results import (
     Provenance,
     build_results,
+    commit_note,
     compare,
     curves,
     validate_results,
@@ -89,12 +90,37 @@ def changed(results, path, value):
         (["seconds_total"], "9", "seconds_total must be a finite number"),
         (["versions"], KeyError, "versions must be an object"),
         (["commit"], None, "commit must be text"),
+        (["systems", "static", "commit"], KeyError, "systems.static.commit must be text"),
     ],
 )
 def test_validation_names_the_place(results, path, value, words):
     validate_results(results)
     with pytest.raises(ValueError, match=words):
         validate_results(changed(results, path, value))
+
+
+def commits(results, report, **systems):
+    result = changed(results, ["commit"], report)
+    for name in result["systems"]:
+        result["systems"][name]["commit"] = systems.get(name, report)
+    return result
+
+
+def test_other_commits_are_noted(results):
+    one = "1" * 40
+    assert commit_note(commits(results, one)) == ""
+    assert commit_note(commits(results, one, static="unknown")) == ""
+    assert "Note" not in text_table(commits(results, one))
+    other = commits(results, one, control=f"{'2' * 40}-dirty")
+    assert commit_note(other) == (
+        "not all was made by one commit: static, speechmoe, this report by 111111111111; control "
+        "by 222222222222-dirty"
+    )
+    table = text_table(other)
+    assert "Note: not all was made by one commit" in table
+    assert max(map(len, table.splitlines())) <= MAX_COLUMNS
+    assert commit_note(commits(results, "unknown", static=one, control=one)) == ""
+    assert commit_note(commits(results, one, static=f"{one}-dirty")) != ""
 
 
 def test_table_is_narrow_whatever_the_number_of_systems(results):
