@@ -9,6 +9,7 @@ nothing to do must say so in a tenth of a second.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ STARTED = ".started.json"
 _NO_EFFECT_ON_RESULTS = frozenset(
     {"--nj", "--ngpu", "--num_workers", "--num_threads", "--log_level", "--log_interval"}
 )
+_TEMPORARY = re.compile(r"\..*\.lock|\..*\.tmp\..*|.*\.tmp\.\d+")
 
 
 def read_mark(path: Path) -> dict[str, Any] | None:
@@ -28,6 +30,14 @@ def read_mark(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return None
     return mark if isinstance(mark, dict) else None
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a name is of a lock or of what a process had yet to move into place.
+
+    These are `.NAME.lock`, `.NAME.tmp.PID`, `.NAME.tmp.PID.old` and `NAME.tmp.PID`.
+    """
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def own_files(directory: Path) -> Iterator[str]:
@@ -40,11 +50,11 @@ def own_files(directory: Path) -> Iterator[str]:
         names[:] = sorted(
             name
             for name in names
-            if not _is_temporary(name) and not os.path.exists(os.path.join(folder, name, DONE))
+            if not is_temporary(name) and not os.path.exists(os.path.join(folder, name, DONE))
         )
         relative = os.path.relpath(folder, directory)
         for name in sorted(files):
-            if name not in (DONE, STARTED) and not _is_temporary(name):
+            if name not in (DONE, STARTED) and not is_temporary(name):
                 yield os.path.normpath(os.path.join(relative, name))
 
 
@@ -139,7 +149,3 @@ def stage_digest(
 def _file_digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") and (".tmp." in name or name.endswith(".lock"))

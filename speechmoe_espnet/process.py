@@ -1,7 +1,8 @@
 """Run one command so that nothing of it outlives us, with its output on screen and in a log.
 
 The command gets a process group of its own: a signal to us stops the command and all that it
-started, and the kernel stops it where we are killed ourselves.
+started. Where we are killed outright, the kernel kills the command; what the command itself
+started ends with it where it is run by a program that calls `end_with_parent`, as ours do.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
@@ -61,6 +63,14 @@ def stopping_signals_wait() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING_SIGNALS)
 
 
+def end_with_parent() -> None:
+    """Have the kernel stop us (SIGTERM) when the process that started us ends, even if killed.
+
+    For programs that shell scripts run: they then stop what they started themselves.
+    """
+    _set_parent_death_signal(signal.SIGTERM)
+
+
 def start(
     command: Sequence[str],
     *,
@@ -87,7 +97,7 @@ def start(
         pass_fds=tuple(pass_fds),
         env=env,
         start_new_session=True,
-        preexec_fn=_die_with_parent,
+        preexec_fn=partial(_die_with_parent, os.getpid()),
     )
 
 
@@ -187,6 +197,12 @@ def _pump(source: BinaryIO | None, log: BinaryIO | None) -> None:
             log.write(data)
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
+    _set_parent_death_signal(signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel knew
+        os._exit(128 + signal.SIGKILL)
+
+
+def _set_parent_death_signal(signum: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signum)

@@ -20,6 +20,7 @@ from speechmoe_espnet.digests import (
     DONE,
     STARTED,
     content_digest,
+    is_temporary,
     listing_digest,
     read_mark,
     stage_digest,
@@ -31,6 +32,9 @@ from speechmoe_espnet.process import (
     stopping_signals_wait,
     tail,
 )
+from speechmoe_espnet.scoring.provenance import commit
+
+OLD = ".old"
 
 
 class CommandFailedError(Exception):
@@ -106,7 +110,7 @@ def run(stage: Stage) -> bool:
         _check_inputs(stage)
         stage.target.parent.mkdir(parents=True, exist_ok=True)
         with TargetLock(stage.target) as lock:
-            _remove_leftovers(stage.target)
+            _take_care_of_leftovers(stage.target)
             digest, inputs = stage_digest(stage.command, stage.inputs, stage.ignored)
             if _is_finished(stage, digest):
                 print(f"{stage.name}: {stage.target} is up to date", flush=True)
@@ -117,6 +121,7 @@ def run(stage: Stage) -> bool:
                 "digest": digest,
                 "inputs": inputs,
                 "command": list(stage.command),
+                "commit": commit(),
                 "started": _timestamp(begun),
             }
             with _workplace(stage, mark) as out:
@@ -164,8 +169,8 @@ def _is_finished(stage: Stage, digest: str) -> bool:
 
 
 @contextmanager
-def _workplace(stage: Stage, mark: Mapping[str, object]) -> Iterator[Path]:
-    """Yield the directory that the command writes into."""
+def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
+    """Yield the directory that the command writes into; note in the mark what is taken up."""
     target = stage.target
     if not stage.in_place:
         out = target.parent / f".{target.name}.tmp.{os.getpid()}"
@@ -187,6 +192,11 @@ def _workplace(stage: Stage, mark: Mapping[str, object]) -> Iterator[Path]:
             )
         else:
             print(f"{stage.name}: taking up {target} where it was left", flush=True)
+            _remove_partial_files(target)
+            begun_with = earlier.get("begun_with_commit", earlier.get("commit"))
+            if begun_with not in (None, mark["commit"]):
+                mark["begun_with_commit"] = begun_with
+                print(f"{stage.name}: {target} was begun with commit {begun_with}", flush=True)
     target.mkdir(exist_ok=True)
     _write_mark(target / STARTED, mark)
     (target / DONE).unlink(missing_ok=True)
@@ -222,16 +232,31 @@ def _finish(stage: Stage, out: Path, mark: Mapping[str, object]) -> None:
         if stage.in_place:
             (out / STARTED).unlink()
             return
-        old = out.with_name(out.name + ".old")
+        old = out.with_name(out.name + OLD)
         if stage.target.exists():
             stage.target.rename(old)
         out.rename(stage.target)
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _remove_leftovers(target: Path) -> None:
-    for path in target.parent.glob(f".{target.name}.tmp.*"):
-        shutil.rmtree(path)
+def _take_care_of_leftovers(target: Path) -> None:
+    """Remove what killed runs left beside the target; finish a move that one had begun."""
+    prefix = f".{target.name}.tmp."
+    leftovers = [path for path in target.parent.iterdir() if path.name.startswith(prefix)]
+    # A marked directory is whole. The new one comes before the one it was to replace.
+    whole = [path for path in leftovers if (path / DONE).exists()]
+    for path in sorted(whole, key=lambda path: path.name.endswith(OLD)):
+        if not target.exists():
+            path.rename(target)
+    for path in leftovers:
+        if path.exists():
+            shutil.rmtree(path)
+
+
+def _remove_partial_files(target: Path) -> None:
+    for path in target.iterdir():
+        if path.is_file() and is_temporary(path.name):
+            path.unlink()
 
 
 def _free_backup_name(target: Path) -> Path:

@@ -1,4 +1,8 @@
-"""Run commands side by side; where one fails or we are stopped, all of them are ended."""
+"""Run one or more commands side by side, and leave none behind.
+
+Where one fails, we are stopped, or the script that started us is killed, all are ended with all
+that they started: a script runs a long command through this one, because bash cannot promise that.
+"""
 
 import argparse
 import sys
@@ -6,7 +10,13 @@ import time
 from collections.abc import Sequence
 
 from speechmoe_espnet.bin import cli
-from speechmoe_espnet.process import Interrupted, start, stop, stopping_signals_raise
+from speechmoe_espnet.process import (
+    Interrupted,
+    end_with_parent,
+    start,
+    stop,
+    stopping_signals_raise,
+)
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SEPARATOR = "--and"
@@ -16,7 +26,7 @@ def get_parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
     return cli.ArgumentParser(
         prog="side_by_side",
-        description=__doc__,
+        description="Run commands side by side; where one fails or we are stopped, all are ended.",
         usage=f"side_by_side -- COMMAND [ARGUMENTS] [{SEPARATOR} COMMAND [ARGUMENTS]]...",
     )
 
@@ -77,4 +87,5 @@ def _run(commands: Sequence[Sequence[str]]) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main())

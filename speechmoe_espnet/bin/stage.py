@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.bin import cli
-from speechmoe_espnet.process import Interrupted
+from speechmoe_espnet.process import Interrupted, end_with_parent
 from speechmoe_espnet.stage import CommandFailedError, Stage, run
 
 
@@ -94,4 +94,5 @@ def _hint(text: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main())

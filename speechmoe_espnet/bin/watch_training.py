@@ -11,7 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from speechmoe_espnet.bin import cli
-from speechmoe_espnet.process import Interrupted, start, stop, stopping_signals_raise
+from speechmoe_espnet.process import (
+    Interrupted,
+    end_with_parent,
+    start,
+    stop,
+    stopping_signals_raise,
+)
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_SIGNS_OF_LIFE = 15.0
@@ -137,4 +143,5 @@ def _new_lines(log: Path) -> Iterator[list[str]]:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -231,6 +232,24 @@ def test_in_place_is_taken_up_where_it_was_left(tmp_path: Path) -> None:
     assert not run(stage)
 
 
+def test_half_written_files_of_a_killed_training_are_removed_and_never_count(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "training"
+    text = f"touch {{out}}/checkpoint.pth.tmp.123; [ -e {tmp_path}/go ] && rm {{out}}/*.tmp.123"
+    stage = shell(text + "; touch {out}/model.tmp.v2; [ -e {out}/../go ]", target, in_place=True)
+    with pytest.raises(CommandFailedError):
+        run(stage)
+    (target / "other.pth.tmp.45").touch()
+    (tmp_path / "go").touch()
+    assert run(stage)
+    assert listing(target) == [".done.json", "model.tmp.v2"]
+    before = input_digest(target)
+    (target / "checkpoint.pth.tmp.7").touch()
+    assert input_digest(target) == before
+    assert not run(stage)
+
+
 @pytest.mark.parametrize("finished", [True, False])
 def test_in_place_keeps_a_run_of_another_configuration(
     tmp_path: Path, finished: bool, capsys: pytest.CaptureFixture[str]
@@ -292,6 +311,59 @@ def test_kill_leaves_the_target_and_the_next_run_is_clean(tmp_path: Path, source
     assert_gone(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.parametrize("name", ["target", "target[1]*"])
+def test_kill_between_the_two_moves_loses_nothing(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / name
+    first = shell("echo 1 > {out}/first", target)
+    second = shell("echo 2 > {out}/second", target)
+    run(first)
+    rename, moved = Path.rename, []
+
+    def stop_at_second(path: Path, to: Path) -> Path:
+        moved.append(path)
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda *_, **__: None)
+        patch.setattr(Path, "rename", stop_at_second)
+        with pytest.raises(KeyboardInterrupt):
+            run(second)
+    assert not target.exists()
+    assert not run(second)
+    assert listing(target) == [".done.json", "second"]
+    assert listing(tmp_path) == [name]
+
+    # The new directory was lost: the earlier one comes back.
+    target.rename(tmp_path / f".{name}.tmp.1.old")
+    (tmp_path / f".{name}.tmp.1").mkdir()
+    assert not run(second)
+    assert listing(tmp_path) == [name]
+
+
+PROGRAMS = {
+    "stage": "speechmoe_espnet.bin.stage --target {0}/made -- sh -c '{1}' {{out}}",
+    "side_by_side": "speechmoe_espnet.bin.side_by_side -- sh -c '{1}' --and sleep 60",
+    "watch_training": "speechmoe_espnet.bin.watch_training --name x --log {0}/log -- sh -c '{1}'",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_killing_the_script_ends_what_its_commands_started(tmp_path: Path, program: str) -> None:
+    child = f"sleep 60 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; wait"
+    command = PROGRAMS[program].format(tmp_path, child)
+    script = f"{sys.executable} -m {command} > {tmp_path}/output; echo went on > {tmp_path}/more"
+    bash = subprocess.Popen(["bash", "-c", script])
+    wait_for(tmp_path / "pid")
+    bash.kill()
+    bash.wait()
+    assert_gone(int((tmp_path / "pid").read_text()))
+    assert not (tmp_path / "more").exists()
+
+
 def test_two_runs_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("speechmoe_espnet.lock.SECONDS_TO_WAIT_FOR_LOCK", 0.1)
     target = tmp_path / "target"
@@ -323,7 +395,23 @@ def test_mark_tells_what_was_done(tmp_path: Path, source: Path) -> None:
     assert mark["name"] == "stage 1"
     assert mark["command"][0] == "sh"
     assert list(mark["inputs"]) == [str(source)]
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", mark["commit"])
     assert {"digest", "content", "started", "finished", "seconds"} <= set(mark)
+
+
+def test_mark_tells_of_a_training_taken_up_with_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "training"
+    stage = shell(f"touch {{out}}/x; [ -e {tmp_path}/go ]", target, in_place=True)
+    for commit in ("one", "two"):
+        monkeypatch.setattr("speechmoe_espnet.stage.commit", lambda commit=commit: commit)
+        with pytest.raises(CommandFailedError):
+            run(stage)
+    (tmp_path / "go").touch()
+    run(stage)
+    mark = json.loads((target / ".done.json").read_text())
+    assert (mark["begun_with_commit"], mark["commit"]) == ("one", "two")
 
 
 def test_starts_quickly() -> None:
