@@ -24,7 +24,8 @@ declare_option ngpu int "GPUs for each training and decoding"
 nj="$(nproc 2>/dev/null || echo 2)"
 declare_option nj int "processes for data and features"
 clean=false
-declare_option clean flag "remove data, features, units, experiments and the report of this job, and end"
+declare_option clean flag "remove data, features, units, experiments and the report of this job, and end; other
+        experiments stay"
 parse_options "Sets up .venv when needed, trains and evaluates a static encoder and SpeechMoE on four
 synthetic Mandarin sets (egs/mix), and writes exp/report/results.json and exp/report/index.html.
 Can be stopped and started again at any time." "$@"
@@ -34,11 +35,16 @@ REPORT=exp/report
 SECONDS_FILE=exp/seconds_total
 
 if [ "${clean}" = true ]; then
-    for folder in data dump units exp; do
-        rm -rf "${RECIPE:?}/${folder}"
+    for target in "${RECIPE}"/{data,dump,units}/synthetic \
+        "${RECIPE}"/exp/synthetic/{static,control,speechmoe,stats_char,log} "${REPORT}"; do
+        # With what a killed stage may have left beside it.
+        rm -rf "${target}" "${target%/*}/.${target##*/}.tmp."* "${target%/*}/.${target##*/}.lock"
     done
-    rm -rf "${REPORT}" "${SECONDS_FILE}"
-    log "removed ${RECIPE}/{data,dump,units,exp} and ${REPORT}"
+    rm -f "${REPORT}.log" "${SECONDS_FILE}"
+    for folder in "${RECIPE}"/{data,dump,units,exp/synthetic,exp}; do
+        [ ! -d "${folder}" ] || rmdir --ignore-fail-on-non-empty "${folder}"
+    done
+    log "removed what this job made in ${RECIPE}/{data,dump,units,exp} and exp; other experiments stay"
     exit 0
 fi
 
@@ -47,14 +53,25 @@ utils/setup.sh
 . utils/path.sh
 mkdir -p exp
 
-# Time spent on this report, in stopped runs and in this one, set-up not counted.
-seconds_total() {
-    local before=0
-    [ ! -s "${SECONDS_FILE}" ] || before="$(cat "${SECONDS_FILE}")"
-    echo "$((before + SECONDS))"
-}
+# Time spent on this report, in this run and in unfinished ones before it with the same options,
+# set-up not counted.
+configuration="preset=${preset} seed=${seed} ngpu=${ngpu}"
 SECONDS=0
-trap 'echo "$(seconds_total)" >"${SECONDS_FILE}"' EXIT
+if [ -f "${SECONDS_FILE}" ]; then
+    { read -r noted_configuration && read -r noted_seconds; } <"${SECONDS_FILE}" || true
+    if [ "${noted_configuration:-}" = "${configuration}" ] && [[ "${noted_seconds:-}" =~ ^[1-9][0-9]*$ ]]; then
+        SECONDS="${noted_seconds}"
+    fi
+fi
+note_seconds() {
+    printf '%s\n' "${configuration}" "${SECONDS}" >"${SECONDS_FILE}.tmp.$$"
+    mv "${SECONDS_FILE}.tmp.$$" "${SECONDS_FILE}"
+}
+trap note_seconds EXIT
+step() {
+    note_seconds
+    log "$@"
+}
 
 common=(--preset "${preset}" --seed "${seed}" --ngpu "${ngpu}" --nj "${nj}")
 # More speech wants more steps; the schedule is stretched with them.
@@ -65,19 +82,20 @@ case "${preset}" in
     *) asr_args="" ;;
 esac
 
+# Through side_by_side, so that it ends with this script even where that is killed.
 recipe() {
-    "${RECIPE}/run.sh" "${common[@]}" "$@"
+    python -m speechmoe_espnet.bin.side_by_side -- "${RECIPE}/run.sh" "${common[@]}" "$@"
 }
 
 experiments="${RECIPE}/exp/synthetic"
-log "1 of 5: data, features, units, statistics"
+step "1 of 5: data, features, units, statistics"
 recipe --stage 1 --stop-stage 4
 
-log "2 of 5: training of the static twin"
+step "2 of 5: training of the static twin"
 recipe --stage 5 --stop-stage 5 --expname static --asr-config conf/train_static.yaml \
     --asr-args "${asr_args}" --num-threads 1
 
-log "3 of 5: the twin trained on, and SpeechMoE grown out of it, side by side"
+step "3 of 5: the twin trained on, and SpeechMoE grown out of it, side by side"
 further=(--stage 5 --stop-stage 5 --num-threads 1 --asr-args "${asr_args}"
     --init-param "${experiments}/static/valid.loss.ave.pth")
 python -m speechmoe_espnet.bin.side_by_side -- \
@@ -87,7 +105,7 @@ python -m speechmoe_espnet.bin.side_by_side -- \
     "${RECIPE}/run.sh" "${common[@]}" "${further[@]}" --expname speechmoe \
     --asr-config conf/train_speechmoe.yaml
 
-log "4 of 5: decoding and scoring"
+step "4 of 5: decoding and scoring"
 results=()
 for system in static control speechmoe; do
     # One process, one thread: the real-time factors are of one core.
@@ -98,18 +116,16 @@ for system in static control speechmoe; do
     done
 done
 
-log "5 of 5: report"
-report_mark="$(cat "${REPORT}/.done.json" 2>/dev/null || true)"
+step "5 of 5: report"
 python -m speechmoe_espnet.bin.stage --name report --target "${REPORT}" --input "${results[@]}" \
     --ignore seconds_total= --log exp/report.log --quiet -- \
     python -m speechmoe_espnet.bin.report --decode ctc_greedy --sets read chat spon aishell2 \
     --system "static=${experiments}/static" --system "control=${experiments}/control" \
     --system "speechmoe=${experiments}/speechmoe" --control control --candidate speechmoe \
     --output_dir "{out}" --meta "seed=${seed}" "preset=${preset}" \
-    "seconds_total=$(seconds_total)"
-if [ "$(cat "${REPORT}/.done.json")" = "${report_mark}" ]; then
-    trap - EXIT # nothing was made: the time noted for the report stays
-fi
+    "seconds_total=${SECONDS}"
+trap - EXIT
+rm -f "${SECONDS_FILE}"
 
 echo
 cat "${REPORT}/table.txt"

@@ -9,7 +9,9 @@ out="$1"
 token_list="$2"
 shift 3
 
-python -m speechmoe_espnet.bin.asr_train --collect_stats true --output_dir "${out}" "$@"
+# Through side_by_side, so that it ends with this script even where that is killed.
+python -m speechmoe_espnet.bin.side_by_side -- \
+    python -m speechmoe_espnet.bin.asr_train --collect_stats true --output_dir "${out}" "$@"
 
 rm "${out}/config.yaml" # names the temporary directory: the same data must give the same bytes
 num_units="$(wc -l <"${token_list}")"

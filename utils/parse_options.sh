@@ -15,14 +15,25 @@
 # Types: str, int (0, 1, 2, ...), flag (takes no value: false or true), dir and file (which
 # must exist where given), or the allowed values separated by |.
 
+# option_given NAME tells whether an option was on the command line.
+
+if [[ "${OSTYPE}" != linux* ]] || [ "${BASH_VERSINFO[0]}" -lt 4 ]; then
+    echo "error: this project runs on Linux with bash 4 or newer; this is ${OSTYPE}, bash ${BASH_VERSION}" >&2
+    exit 1
+fi
+
 declare -a _option_names=()
-declare -A _option_types=() _option_texts=()
+declare -A _option_types=() _option_texts=() _option_given=()
 
 declare_option() {
     local name="$1"
     _option_names+=("${name}")
     _option_types["${name}"]="$2"
     _option_texts["${name}"]="$3"
+}
+
+option_given() {
+    [ -n "${_option_given["$1"]+given}" ]
 }
 
 parse_options() {
@@ -57,6 +68,7 @@ parse_options() {
         shift
         _check_option "${name}" "${value}"
         printf -v "${name}" '%s' "${value}"
+        _option_given["${name}"]=true
     done
 }
 

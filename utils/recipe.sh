@@ -27,15 +27,18 @@ declare_option ngpu int "GPUs for training and decoding"
 num_threads=0
 declare_option num_threads int "threads of each process that computes; 0: as PyTorch likes"
 corpus=synthetic
-declare_option corpus str "synthetic, or a real corpus (aishell, aishell2, ...)"
+declare_option corpus "synthetic|kaldi|aidatatang_200zh|aishell|aishell2|ali_meeting|commonvoice|kespeech|magicdata|primewords|speechio|stcmds|tal_asr|thchs_30|wenet_speech" \
+    "synthetic, kaldi (ready directories train, dev and test), or a public corpus"
 corpus_dir=""
 declare_option corpus_dir str "where the real corpus lies"
 preset=small
-declare_option preset str "size of the synthetic corpus"
+declare_option preset "tiny|small|medium|large" "size of the synthetic corpus"
 seed=0
 declare_option seed int "seed of the synthetic corpus and of the training"
 eval_sets=""
-declare_option eval_sets str "sets to evaluate on, separated by spaces; a real corpus has one, test"
+declare_option eval_sets str "sets to evaluate on, separated by spaces. Synthetic: read, chat, spon,
+        aishell2 (train and dev are their union); none: those of this recipe. Real: test, dev;
+        none: test"
 fbank_config=conf/fbank.yaml
 declare_option fbank_config str "features"
 token_type=char
@@ -49,11 +52,13 @@ declare_option asr_config str "model and training"
 asr_args=""
 declare_option asr_args str "more arguments for training, separated by spaces"
 init_param=""
-declare_option init_param str "checkpoint that training starts from"
+declare_option init_param str "checkpoint that training starts from: FILE or, as in ESPnet,
+        FILE:SOURCE_KEY:TARGET_KEY:EXCLUDED_KEYS"
 expname=""
-declare_option expname str "name of the experiment; none: the name of --asr-config"
+declare_option expname str "name of the experiment; none: the name of --asr-config (of --model-dir)"
 model_dir=""
-declare_option model_dir str "decode with this experiment instead of the one trained here"
+declare_option model_dir str "decode with this experiment instead of training one: stages 4, 5 and 8
+        are left out"
 inference_model=valid.loss.ave.pth
 declare_option inference_model str "checkpoint to decode with"
 decode_config=conf/decode_ctc_greedy.yaml
@@ -70,12 +75,34 @@ to lie in data, dump, units and exp beside run.sh." "$@"
 [ "${stage}" -le "${stop_stage}" ] ||
     die "--stage ${stage} --stop-stage ${stop_stage}: this range runs nothing"
 [ "${nj}" -ge 1 ] || die "--nj ${nj}: at least 1"
-[ "${corpus}" = synthetic ] || [ -n "${corpus_dir}" ] ||
-    die "--corpus ${corpus} needs --corpus-dir"
+if [ "${corpus}" = synthetic ]; then
+    [ -z "${corpus_dir}" ] ||
+        die "--corpus-dir ${corpus_dir}: name the corpus that lies there with --corpus, e.g. --corpus aishell"
+    eval_sets="${eval_sets:-${RECIPE_SETS:-}}"
+    known_sets="read chat spon aishell2"
+else
+    [ -n "${corpus_dir}" ] || die "--corpus ${corpus} needs --corpus-dir"
+    ! option_given preset || die "--preset is for --corpus synthetic; ${corpus} has one size"
+    eval_sets="${eval_sets:-test}"
+    known_sets="test dev"
+fi
+if option_given nbpe; then
+    [ "${token_type}" = bpe ] || die "--nbpe is for --token-type bpe; the units are ${token_type}"
+    [ -z "${token_list}" ] || die "--nbpe and --token-list: the list of units has its size already"
+fi
 
 runs() {
-    [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ]
+    [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] || return 1
+    [ -z "${model_dir}" ] || [[ "$1" != [458] ]]
 }
+runs_any() {
+    local number
+    for ((number = stage; number <= stop_stage; number++)); do
+        ! runs "${number}" || return 0
+    done
+    return 1
+}
+runs_any || die "--stage ${stage} --stop-stage ${stop_stage}: --model-dir leaves stages 4, 5 and 8 out; nothing is left"
 export -n SPEECHMOE_PROGRAM
 [ -n "${RECIPE_DIR:-}" ] || die "RECIPE_DIR is not set; start this through egs/*/asr1/run.sh"
 
@@ -98,25 +125,47 @@ find_path() {
 }
 
 [ -z "${corpus_dir}" ] || corpus_dir="$(find_path --corpus-dir "${corpus_dir}")"
-[ -z "${init_param}" ] || init_param="$(find_path --init-param "${init_param}")"
-[ -z "${token_list}" ] || token_list="$(find_path --token-list "${token_list}")"
+init_file="${init_param%%:*}"
+init_keys="${init_param#"${init_file}"}"
+[ -z "${init_param}" ] || init_file="$(find_path --init-param "${init_file}")"
+if [ -n "${token_list}" ]; then
+    token_list="$(find_path --token-list "${token_list}")"
+    if [ "${token_type}" = bpe ]; then
+        given_bpe_model="$(find_path --token-list "$(dirname "${token_list}")/bpe.model")"
+    fi
+fi
 [ -z "${model_dir}" ] || model_dir="$(find_path --model-dir "${model_dir}")"
 fbank_config="$(find_path --fbank-config "${fbank_config}")"
 ! runs 5 || asr_config="$(find_path --asr-config "${asr_config}")"
 ! runs 6 || decode_config="$(find_path --decode-config "${decode_config}")"
 cd "${RECIPE_DIR}"
 
-if [ "${corpus}" != synthetic ]; then
-    eval_sets="test"
-fi
-[ -n "${eval_sets}" ] || die "--eval-sets is empty: nothing to evaluate on"
 read -r -a sets <<<"${eval_sets}"
+[ "${#sets[@]}" -gt 0 ] || die "--eval-sets is empty: nothing to evaluate on"
+all_sets=(train dev)
+for set in "${sets[@]}"; do
+    [[ " ${known_sets} " == *" ${set} "* ]] ||
+        die "--eval-sets: ${set} is not among the sets of ${corpus}: ${known_sets// /, }"
+    case "${set}" in
+        dev) ;;
+        *) all_sets+=("${set}") ;;
+    esac
+done
+[ -z "$(printf '%s\n' "${sets[@]}" | sort | uniq -d)" ] ||
+    die "--eval-sets ${eval_sets}: a set is named twice"
 read -r -a extra_args <<<"${asr_args}"
 if [ "${num_threads}" -gt 0 ]; then
     export OMP_NUM_THREADS="${num_threads}" MKL_NUM_THREADS="${num_threads}"
 fi
 
-expname="${expname:-$(basename "${asr_config}" .yaml)}"
+if [ -z "${expname}" ]; then
+    expname="$(basename "${model_dir:-${asr_config}}" .yaml)"
+fi
+[[ "${expname}" =~ ^[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}$ ]] ||
+    die "--expname: a name has up to 40 letters, digits and any of _.+- , got '${expname}'"
+case "${expname}" in
+    log | stats_*) die "--expname ${expname}: exp/${corpus}/${expname} is not for experiments; choose another name" ;;
+esac
 data="data/${corpus}"
 dump="dump/${corpus}"
 units="units/${corpus}/${token_type}"
@@ -187,7 +236,7 @@ if runs 1; then
 fi
 
 if runs 2; then
-    for set in train dev "${sets[@]}"; do
+    for set in "${all_sets[@]}"; do
         log "stage 2: features of ${set}"
         run_stage "stage 2" "${dump}/${set}" --input "${data}" "${fbank_config}" \
             --hint "$(made_by "${data}" 1)" --log "${logs}/extract_features_${set}.log" -- \
@@ -201,14 +250,14 @@ if runs 3; then
     options=(--token_type "${token_type}" --train_dir "${dump}/train" --sets)
     inputs=("${dump}/train")
     hints=(--hint "$(made_by "${dump}/train" 2)")
-    for set in dev "${sets[@]}"; do
+    for set in "${all_sets[@]:1}"; do
         options+=("${dump}/${set}")
         inputs+=("${dump}/${set}")
         hints+=(--hint "$(made_by "${dump}/${set}" 2)")
     done
     if [ -n "${token_list}" ]; then
         options+=(--token_list "${token_list}")
-        inputs+=("${token_list}")
+        inputs+=("${token_list}" ${given_bpe_model:+"${given_bpe_model}"})
     elif [ "${token_type}" = bpe ]; then
         options+=(--nbpe "${nbpe}")
     fi
@@ -232,8 +281,8 @@ if runs 5; then
     args_text="$(data_args)"
     mapfile -t args <<<"${args_text}"
     if [ -n "${init_param}" ]; then
-        args+=(--init_param "${init_param}")
-        training_inputs+=("${init_param}")
+        args+=(--init_param "${init_file}${init_keys}")
+        training_inputs+=("${init_file}")
     fi
     for name in train valid; do
         args+=("--${name}_shape_file" "${stats}/${name}/speech_shape")
@@ -243,26 +292,31 @@ if runs 5; then
         python -m speechmoe_espnet.bin.stage --name "stage 5" --target "${exp}" --in_place --quiet \
         --input "${training_inputs[@]}" "${stats}" "${asr_config}" "${training_hints[@]}" \
         --log "${exp}/train.log" -- \
-        python -m speechmoe_espnet.bin.asr_train --config "${asr_config}" "${args[@]}" \
+        ../../../utils/train.sh "{out}" "${fbank_config}" -- --config "${asr_config}" "${args[@]}" \
         --use_tensorboard false --num_att_plot 0 \
         --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" \
-        --resume true --output_dir "{out}" --ngpu "${ngpu}" "${extra_args[@]}"
+        --resume true --ngpu "${ngpu}" "${extra_args[@]}"
 fi
 
 if runs 6; then
-    log "stage 6: decoding with ${model_dir:-${exp}}"
-    inputs=("${model_dir:-${exp}}" "${decode_config}")
+    model="${model_dir:-${exp}}"
+    log "stage 6: decoding with ${model}"
     hints=(--hint "$(made_by "${exp}" 5)")
+    [ -z "${model_dir}" ] ||
+        hints=(--hint "${model}=--model-dir wants a finished experiment (stage 5 of its recipe)")
+    # One process uses the GPU.
+    processes=(--nj "${nj}" --ngpu 0)
+    [ "${ngpu}" -eq 0 ] || processes=(--nj 1 --ngpu 1)
     data_dirs=()
     for set in "${sets[@]}"; do
         data_dirs+=("${dump}/${set}")
         hints+=(--hint "$(made_by "${dump}/${set}" 2)")
     done
-    run_stage "stage 6" "${decode_dir}" --input "${inputs[@]}" "${data_dirs[@]}" "${hints[@]}" \
+    run_stage "stage 6" "${decode_dir}" --input "${model}" "${decode_config}" "${data_dirs[@]}" "${hints[@]}" \
         --log "${logs}/${expname}_$(basename "${decode_dir}").log" -- \
-        python -m speechmoe_espnet.bin.decode --model_dir "${model_dir:-${exp}}" \
+        python -m speechmoe_espnet.bin.decode --model_dir "${model}" \
         --model_file "${inference_model}" --config "${decode_config}" --data_dirs "${data_dirs[@]}" \
-        --output_dir "{out}" --ngpu "${ngpu}" --nj "${nj}"
+        --output_dir "{out}" "${processes[@]}"
 fi
 
 if runs 7; then

@@ -14,7 +14,7 @@ LOG="${VENV}/setup.log"
 . "${ROOT}/utils/log.sh"
 # shellcheck source=utils/parse_options.sh
 . "${ROOT}/utils/parse_options.sh"
-parse_options "Makes the Python environment (.venv, or the folder that SPEECHMOE_VENV names)
+parse_options "For Linux. Makes the Python environment (.venv, or the folder that SPEECHMOE_VENV names)
 with the versions of constraints.txt. The Python is PYTHON where set, else the first working
 3.12 or 3.13 found." "$@"
 
@@ -64,7 +64,6 @@ find_python() {
     die "found no working Python 3.12 or 3.13 (with venv). Install one, for instance
     Debian, Ubuntu:  apt-get install python3.12 python3.12-venv
     Fedora:          dnf install python3.12
-    macOS:           brew install python@3.12
     pyenv:           pyenv install 3.12
     uv:              uv python install 3.12
 or name one: PYTHON=/path/to/python3.12 $0"

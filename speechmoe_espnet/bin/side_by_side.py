@@ -73,9 +73,10 @@ def _run(commands: Sequence[Sequence[str]]) -> int:
             for child in [child for child in running if child.poll() is not None]:
                 command = running.pop(child)
                 if child.returncode != 0:
+                    others = "; stopping the others" if running else ""
                     print(
                         f"side_by_side: error: {' '.join(command)} failed with status "
-                        f"{child.returncode}; stopping the others",
+                        f"{child.returncode}{others}",
                         file=sys.stderr,
                     )
                     return child.returncode if child.returncode > 0 else 128 - child.returncode

@@ -1,6 +1,7 @@
 """Every script: --help, wrong options, stages that do not exist, set-up of the environment."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from shell_process import ROOT, Shell
+
+from speechmoe_espnet.corpora.public import PUBLIC_CORPORA
+from speechmoe_espnet.corpora.synthetic.presets import PRESETS
 
 RECIPES = ("read", "chat", "spon", "aishell2", "mix")
 SCRIPTS = (
@@ -46,6 +50,20 @@ def test_recipe_is_thin(name: str) -> None:
         (["--nj", "0"], "at least 1"),
         (["--asr-config", "conf/none.yaml"], "--asr-config: there is no 'conf/none.yaml'"),
         (["--corpus", "aishell"], "--corpus aishell needs --corpus-dir"),
+        (["--corpus-dir", "."], "name the corpus that lies there with --corpus"),
+        (["--corpus", "banana", "--corpus-dir", "."], "--corpus allows synthetic, kaldi, "),
+        (["--corpus", "kaldi", "--corpus-dir", ".", "--preset", "tiny"], "--preset is for"),
+        (["--corpus", "kaldi", "--corpus-dir", ".", "--eval-sets", "read"], "test, dev"),
+        (["--eval-sets", "read train"], "train is not among the sets of synthetic: read, chat"),
+        (["--eval-sets", "read read"], "a set is named twice"),
+        (["--preset", "huge"], "--preset allows tiny, small, medium, large; got 'huge'"),
+        (["--nbpe", "100"], "--nbpe is for --token-type bpe"),
+        (["--expname", "log"], "--expname log: exp/synthetic/log is not for experiments"),
+        (["--expname", "stats_char"], "choose another name"),
+        (["--expname", "a/b"], "up to 40 letters"),
+        (["--expname", "x" * 41], "up to 40 letters"),
+        (["--model-dir", ".", "--stage", "4", "--stop-stage", "5"], "leaves stages 4, 5 and 8"),
+        (["--init-param", "none.pth:encoder:encoder"], "--init-param: there is no 'none.pth'"),
         (["--corpus", "aishell", "--corpus-dir", "nowhere"], "--corpus-dir: there is no 'nowhere'"),
     ],
 )
@@ -65,6 +83,24 @@ def test_missing_input_names_the_stage_that_makes_it(sh: Shell, tmp_path: Path) 
     assert done.returncode == 1
     assert "input data/synthetic does not exist; stage 1 makes it" in done.stderr
     assert not (tmp_path / "dump").exists()
+
+
+def test_names_in_the_options_are_those_the_commands_know() -> None:
+    text = (ROOT / "utils/recipe.sh").read_text() + (ROOT / "run_all.sh").read_text()
+    allowed = {
+        tuple(match.group(2).split("|"))
+        for match in re.finditer(r'declare_option (corpus|preset) "([^"]*)"', text)
+    }
+    corpora = max(allowed, key=len)
+    assert set(corpora) == {"synthetic", "kaldi", *PUBLIC_CORPORA}
+    assert allowed - {corpora} == {tuple(PRESETS)}
+
+
+def test_other_systems_are_told(sh: Shell) -> None:
+    for script in ("run_all.sh", "egs/mix/asr1/run.sh", "utils/setup.sh"):
+        done = sh(ROOT / script, "--help", OSTYPE="darwin24")
+        assert done.returncode == 1
+        assert "this project runs on Linux" in done.stderr
 
 
 @pytest.fixture
@@ -173,7 +209,19 @@ def test_setups_at_once_make_one(set_up: Shell, project: Path) -> None:
 def test_clean_removes_only_what_the_job_made(sh: Shell, tmp_path: Path) -> None:
     for name in ("data", "dump", "units", "exp", "local"):
         (tmp_path / "egs/mix/asr1" / name).mkdir(parents=True)
+    recipe = tmp_path / "egs/mix/asr1"
+    removed = [
+        *(f"{name}/synthetic/x" for name in ("data", "dump", "units")),
+        *(f"exp/synthetic/{name}/x" for name in ("static", "control", "speechmoe", "log")),
+        "exp/synthetic/stats_char/x",
+        "exp/synthetic/.static.tmp.7/x",
+        "data/.synthetic.tmp.8/x",
+    ]
+    for name in removed:
+        (recipe / name).mkdir(parents=True)
     (tmp_path / "exp/report").mkdir(parents=True)
+    for name in ("report.log", "seconds_total"):
+        (tmp_path / "exp" / name).touch()
     (tmp_path / "exp/other").mkdir()
     (tmp_path / "utils").symlink_to(ROOT / "utils")
     shutil.copy(ROOT / "run_all.sh", tmp_path)
@@ -181,3 +229,25 @@ def test_clean_removes_only_what_the_job_made(sh: Shell, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "egs/mix/asr1").iterdir()] == ["local"]
     assert [path.name for path in (tmp_path / "exp").iterdir()] == ["other"]
+
+
+def test_clean_leaves_other_experiments(sh: Shell, tmp_path: Path) -> None:
+    kept = [
+        "data/aishell",
+        "dump/aishell/train",
+        "exp/aishell/static",
+        "exp/synthetic/mine",
+        "exp/synthetic/static.bak.1",
+        "exp/synthetic/static2",
+        "units/aishell/char",
+    ]
+    for name in (*kept, "exp/synthetic/static", "data/synthetic"):
+        (tmp_path / "egs/mix/asr1" / name).mkdir(parents=True)
+    (tmp_path / "utils").symlink_to(ROOT / "utils")
+    shutil.copy(ROOT / "run_all.sh", tmp_path)
+    done = sh(tmp_path / "run_all.sh", "--clean")
+    assert done.returncode == 0, done.stderr
+    for name in kept:
+        assert (tmp_path / "egs/mix/asr1" / name).is_dir()
+    assert not (tmp_path / "egs/mix/asr1/exp/synthetic/static").exists()
+    assert not (tmp_path / "egs/mix/asr1/data/synthetic").exists()

@@ -7,10 +7,10 @@ set -euo pipefail
 
 RECIPE_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 SPEECHMOE_PROGRAM="$0"
-export RECIPE_DIR SPEECHMOE_PROGRAM
+RECIPE_SETS="read chat spon aishell2"
+export RECIPE_DIR RECIPE_SETS SPEECHMOE_PROGRAM
 
 exec "${RECIPE_DIR}/../../../utils/recipe.sh" \
-    --eval-sets "read chat spon aishell2" \
     --token-type char \
     --asr-config conf/train_speechmoe.yaml \
     --decode-config conf/decode_ctc_greedy.yaml \
