@@ -31,7 +31,8 @@ if Path("{fail}").exists() and Path("{fail}").read_text() == name:
 out = Path(words[words.index("--output_dir") + 1])
 for file in (
     *("text", "utt2spk", "tokens.txt", "config.yaml", "valid.loss.ave.pth", "table.txt"),
-    *("train/text_shape", "valid/text_shape", "read/text", "chat/text", "spon/text", "aishell2/text"),
+    *("train/text_shape", "valid/text_shape"),
+    *("read/text", "chat/text", "spon/text", "aishell2/text"),
 ):
     (out / file).parent.mkdir(parents=True, exist_ok=True)
     (out / file).write_text(f"made by {{name}}\\n")
@@ -54,7 +55,8 @@ class Recipe:
         for name in ("train", "dev", "test", "read", "chat", "spon", "aishell2"):
             for corpus in ("synthetic", "kaldi"):
                 (self.dir / "dump" / corpus / name).mkdir(parents=True)
-                (self.dir / "dump" / corpus / name / "text").write_text("a 一\n")
+                for file in ("text", "utt2spk"):
+                    (self.dir / "dump" / corpus / name / file).write_text("a 一\n")
         for name in ("units/synthetic/char", "exp/synthetic/stats_char", "venv/bin"):
             (self.dir / name).mkdir(parents=True)
         (self.dir / "units/synthetic/char/tokens.txt").write_text("一\n")
@@ -141,7 +143,7 @@ def test_model_of_another_recipe(recipe: Recipe) -> None:
         str(model),
         os.path.relpath(model, recipe.dir),
     )
-    assert recipe.run("--model-dir", str(model), "--stop-stage", "8", stage=6).count("stage 8") == 0
+    assert "stage 8" not in recipe.run("--model-dir", str(model), "--stop-stage", "8", stage=6)
 
     (model / ".started.json").write_text("{}")
     output = recipe.run("--model-dir", str(model), stage=6, status=1)
@@ -234,22 +236,19 @@ def test_main_job_counts_the_seconds_of_its_own_unfinished_runs(recipe: Recipe) 
     shutil.rmtree(recipe.dir / "exp")
     for name in ("data", "dump", "units"):
         shutil.rmtree(recipe.dir / name, ignore_errors=True)
-    recipe.fail.write_text("decode")
+    recipe.fail.write_text("prepare_corpus")
     recipe.run_all(status=1)
     configuration, seconds = noted.read_text().splitlines()
     assert int(seconds) < 500
-    noted.write_text(f"{configuration}\n1000\n")
-    recipe.run_all(status=1)
-    assert int(noted.read_text().splitlines()[1]) >= 1000
+    for options, low, high in (((), 1000, 1500), (("--seed", "1"), 0, 500)):
+        noted.write_text(f"{configuration}\n1000\n")
+        recipe.run_all(*options, status=1)
+        assert low <= int(noted.read_text().splitlines()[1]) < high
 
     recipe.fail.unlink()
-    assert 1000 <= recipe.run_all() < 1500
-    assert not noted.exists()
-    # A finished run is finished: another one does not count it, nor an unfinished one of others.
-    assert recipe.run_all("--seed", "1") < 500
     noted.write_text(f"{configuration}\n1000\n")
-    assert recipe.run_all("--preset", "tiny", "--seed", "2") < 500
-    assert not noted.exists()
+    assert 1000 <= recipe.run_all() < 1500
+    assert not noted.exists()  # the next report does not count what this one did
 
 
 def test_killed_main_job_ends_its_recipe(recipe: Recipe) -> None:
