@@ -3,19 +3,21 @@
 ESPnet costs eight seconds a process: one tiny run serves most tests.
 """
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "tests/integration/conf/train_tiny.yaml"
 OPTIONS = ("--preset", "tiny", "--asr-config", TINY, "--expname", "tiny", "--num-threads", "1")
 STAGES = range(1, 9)
+PAUSING = Path(__file__).parent / "pausing"
 
 
 class Project:
@@ -33,11 +35,13 @@ class Project:
     def recipe_dir(self, name: str = "mix") -> Path:
         return self.root / "egs" / name / "asr1"
 
-    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str | Path, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(word) for word in words],
             cwd=self.root,
-            env=os.environ | {"SPEECHMOE_VENV": str(Path(sys.prefix))},
+            env=os.environ | {"SPEECHMOE_VENV": str(Path(sys.prefix))} | (env or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -54,10 +58,20 @@ class Project:
     def run_recipe(self, *options: str | Path, name: str = "mix", status: int = 0) -> str:
         return self.run(self.recipe_dir(name) / "run.sh", *options, status=status)
 
-    def kill_recipe(self, stage: int, in_the_middle: Callable[[], bool]) -> None:
-        """Start one stage and kill it, without a chance to clean up, once a condition holds."""
+    def kill_recipe(
+        self, stage: int, in_the_middle: Callable[[], bool], pause_at: str = ""
+    ) -> None:
+        """Start one stage and kill it, without a chance to clean up, once a condition holds.
+
+        Args:
+            stage: The stage.
+            in_the_middle: The condition.
+            pause_at: Name of a file that the stage's command waits to write, so that it is
+                sure to be killed before.
+        """
         words = ("--stage", str(stage), "--stop-stage", str(stage))
-        process = self.start(self.recipe_dir() / "run.sh", *OPTIONS, *words)
+        env = {"PYTHONPATH": str(PAUSING), "SPEECHMOE_TEST_PAUSE_AT": pause_at} if pause_at else {}
+        process = self.start(self.recipe_dir() / "run.sh", *OPTIONS, *words, env=env)
         deadline = time.monotonic() + 120
         while not in_the_middle():
             assert process.poll() is None, process.communicate()[0]
@@ -65,6 +79,43 @@ class Project:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def error_rate(references: Path, hypotheses: Path, *, separator: str | None = "") -> float:
+    """Compute an error rate in percent, pooled over a set, without jiwer and without our code.
+
+    Args:
+        references: Kaldi text file.
+        hypotheses: Kaldi text file of the same utterances.
+        separator: "" compares characters, None the words between white space.
+    """
+    refs, hyps = _units(references, separator), _units(hypotheses, separator)
+    assert refs.keys() == hyps.keys()
+    errors = sum(_distance(refs[utt], hyps[utt]) for utt in refs)
+    return 100 * errors / sum(map(len, refs.values()))
+
+
+def _units(path: Path, separator: str | None) -> dict[str, list[str]]:
+    units = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        utt, *words = line.split()
+        units[utt] = words if separator is None else list("".join(words))
+    return units
+
+
+def _distance(ref: list[str], hyp: list[str]) -> int:
+    row = list(range(len(hyp) + 1))
+    for i, expected in enumerate(ref, start=1):
+        above, row = row, [i]
+        for j, got in enumerate(hyp, start=1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (expected != got)))
+    return row[-1]
+
+
+def valid_losses(experiment: Path) -> list[float]:
+    """Return the validation loss of each epoch of a training."""
+    lines = (experiment / "train_stats.jsonl").read_text().splitlines()
+    return [json.loads(line)["valid"]["loss"] for line in lines]
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:

@@ -1,24 +1,55 @@
-"""Real speech through the recipe of read speech: prepared, trained, decoded, scored."""
+"""Real speech through the recipe of read speech, from a model of the mix recipe on."""
 
 import json
 import os
 from pathlib import Path
 
 import pytest
-from project import ROOT, TINY, Project
+from project import ROOT, Project, error_rate, valid_losses
 
 SAMPLE = Path(os.environ.get("SPEECHMOE_TEST_AISHELL", ROOT.parent / "shared/data/aishell1_s0150"))
+TUNE = "conf/tune_speechmoe.yaml"
+# The model of train_tiny.yaml, and two short epochs.
+TUNE_ARGS = (
+    "--encoder_conf num_experts=4 --encoder_conf output_size=32 --encoder_conf linear_units=64 "
+    "--encoder_conf num_blocks=2 --encoder_conf attention_heads=2 "
+    "--scheduler_conf max_steps=20 --max_epoch 2 --num_iters_per_epoch 10"
+)
 
 
 @pytest.mark.skipif(
     not SAMPLE.is_dir(), reason=f"no AISHELL sample in {SAMPLE}; set SPEECHMOE_TEST_AISHELL"
 )
-def test_aishell(empty_project: Project) -> None:
-    options = ("--corpus", "aishell", "--corpus-dir", SAMPLE, "--asr-config", TINY)
-    training = ("--expname", "tiny", "--asr-args", "--max_epoch 1")
-    empty_project.run_recipe(*options, *training, "--stop-stage", "7", name="read")
-    recipe = empty_project.recipe_dir("read")
+def test_aishell_from_a_model_of_the_mix_recipe(tiny_run: Project) -> None:
+    mix, read = tiny_run.recipe_dir() / "exp/synthetic/tiny", tiny_run.recipe_dir("read")
+    tokens = tiny_run.recipe_dir() / "units/synthetic/char/tokens.txt"
+    corpus = ("--corpus", "aishell", "--corpus-dir", SAMPLE, "--token-list", tokens)
+    corpus = (*corpus, "--num-threads", "1")
+
+    tuning = ("--asr-config", TUNE, "--init-param", mix / "valid.loss.ave.pth")
+    tiny_run.run_recipe(
+        *corpus, *tuning, "--expname", "tuned", "--asr-args", TUNE_ARGS, name="read"
+    )
     for name in ("train", "dev", "test"):
-        assert len((recipe / "dump/aishell" / name / "text").read_text().splitlines()) >= 10
-    score = recipe / "exp/aishell/tiny/decode_ctc_greedy/test/score/cer.json"
-    assert json.loads(score.read_text())["num_chars"] > 100
+        assert len((read / "dump/aishell" / name / "text").read_text().splitlines()) >= 10
+    assert (read / "units/aishell/char_given/tokens.txt").read_bytes() == tokens.read_bytes()
+    exp = read / "exp/aishell/tuned"
+    log = (exp / "train.log").read_text()
+    assert "init_param: loaded" in log
+    assert "init_param: not" not in log
+    losses = valid_losses(exp)
+    assert len(losses) == 2
+    assert losses[1] < losses[0]
+
+    as_it_is = ("--model-dir", mix, "--expname", "as_it_is", "--stage", "6", "--stop-stage", "7")
+    tiny_run.run_recipe(*corpus, *as_it_is, name="read")
+    texts = set()
+    for expname in ("tuned", "as_it_is"):
+        decoded = read / "exp/aishell" / expname / "decode_ctc_greedy/test"
+        score = json.loads((decoded / "score/cer.json").read_text())
+        assert score["num_chars"] > 100
+        assert score["cer"] == pytest.approx(
+            error_rate(read / "dump/aishell/test/text", decoded / "text")
+        )
+        texts.add((decoded / "text").read_text(encoding="utf-8"))
+    assert len(texts) == 2
