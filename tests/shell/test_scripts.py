@@ -86,7 +86,7 @@ def test_missing_input_names_the_stage_that_makes_it(sh: Shell, tmp_path: Path) 
 
 
 def test_names_in_the_options_are_those_the_commands_know() -> None:
-    text = (ROOT / "utils/recipe.sh").read_text() + (ROOT / "run_all.sh").read_text()
+    text = (ROOT / "utils/recipe_options.sh").read_text() + (ROOT / "run_all.sh").read_text()
     allowed = {
         tuple(match.group(2).split("|"))
         for match in re.finditer(r'declare_option (corpus|preset) "([^"]*)"', text)
