@@ -1,10 +1,25 @@
 """run_all.sh from nothing to the table, and a second time for nothing."""
 
 import json
+import re
+from pathlib import Path
+from typing import Any
 
+import pytest
+import yaml
 from project import Project, snapshot
 
+from speechmoe_espnet import __version__
+
 SETS = {"read", "chat", "spon", "aishell2"}
+# All that may differ between the control and SpeechMoE, in ESPnet's config.yaml.
+ROUTING = {
+    "encoder_conf.num_experts",
+    "encoder_conf.router_scale",
+    "model_conf.alpha",
+    "model_conf.beta",
+    "model_conf.router_lr_scale",
+}
 
 
 def test_main_job(empty_project: Project) -> None:
@@ -31,9 +46,42 @@ def test_main_job(empty_project: Project) -> None:
     control, speechmoe = (results["systems"][name] for name in ("control", "speechmoe"))
     assert control["steps"] == speechmoe["steps"]
     assert speechmoe["params_total"] > control["params_total"]
+    assert control["params_active"] == control["params_total"]
+    assert speechmoe["params_active"] == pytest.approx(control["params_active"], rel=0.05)
+    flops = "flops_per_second_of_audio"
+    assert speechmoe[flops] == pytest.approx(control[flops], rel=0.05)
+    for name in SETS:
+        ours, theirs = (system["sets"][name]["cer"] for system in (control, speechmoe))
+        assert results["relative_change"][name]["mean"] == pytest.approx((ours - theirs) / ours)
+    assert results["versions"]["speechmoe_espnet"] == __version__
+
+    experiments = root / "egs/mix/asr1/exp/synthetic"
+    configs = [_read_config(experiments / name) for name in ("control", "speechmoe")]
+    assert configs[0]["init_param"] == configs[1]["init_param"] != []
+    assert configs[0]["init_param"][0].endswith("static/valid.loss.ave.pth")
+    different = {key for key in {*configs[0], *configs[1]} if _differs(key, *configs)}
+    assert different == {"config", "output_dir", *ROUTING}
+    for name in ("control", "speechmoe"):
+        mark = json.loads((experiments / name / ".done.json").read_text())
+        assert results["systems"][name]["commit"] == mark["commit"]
+        log = (experiments / name / "train.log").read_text()
+        assert re.search(r"init_param: loaded \d+ tensors from .*static/valid\.loss\.ave\.pth", log)
 
     before = snapshot(root / "exp"), snapshot(root / "egs")
     output = empty_project.run("./run_all.sh", "--preset", "tiny", "--nj", "1")
     assert (snapshot(root / "exp"), snapshot(root / "egs")) == before
     assert "making" not in output
     assert table in output
+
+
+def _read_config(experiment: Path) -> dict[str, Any]:
+    """Return a training's configuration, the options of encoder and model one by one."""
+    config = yaml.safe_load((experiment / "config.yaml").read_text())
+    for section in ("encoder_conf", "model_conf"):
+        for key, value in config.pop(section).items():
+            config[f"{section}.{key}"] = value
+    return config
+
+
+def _differs(key: str, one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return key not in one or key not in other or one[key] != other[key]
