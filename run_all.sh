@@ -7,6 +7,8 @@
 #   speechmoe   SpeechMoE, grown out of the static twin and trained on by the same schedule
 set -euo pipefail
 
+# Bash reads a script as it runs; in braces it is read whole, and may be updated meanwhile.
+{
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cd "${ROOT}"
 # shellcheck source=utils/log.sh
@@ -132,3 +134,6 @@ cat "${REPORT}/table.txt"
 echo
 log "figures: ${REPORT}/results.json"
 log "pictures: ${REPORT}/index.html"
+
+exit
+}

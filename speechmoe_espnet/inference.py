@@ -92,12 +92,15 @@ class Speech2Text(asr_inference.Speech2Text):
             ESPnet's n-best list of (text, tokens, token ids, hypothesis).
 
         Raises:
+            FileNotFoundError: Where there is no such recording.
             ValueError: Where a recording cannot be read or has another sample rate.
         """
         rate = self.sample_rate
         name = "waveform"
         if isinstance(speech, str | Path):
             name = str(speech)
+            if not Path(name).exists():
+                raise FileNotFoundError(f"{name}: no such file")
             speech, rate = read_audio(speech)
         if self.asr_model.frontend is None and speech.ndim == 1:
             samples = np.asarray(speech, dtype=np.float32)

@@ -1,6 +1,7 @@
 """ESPnet's ASR task with the plug-in registered."""
 
 import argparse
+import inspect
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -49,11 +50,13 @@ class SpeechMoEASRTask(ASRTask):
         """Build the model of a configuration.
 
         Raises:
-            ValueError: Where a SpeechMoE encoder is given a model without its losses: the
-                embedding network would get no gradient.
+            ValueError: Where the encoder does not know a key of encoder_conf, or a SpeechMoE
+                encoder is given a model without its losses: the embedding network would get
+                no gradient.
         """
         register()
         encoder_class = encoder_choices.get_class(args.encoder)
+        _refuse_unknown_keys(args, encoder_class)
         if (
             encoder_class is not None
             and issubclass(encoder_class, AbsSpeechMoEEncoder)
@@ -120,3 +123,18 @@ class SpeechMoEASRTask(ASRTask):
             super().main_worker(args)
         if training and first:
             write_train_stats(output_dir, args.accum_grad)
+
+
+def _refuse_unknown_keys(args: argparse.Namespace, encoder_class: type | None) -> None:
+    if encoder_class is None:
+        return
+    parameters = dict(inspect.signature(encoder_class).parameters)
+    parameters.pop("input_size", None)
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return
+    unknown = sorted(set(args.encoder_conf) - set(parameters))
+    if unknown:
+        raise ValueError(
+            f"encoder_conf: unknown key {unknown[0]!r}; encoder: {args.encoder} takes "
+            f"{', '.join(parameters)}"
+        )

@@ -5,6 +5,8 @@
 # changed, and a failed or killed stage leaves what was there before.
 set -euo pipefail
 
+# Bash reads a script as it runs; in braces it is read whole, and may be updated meanwhile.
+{
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 # shellcheck source=utils/log.sh
 . "${ROOT}/utils/log.sh"
@@ -111,7 +113,7 @@ run_stage() {
 }
 
 made_by() {
-    printf '%s=stage %s makes it: %s/run.sh --stage %s' "$1" "$2" "${RECIPE_DIR}" "$2"
+    printf '%s=stage %s makes it: the same command with --stage %s' "$1" "$2" "$2"
 }
 
 training_inputs=("${dump}/train" "${dump}/dev" "${units}")
@@ -279,3 +281,6 @@ if runs 8; then
         --corpus "${corpus}" --seed "${seed}" --decode "${decode_dir##*/decode_}" \
         --sets "${sets[@]}" --output_dir "{out}"
 fi
+
+exit
+}

@@ -130,6 +130,17 @@ install() {
     "${VENV}/bin/python" -m pip check
 }
 
+# Makes `python -m speechmoe_espnet...` work from any folder; PYTHONPATH of another clone wins.
+make_importable() {
+    "${VENV}/bin/python" - "${ROOT}" <<'PYTHON'
+import sys
+import sysconfig
+from pathlib import Path
+
+Path(sysconfig.get_path("purelib"), "speechmoe_espnet.pth").write_text(f"{sys.argv[1]}\n")
+PYTHON
+}
+
 set_up() {
     if ! works "${VENV}/bin/python" || ! "${VENV}/bin/python" -m pip --version >/dev/null 2>&1; then
         make_venv
@@ -142,6 +153,7 @@ set_up() {
         install
         is_whole
     fi
+    make_importable
     wanted_digest >"${MARK}.new"
     mv "${MARK}.new" "${MARK}"
     log "set-up finished: ${VENV}"

@@ -132,6 +132,10 @@ def test_setup_once_then_quick_then_repaired(set_up: Shell, project: Path) -> No
     assert made.returncode == 0, made.stdout + made.stderr
     assert "set-up finished" in made.stdout
     venv = project / ".venv"
+    path = subprocess.check_output(
+        [venv / "bin/python", "-c", "import sys; print(sys.path)"], cwd="/", text=True
+    )
+    assert repr(str(project)) in path, "the package is not importable from other folders"
 
     begun = time.monotonic()
     again = set_up()

@@ -139,8 +139,10 @@ def test_missing_files_are_named(tmp_path):
         Speech2Text.from_experiment(tmp_path)
 
 
-def test_a_wav_of_another_rate_is_refused(tmp_path, wav):
+def test_a_wav_of_another_rate_or_none_is_refused(tmp_path, wav):
     exp = experiment(tmp_path / "exp")
+    with pytest.raises(FileNotFoundError, match=r"nope\.wav: no such file"):
+        Speech2Text.from_experiment(exp)(tmp_path / "nope.wav")
     soundfile.write(wav, np.zeros(8000), 8000)
     with pytest.raises(ValueError, match="sample rate is 8000 Hz, 16000 is expected"):
         Speech2Text.from_experiment(exp)(wav)

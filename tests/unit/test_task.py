@@ -31,6 +31,12 @@ def test_print_config_shows_our_model(monkeypatch):
     assert yaml.safe_load(out.getvalue())["model"] == "speechmoe"
 
 
+@pytest.mark.parametrize("encoder", ["speechmoe", "conformer"])
+def test_an_unknown_key_of_the_encoder_is_named(encoder):
+    with pytest.raises(ValueError, match=f"unknown key 'num_expert'; encoder: {encoder} takes"):
+        build(encoder, encoder_conf={"num_expert": 4})
+
+
 def test_commands_offer_espnets_help(capsys):
     assert "speechmoe_conformer" in asr_train.get_parser().format_help()
     with pytest.raises(SystemExit) as stop:
