@@ -4,7 +4,6 @@ ESPnet's config.yaml names files (feature statistics, a SentencePiece model) as 
 the training, which for a recipe is relative to the recipe's folder.
 """
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,26 +50,24 @@ def _find(name: str, config_file: Path) -> Path:
 
 
 @contextmanager
-def portable_config(config_file: str | Path) -> Iterator[Path]:
-    """Yield a copy of a config.yaml that ESPnet can load from the working directory."""
+def portable_config(conf: dict[str, Any]) -> Iterator[Path]:
+    """Yield a file with a configuration of `load_config`, for ESPnet to load from here."""
     with NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
-        yaml.safe_dump(load_config(config_file), file, allow_unicode=True, sort_keys=False)
+        yaml.safe_dump(conf, file, allow_unicode=True, sort_keys=False)
         file.flush()
         yield Path(file.name)
 
 
-def load_model(
-    config_file: str | Path, model_file: str | Path, device: str = "cpu"
-) -> tuple[Any, argparse.Namespace]:
+def load_model(conf: dict[str, Any], model_file: str | Path, device: str = "cpu") -> Any:
     """Build the model of an experiment and load its parameters.
 
     Args:
-        config_file: config.yaml of the experiment.
+        conf: Its configuration, from `load_config`.
         model_file: Its parameters.
         device: "cpu", "cuda" or "cuda:N".
 
     Returns:
-        The model (an ESPnetASRModel) and the training's arguments.
+        The model (an ESPnetASRModel).
     """
     # Here, because importing ESPnet takes seconds and the rest of this module does not need it.
     from espnet2.tasks.asr import ASRTask
@@ -78,8 +75,9 @@ def load_model(
     from speechmoe_espnet.registry import register
 
     register()
-    with portable_config(config_file) as config:
-        return ASRTask.build_model_from_file(config, model_file, device)
+    with portable_config(conf) as config:
+        model, _ = ASRTask.build_model_from_file(config, model_file, device)
+    return model
 
 
 def sample_rate(conf: dict[str, Any]) -> int:

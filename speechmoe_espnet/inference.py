@@ -49,7 +49,7 @@ class Speech2Text(asr_inference.Speech2Text):
         conf = load_config(asr_train_config)
         if conf.get("decoder") is None:
             kwargs.setdefault("ctc_weight", 1.0)
-        with portable_config(asr_train_config) as config:
+        with portable_config(conf) as config:
             super().__init__(asr_train_config=config, asr_model_file=asr_model_file, **kwargs)
         beside = asr_train_config.parent / "fbank.yaml"
         if fbank_config is None and beside.exists():

@@ -199,7 +199,7 @@ def _load(
     from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
 
     path = model_dir / model_file
-    model, _ = load_model(model_dir / "config.yaml", path, device)
+    model = load_model(model_config, path, device)
     if model.ctc is None:
         raise ValueError(
             f"{model_dir}: the model has no CTC head (ctc_weight 0), which these searches need; "

@@ -24,7 +24,11 @@ from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import (
 from torch import Tensor, nn
 
 from speechmoe_espnet.encoder.backbone import Backbone
-from speechmoe_espnet.encoder.options import MoEOptions
+from speechmoe_espnet.encoder.options import (
+    MoEOptions,
+    check_attention_heads,
+    check_num_blocks,
+)
 from speechmoe_espnet.encoder.output import valid_frames
 from speechmoe_espnet.moe import MoEFeedForward, Routing
 
@@ -66,13 +70,8 @@ class ConformerOptions:
     input_layer: str = "conv2d"
 
     def __post_init__(self) -> None:
-        if self.num_blocks < 1:
-            raise ValueError(f"num_blocks: {self.num_blocks} is less than 1")
-        if self.output_size % self.attention_heads:
-            raise ValueError(
-                f"output_size: {self.output_size} is not a multiple of attention_heads "
-                f"({self.attention_heads})"
-            )
+        check_num_blocks(self.num_blocks)
+        check_attention_heads(self.output_size, self.attention_heads)
         if self.cnn_module_kernel % 2 == 0:
             raise ValueError(f"cnn_module_kernel: {self.cnn_module_kernel} is not odd")
         if self.input_layer not in INPUT_LAYERS:

@@ -7,7 +7,11 @@ from torch import Tensor, nn
 
 from speechmoe_espnet.encoder.backbone import Backbone
 from speechmoe_espnet.encoder.memory import SequentialMemory
-from speechmoe_espnet.encoder.options import MoEOptions
+from speechmoe_espnet.encoder.options import (
+    MoEOptions,
+    check_attention_heads,
+    check_num_blocks,
+)
 from speechmoe_espnet.encoder.output import valid_frames
 from speechmoe_espnet.moe import MoEFeedForward, Routing
 
@@ -49,15 +53,11 @@ class DFSMNOptions:
     memory: MemoryOptions = MemoryOptions()
 
     def __post_init__(self) -> None:
-        if self.num_blocks < 1:
-            raise ValueError(f"num_blocks: {self.num_blocks} is less than 1")
+        check_num_blocks(self.num_blocks)
         if self.attention_every < 0:
             raise ValueError(f"attention_every: {self.attention_every} is less than 0")
-        if self.attention_every and self.output_size % self.attention_heads:
-            raise ValueError(
-                f"output_size: {self.output_size} is not a multiple of attention_heads "
-                f"({self.attention_heads})"
-            )
+        if self.attention_every:
+            check_attention_heads(self.output_size, self.attention_heads)
 
 
 class DFSMNBlock(nn.Module):

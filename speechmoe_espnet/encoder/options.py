@@ -46,3 +46,17 @@ def from_conf[T](options: type[T], conf: Mapping[str, Any] | None, name: str) ->
     if unknown:
         raise ValueError(f"{name}: unknown key {unknown[0]!r}; allowed: {', '.join(allowed)}")
     return options(**conf)
+
+
+def check_num_blocks(num_blocks: int) -> None:
+    """Raise ValueError for a backbone without blocks."""
+    if num_blocks < 1:
+        raise ValueError(f"num_blocks: {num_blocks} is less than 1")
+
+
+def check_attention_heads(output_size: int, attention_heads: int) -> None:
+    """Raise ValueError where heads do not divide the width."""
+    if output_size % attention_heads:
+        raise ValueError(
+            f"output_size: {output_size} is not a multiple of attention_heads ({attention_heads})"
+        )
