@@ -9,18 +9,21 @@ from numpy.typing import NDArray
 from speechmoe_espnet.data.kaldi_dir import TO_THE_END, DataDir
 
 MAX_OVERSHOOT = 0.5
+INT16_SCALE = 32768.0
+
+type Samples = NDArray[np.float32] | NDArray[np.int16]
 
 
 def read_audio(
     path: str | Path, start: float = 0.0, end: float = TO_THE_END
 ) -> tuple[NDArray[np.float32], int]:
-    """Read one utterance, and no more of the file than it needs.
+    """Read one utterance as float, and no more of the file than it needs.
 
     An end up to 0.5 s past the recording's end means the recording's end, as in Kaldi's
     extract-segments; a later one is an error.
 
     Args:
-        path: A file of any format that libsndfile reads.
+        path: A file of any format that libsndfile reads, header-less ones excepted.
         start: Seconds.
         end: Seconds, or -1 for the end of the file.
 
@@ -31,6 +34,27 @@ def read_audio(
         ValueError: The file cannot be read, has several channels, holds no samples or values
             that are not finite, or the part lies outside of it.
     """
+    samples, rate = read_samples(path, start, end)
+    return as_float(samples), rate
+
+
+def read_samples(
+    path: str | Path, start: float = 0.0, end: float = TO_THE_END
+) -> tuple[Samples, int]:
+    """Read one utterance as `read_audio` does, but 16-bit samples as they are.
+
+    Returns:
+        Samples (num_samples,), int16 where the file holds 16-bit integers and float32 in
+        [-1, 1) otherwise, and the sample rate in Hz.
+
+    Raises:
+        ValueError: As `read_audio`.
+    """
+    if Path(path).suffix.lower() == ".raw":
+        raise ValueError(
+            "is named as audio without a header, which tells no sample rate or encoding; "
+            "convert it, e.g. `sox -r 16000 -e signed -b 16 -c 1 in.raw out.wav`"
+        )
     try:
         with soundfile.SoundFile(path) as file:
             if file.channels != 1:
@@ -39,8 +63,11 @@ def read_audio(
                     f"file of its own, e.g. `sox in.wav out.wav remix 1`"
                 )
             first, last = _sample_range(file, start, end)
-            file.seek(first)
-            samples = file.read(last - first, dtype="float32")
+            if first > 0:
+                file.seek(first)
+            samples: Samples = file.read(
+                last - first, dtype="int16" if file.subtype == "PCM_16" else "float32"
+            )
             rate = file.samplerate
     except soundfile.LibsndfileError as error:
         raise ValueError(f"cannot be read as audio: {error.error_string}") from None
@@ -48,9 +75,16 @@ def read_audio(
         raise ValueError(
             f"ends after {first + len(samples)} samples where its header promises {last}"
         )
-    if not np.isfinite(samples).all():
+    if samples.dtype != np.int16 and not np.isfinite(samples).all():
         raise ValueError("has samples that are not finite")
     return samples, rate
+
+
+def as_float(samples: Samples) -> NDArray[np.float32]:
+    """Scale 16-bit samples to [-1, 1), exactly; floats stay as they are."""
+    if samples.dtype == np.int16:
+        return samples * np.float32(1 / INT16_SCALE)
+    return samples.astype(np.float32, copy=False)
 
 
 def _sample_range(file: soundfile.SoundFile, start: float, end: float) -> tuple[int, int]:

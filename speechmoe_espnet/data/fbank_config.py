@@ -44,6 +44,15 @@ class FbankConfig:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         if self.num_mel_bins < 4:
             raise ValueError(f"num_mel_bins must be at least 4, got {self.num_mel_bins}")
+        for name, least, samples in (
+            ("frame_length", 2, self.frame_samples),
+            ("frame_shift", 1, self.shift_samples),
+        ):
+            if samples < least:
+                raise ValueError(
+                    f"{name} must be at least {least} samples, got {getattr(self, name)} ms "
+                    f"(= {samples} samples at {self.sample_frequency} Hz)"
+                )
         if self.dither < 0:
             raise ValueError(f"dither must be at least 0, got {self.dither}")
         nyquist = self.sample_frequency / 2
@@ -82,6 +91,16 @@ class FbankConfig:
             return cls(**values)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples a frame, rounded down as Kaldi does."""
+        return int(self.sample_frequency * self.frame_length * 0.001)
+
+    @property
+    def shift_samples(self) -> int:
+        """Samples from a frame to the next, rounded down as Kaldi does."""
+        return int(self.sample_frequency * self.frame_shift * 0.001)
 
     @property
     def feature_size(self) -> int:

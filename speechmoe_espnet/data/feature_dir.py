@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kaldiio.matio import write_array
-
-from speechmoe_espnet.data.audio import read_audio
+from speechmoe_espnet.data.ark import compressed_matrix
+from speechmoe_espnet.data.audio import read_samples
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.kaldi_dir import (
     DataDir,
@@ -20,7 +19,6 @@ from speechmoe_espnet.data.workers import Progress, no_progress, ordered_map
 CHUNK_SIZE = 250
 MAX_BAD = 10
 FEATURES = "speechmoe_espnet.data.features"
-SPEECH_FEATURE_COMPRESSION = 2
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def _write_chunk(chunk: _Chunk) -> _Written:
     with one_torch_thread(), chunk.ark.open("wb") as ark:
         for utterance in chunk.utterances:
             try:
-                samples, rate = read_audio(
+                samples, rate = read_samples(
                     utterance.path, utterance.segment.start, utterance.segment.end
                 )
                 features = compute_features(samples, rate, chunk.config, utterance.name)
@@ -160,5 +158,5 @@ def _write_chunk(chunk: _Chunk) -> _Written:
             ark.write(f"{utterance.name} ".encode())
             offsets[utterance.name] = ark.tell()
             num_frames[utterance.name] = len(features)
-            write_array(ark, features, compression_method=SPEECH_FEATURE_COMPRESSION)
+            ark.write(compressed_matrix(features))
     return _Written(offsets, num_frames, tuple(bad))

@@ -8,23 +8,24 @@ import numpy as np
 import soxr
 import torch
 from numpy.typing import NDArray
-from torchaudio.compliance import kaldi
 
+from speechmoe_espnet.data.audio import INT16_SCALE, Samples, as_float
+from speechmoe_espnet.data.fbank import filter_bank
 from speechmoe_espnet.data.fbank_config import FbankConfig
 
 __all__ = ["FbankConfig", "add_deltas", "compute_features", "one_torch_thread"]
 
-INT16_SCALE = 32768.0
 DELTA_WINDOW = 2
 
 
 def compute_features(
-    samples: NDArray[np.float32], rate: int, config: FbankConfig, utterance: str = ""
+    samples: Samples, rate: int, config: FbankConfig, utterance: str = ""
 ) -> NDArray[np.float32]:
     """Compute the features of one utterance.
 
     Args:
-        samples: (num_samples,) in [-1, 1).
+        samples: (num_samples,) float in [-1, 1), or int16, which gives the same features as
+            the same samples in float.
         rate: Sample rate of the samples, Hz.
         config: Options.
         utterance: Id, the seed of the dither.
@@ -42,25 +43,17 @@ def compute_features(
                 f"sample rate is {rate} Hz, {config.sample_frequency} is expected; set "
                 f"`resample: true` to convert it, or sample_frequency to the corpus's rate"
             )
-        samples = soxr.resample(samples, rate, config.sample_frequency)
-    if len(samples) < int(config.sample_frequency * config.frame_length * 0.001):
+        samples = soxr.resample(as_float(samples), rate, config.sample_frequency)
+    if len(samples) < config.frame_samples:
         milliseconds = 1000 * len(samples) / config.sample_frequency
         raise ValueError(
             f"lasts {milliseconds:.1f} ms, too short for one frame of {config.frame_length} ms"
         )
-    with torch.random.fork_rng(devices=[], enabled=config.dither > 0):
-        if config.dither > 0:
-            torch.manual_seed(zlib.crc32(utterance.encode()))
-        fbank = kaldi.fbank(
-            torch.from_numpy(samples * np.float32(INT16_SCALE)).unsqueeze(0),
-            num_mel_bins=config.num_mel_bins,
-            frame_length=config.frame_length,
-            frame_shift=config.frame_shift,
-            sample_frequency=config.sample_frequency,
-            low_freq=config.low_freq,
-            high_freq=config.high_freq,
-            dither=config.dither,
-        )
+    if samples.dtype == np.int16:
+        scaled = torch.from_numpy(samples).float()
+    else:
+        scaled = torch.from_numpy(samples.astype(np.float32, copy=False)).mul(INT16_SCALE)
+    fbank = filter_bank(config)(scaled, seed=zlib.crc32(utterance.encode()))
     features: NDArray[np.float32] = fbank.numpy()
     if not np.isfinite(features).all():
         raise ValueError("features are not finite")

@@ -1,0 +1,99 @@
+"""Kaldi's compressed matrices, written fast: byte for byte what kaldiio writes for speech.
+
+Kaldi's kSpeechFeature keeps four quantiles of each column in two bytes each, and a value as one
+byte that says where between two of them it lies. kaldiio partitions columns that lie scattered
+in memory and computes three candidates of each value to choose from; here columns lie in one
+piece, are sorted, and a value's byte is a sum of three saturating steps.
+"""
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+type Floats = NDArray[np.float32]
+
+_TOP = 65535.0
+_ROUNDING = 0.499
+
+
+def compressed_matrix(features: Floats) -> bytes:
+    """Compress one matrix as Kaldi's and kaldiio's compression method 2 does.
+
+    Args:
+        features: (rows, columns) float32, finite, at least one of both.
+
+    Returns:
+        What stands behind the utterance id in an ark file.
+
+    Raises:
+        ValueError: It is not such a matrix.
+    """
+    if features.ndim != 2 or not features.size or features.dtype != np.float32:
+        raise ValueError(
+            f"expected a float32 matrix with values to compress, got {features.dtype} of shape "
+            f"{features.shape}"
+        )
+    columns = np.ascontiguousarray(features.T)
+    least, greatest = columns.min(), columns.max()
+    if not (np.isfinite(least) and np.isfinite(greatest)):
+        raise ValueError("has values that are not finite")
+    if least == greatest:
+        greatest = np.float32(least + (1.0 + abs(least)))
+    width = greatest - least
+    header = struct.pack("<ffii", least, width, *features.shape)
+    quantiles = _from_two_bytes(_quantile_steps(columns, least, width), least, width)
+    return b"".join(
+        (
+            b"\0BCM ",
+            header,
+            _to_two_bytes(quantiles, least, width).tobytes(),
+            _to_bytes(columns, quantiles).tobytes(),
+        )
+    )
+
+
+def _quantile_steps(columns: Floats, least: np.float32, width: np.float32) -> NDArray[np.uint16]:
+    """Find minimum, quartiles and maximum of each column (columns, 4), all different."""
+    rows = columns.shape[1]
+    ordered = np.sort(columns, axis=1)
+    if rows >= 5:
+        found = ordered[:, [0, rows // 4, 3 * (rows // 4), rows - 1]]
+    else:
+        found = np.empty((len(columns), 4), np.float32)
+        found[:, :rows] = ordered
+        for missing in range(rows, 4):
+            found[:, missing] = found[:, missing - 1] + 1
+    steps = _to_two_bytes(found, least, width)
+    np.minimum(steps[:, 0], 65532, out=steps[:, 0])
+    for quantile, limit in ((1, 65533), (2, 65534), (3, 65535)):
+        above = np.maximum(steps[:, quantile], steps[:, quantile - 1] + 1)
+        np.minimum(above, limit, out=steps[:, quantile])
+    return steps
+
+
+def _to_two_bytes(values: Floats, least: np.float32, width: np.float32) -> NDArray[np.uint16]:
+    return ((values - least) / width * _TOP + _ROUNDING).astype("<u2")
+
+
+def _from_two_bytes(steps: NDArray[np.uint16], least: np.float32, width: np.float32) -> Floats:
+    return least + steps.astype(np.float32) * width / _TOP
+
+
+def _to_bytes(columns: Floats, quantiles: Floats) -> NDArray[np.uint8]:
+    """Say where each value lies: 0 to 64, to 192 and to 255 from quantile to quantile.
+
+    A value outside of the stretch between two quantiles gives that stretch's end, so the three
+    stretches add up; 64 and 192, counted twice, sum to 256 and vanish in a byte.
+    """
+    total = np.zeros(columns.shape, np.uint8)
+    scratch = np.empty_like(columns)
+    for stretch, (low, high) in enumerate(((0, 64), (64, 192), (192, 255))):
+        begin = quantiles[:, stretch, None]
+        np.subtract(columns, begin, out=scratch)
+        scratch /= quantiles[:, stretch + 1, None] - begin
+        scratch *= high - low
+        scratch += low + 0.5
+        np.clip(scratch, low, high, out=scratch)
+        total += scratch.astype(np.uint8)
+    return total
