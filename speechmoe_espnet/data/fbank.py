@@ -3,12 +3,13 @@
 Kaldi takes each frame's mean away, then pre-emphasises, then windows. Here the whole signal is
 pre-emphasised at once, and what the mean leaves of it, (1 - c) times the mean, is taken away
 from the frames: the same up to rounding, because the Povey window is 0 at a frame's first
-sample, the only one where the two differ.
+sample, the only one where the two differ. For the same reason it does not matter what lies
+before a block of frames.
 
 Shapes: N samples, M frames, L samples a frame, P = L rounded up to a power of two, B mel filters.
 """
 
-from collections.abc import Iterator
+import threading
 from functools import lru_cache
 
 import numpy as np
@@ -16,14 +17,18 @@ import torch
 from torch import Tensor
 from torchaudio.compliance import kaldi
 
+from speechmoe_espnet.data.audio import INT16_SCALE
 from speechmoe_espnet.data.fbank_config import FbankConfig
 
 PREEMPHASIS = 0.97
-BLOCK_FRAMES = 1024
+BLOCK_FRAMES = 512
 
 
 class FilterBank:
-    """Filter banks of one set of options.
+    """Filter banks of one set of options; works in its own memory, so in one thread at a time.
+
+    Frames are worked on in blocks of BLOCK_FRAMES, always in the same memory: memory that is
+    asked for and given back for every utterance costs as much as the arithmetic does.
 
     Args:
         config: Options; `deltas` and `resample` mean nothing here.
@@ -33,11 +38,12 @@ class FilterBank:
         self.shift = config.shift_samples
         self.length = config.frame_samples
         self.dither = config.dither
-        self.fft_size = 1 << (self.length - 1).bit_length()
+        self.floor = torch.finfo(torch.float32).eps
         self.window = torch.hann_window(self.length, periodic=False).pow(0.85)
+        fft_size = 1 << (self.length - 1).bit_length()
         banks, _ = kaldi.get_mel_banks(
             config.num_mel_bins,
-            self.fft_size,
+            fft_size,
             config.sample_frequency,
             config.low_freq,
             config.high_freq,
@@ -46,75 +52,87 @@ class FilterBank:
             1.0,
         )
         self.mel = torch.nn.functional.pad(banks, (0, 1)).T.contiguous()
-        self.floor = torch.finfo(torch.float32).eps
+        num_samples = (BLOCK_FRAMES - 1) * self.shift + self.length
+        self._samples = torch.zeros(num_samples)
+        self._emphasised = torch.zeros(num_samples)
+        self._padded = torch.zeros(BLOCK_FRAMES, fft_size)
+        self._power = np.empty((BLOCK_FRAMES, len(self.mel)), np.float32)
+        self._square = np.empty_like(self._power)
 
     def __call__(self, samples: Tensor, seed: int = 0) -> Tensor:
         """Compute the features of one utterance.
 
-        Blocks of frames bound the memory that a long recording takes.
-
         Args:
-            samples: (N,) float32 in units of 16-bit samples, N at least L.
+            samples: (N,) int16, or float32 in [-1, 1); N at least L.
             seed: Of the dither.
 
         Returns:
             (M, B) float32, natural logarithms.
         """
         num_frames = 1 + (len(samples) - self.length) // self.shift
-        energies = samples.new_empty(num_frames, self.mel.shape[1])
-        padded = samples.new_empty(min(num_frames, BLOCK_FRAMES), self.fft_size)
-        padded[:, self.length :] = 0
-        first = 0
-        for frames, emphasised in self._blocks(samples, num_frames, seed):
-            count = len(frames)
-            block = padded[:count, : self.length]
-            leftover = frames.mean(1, keepdim=True).mul_(1 - PREEMPHASIS)
-            torch.sub(emphasised, leftover, out=block).mul_(self.window)
-            power = _squared_magnitude(torch.fft.rfft(padded[:count]))
-            torch.mm(power, self.mel, out=energies[first : first + count])
-            first += count
+        energies = torch.empty(num_frames, self.mel.shape[1])
+        noise = self._noise(num_frames, seed) if self.dither > 0 else None
+        for first in range(0, num_frames, BLOCK_FRAMES):
+            block = slice(first, min(first + BLOCK_FRAMES, num_frames))
+            count = block.stop - first
+            begin = first * self.shift
+            here = samples[begin : begin + (count - 1) * self.shift + self.length]
+            if noise is None:
+                self._cut(here, count)
+            else:
+                self._cut_and_dither(here, noise[block])
+            power = self._squared_magnitude(torch.fft.rfft(self._padded[:count]))
+            torch.mm(power, self.mel, out=energies[block])
         return energies.clamp_(min=self.floor).log_()
 
-    def _blocks(
-        self, samples: Tensor, num_frames: int, seed: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield frames (m, L) before and after pre-emphasis, up to BLOCK_FRAMES at a time."""
-        frames = self._frames(samples, num_frames)
-        blocks = [slice(n, n + BLOCK_FRAMES) for n in range(0, num_frames, BLOCK_FRAMES)]
-        if self.dither > 0:
-            # Kaldi's dither differs in each frame that a sample lies in.
-            generator = torch.Generator().manual_seed(seed)
-            noise = torch.randn(num_frames, self.length, generator=generator)
-            for block in blocks:
-                dithered = noise[block].mul_(self.dither).add_(frames[block])
-                yield dithered, _preemphasise(dithered)
-        else:
-            emphasised = self._frames(_preemphasise(samples), num_frames)
-            for block in blocks:
-                yield frames[block], emphasised[block]
+    def _cut(self, samples: Tensor, count: int) -> None:
+        """Put windowed frames into the padded block."""
+        scaled = self._scaled(samples)
+        emphasised = self._emphasised[: len(samples)]
+        torch.sub(scaled[1:], scaled[:-1], alpha=PREEMPHASIS, out=emphasised[1:])
+        self._window(self._frames(scaled, count), self._frames(emphasised, count))
 
-    def _frames(self, samples: Tensor, num_frames: int) -> Tensor:
-        return samples.as_strided((num_frames, self.length), (self.shift, 1))
+    def _cut_and_dither(self, samples: Tensor, noise: Tensor) -> None:
+        """Put windowed frames with noise (m, L), which is overwritten, into the padded block."""
+        frames = noise.mul_(self.dither).add_(self._frames(self._scaled(samples), len(noise)))
+        emphasised = torch.zeros_like(frames)
+        torch.sub(frames[:, 1:], frames[:, :-1], alpha=PREEMPHASIS, out=emphasised[:, 1:])
+        self._window(frames, emphasised)
+
+    def _noise(self, num_frames: int, seed: int) -> Tensor:
+        """Draw noise (M, L): Kaldi's dither differs in each frame that a sample lies in."""
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(num_frames, self.length, generator=generator)
+
+    def _scaled(self, samples: Tensor) -> Tensor:
+        scaled = self._samples[: len(samples)]
+        if samples.dtype == torch.int16:
+            return scaled.copy_(samples)
+        return torch.mul(samples, INT16_SCALE, out=scaled)
+
+    def _frames(self, samples: Tensor, count: int) -> Tensor:
+        return samples.as_strided((count, self.length), (self.shift, 1))
+
+    def _window(self, frames: Tensor, emphasised: Tensor) -> None:
+        leftover = frames.mean(1, keepdim=True).mul_(1 - PREEMPHASIS)
+        block = self._padded[: len(frames), : self.length]
+        torch.sub(emphasised, leftover, out=block).mul_(self.window)
+
+    def _squared_magnitude(self, spectrum: Tensor) -> Tensor:
+        # NumPy squares the interleaved parts faster than torch does.
+        parts = spectrum.numpy()
+        power, square = self._power[: len(parts)], self._square[: len(parts)]
+        with np.errstate(over="ignore"):
+            np.square(parts.real, out=power)
+            power += np.square(parts.imag, out=square)
+        return torch.from_numpy(power)
+
+
+def filter_bank(config: FbankConfig) -> FilterBank:
+    """Make, or find again, this thread's filter banks of some options."""
+    return _filter_bank(config, threading.get_ident())
 
 
 @lru_cache(maxsize=8)
-def filter_bank(config: FbankConfig) -> FilterBank:
-    """Make, or find again, the filter banks of some options."""
+def _filter_bank(config: FbankConfig, thread: int) -> FilterBank:
     return FilterBank(config)
-
-
-def _preemphasise(signal: Tensor) -> Tensor:
-    """Subtract from each sample the one before it, over the last dimension."""
-    result = torch.empty_like(signal)
-    result[..., 0] = signal[..., 0]
-    torch.sub(signal[..., 1:], signal[..., :-1], alpha=PREEMPHASIS, out=result[..., 1:])
-    return result
-
-
-def _squared_magnitude(spectrum: Tensor) -> Tensor:
-    # NumPy squares the interleaved parts faster than torch does.
-    parts = spectrum.numpy()
-    with np.errstate(over="ignore"):
-        power = parts.real * parts.real
-        power += parts.imag * parts.imag
-    return torch.from_numpy(power)

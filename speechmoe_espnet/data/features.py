@@ -9,7 +9,7 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from speechmoe_espnet.data.audio import INT16_SCALE, Samples, as_float
+from speechmoe_espnet.data.audio import Samples, as_float
 from speechmoe_espnet.data.fbank import filter_bank
 from speechmoe_espnet.data.fbank_config import FbankConfig
 
@@ -49,11 +49,9 @@ def compute_features(
         raise ValueError(
             f"lasts {milliseconds:.1f} ms, too short for one frame of {config.frame_length} ms"
         )
-    if samples.dtype == np.int16:
-        scaled = torch.from_numpy(samples).float()
-    else:
-        scaled = torch.from_numpy(samples.astype(np.float32, copy=False)).mul(INT16_SCALE)
-    fbank = filter_bank(config)(scaled, seed=zlib.crc32(utterance.encode()))
+    if samples.dtype != np.int16:
+        samples = samples.astype(np.float32, copy=False)
+    fbank = filter_bank(config)(torch.from_numpy(samples), seed=zlib.crc32(utterance.encode()))
     features: NDArray[np.float32] = fbank.numpy()
     if not np.isfinite(features).all():
         raise ValueError("features are not finite")
