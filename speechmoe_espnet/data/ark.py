@@ -35,7 +35,7 @@ def compressed_matrix(features: Floats) -> bytes:
             f"{features.shape}"
         )
     columns = np.ascontiguousarray(features.T)
-    least, greatest = columns.min(), columns.max()
+    least, greatest = features.min(), features.max()
     if not (np.isfinite(least) and np.isfinite(greatest)):
         raise ValueError("has values that are not finite")
     if least == greatest:
@@ -88,10 +88,13 @@ def _to_bytes(columns: Floats, quantiles: Floats) -> NDArray[np.uint8]:
     """
     total = np.zeros(columns.shape, np.uint8)
     scratch = np.empty_like(columns)
+    # Quantiles of next to constant values may be equal; kaldiio's bytes are undefined there.
+    widths = np.maximum(np.diff(quantiles, axis=1), np.finfo(np.float32).tiny)
     for stretch, (low, high) in enumerate(((0, 64), (64, 192), (192, 255))):
         begin = quantiles[:, stretch, None]
         np.subtract(columns, begin, out=scratch)
-        scratch /= quantiles[:, stretch + 1, None] - begin
+        with np.errstate(over="ignore"):
+            scratch /= widths[:, stretch, None]
         scratch *= high - low
         scratch += low + 0.5
         np.clip(scratch, low, high, out=scratch)

@@ -10,6 +10,8 @@ from speechmoe_espnet.data.kaldi_dir import TO_THE_END, DataDir
 
 MAX_OVERSHOOT = 0.5
 INT16_SCALE = 32768.0
+# Formats where libsndfile's 16-bit samples are all that the file holds.
+INT16_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "NIST"})
 
 type Samples = NDArray[np.float32] | NDArray[np.int16]
 
@@ -43,6 +45,9 @@ def read_samples(
 ) -> tuple[Samples, int]:
     """Read one utterance as `read_audio` does, but 16-bit samples as they are.
 
+    A part of an MP3 file is read from a second before it: its frames borrow bits from earlier
+    ones, and after a mere seek the decoder gives silence until it has them.
+
     Returns:
         Samples (num_samples,), int16 where the file holds 16-bit integers and float32 in
         [-1, 1) otherwise, and the sample rate in Hz.
@@ -63,12 +68,14 @@ def read_samples(
                     f"file of its own, e.g. `sox in.wav out.wav remix 1`"
                 )
             first, last = _sample_range(file, start, end)
-            if first > 0:
-                file.seek(first)
-            samples: Samples = file.read(
-                last - first, dtype="int16" if file.subtype == "PCM_16" else "float32"
-            )
             rate = file.samplerate
+            run_up = min(first, rate) if file.format == "MP3" else 0
+            if first > run_up:
+                file.seek(first - run_up)
+            exact = file.subtype == "PCM_16" and file.format in INT16_FORMATS
+            samples: Samples = file.read(
+                last - first + run_up, dtype="int16" if exact else "float32"
+            )[run_up:]
     except soundfile.LibsndfileError as error:
         raise ValueError(f"cannot be read as audio: {error.error_string}") from None
     if len(samples) < last - first:

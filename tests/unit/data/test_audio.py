@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechmoe_espnet.data.audio import read_audio, total_seconds
+from speechmoe_espnet.data.audio import (
+    INT16_FORMATS,
+    as_float,
+    read_audio,
+    read_samples,
+    total_seconds,
+)
 from speechmoe_espnet.data.kaldi_dir import DataDir, Segment
 
 RATE = 16000
@@ -17,13 +23,71 @@ def wav(tmp_path: Path) -> Path:
     return tmp_path / "a.wav"
 
 
-@pytest.mark.parametrize("name", ["a.flac", "a.wav", "a.ogg", "a.aiff"])
-def test_formats(tmp_path: Path, name: str) -> None:
-    soundfile.write(tmp_path / name, RAMP, RATE)
-    samples, rate = read_audio(tmp_path / name)
-    assert rate == RATE
-    assert samples.dtype == np.float32
-    assert np.abs(samples - RAMP).max() < (0.2 if name == "a.ogg" else 1e-4)
+TONE = (0.4 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)
+EXACT = {"PCM_16": 2**-15, "PCM_24": 2**-22, "PCM_32": 2**-23, "FLOAT": 0.0, "DOUBLE": 0.0}
+EXACT |= {"PCM_S8": 2**-6, "PCM_U8": 2**-6, "ULAW": 0.02, "ALAW": 0.02}
+EXACT |= {"ALAC_16": 2**-15, "ALAC_20": 2**-19, "ALAC_24": 2**-22, "ALAC_32": 2**-23}
+NO_HEADER = "RAW"
+# What libsndfile lists but does not write, or writes and cannot read again itself.
+NOT_WRITTEN = {
+    *(("AIFF", f"DWVW_{bits}") for bits in (12, 16, 24)),
+    *(("MP3", f"MPEG_LAYER_{layer}") for layer in ("I", "II")),
+    ("WAV", "MPEG_LAYER_III"),
+}
+KINDS = [
+    (kind, subtype)
+    for kind in soundfile.available_formats()
+    for subtype in soundfile.available_subtypes(kind)
+    if kind != NO_HEADER and (kind, subtype) not in NOT_WRITTEN
+]
+
+
+@pytest.mark.parametrize(("kind", "subtype"), KINDS)
+def test_every_format_of_libsndfile(tmp_path: Path, kind: str, subtype: str) -> None:
+    path = tmp_path / f"a.{kind.lower()}"
+    soundfile.write(path, TONE, RATE, format=kind, subtype=subtype)
+    whole, rate = read_audio(path)
+    expected, expected_rate = soundfile.read(path, dtype="float32")
+    assert rate == expected_rate
+    assert whole.dtype == np.float32
+    # The MP3 decoder rounds by where its memory happens to lie.
+    np.testing.assert_allclose(whole, expected, rtol=0, atol=1e-6 if kind == "MP3" else 0)
+    plain, _ = read_samples(path)
+    expected_type = np.int16 if subtype == "PCM_16" and kind in INT16_FORMATS else np.float32
+    assert plain.dtype == expected_type
+    if kind == "SDS":
+        return  # libsndfile loses the end when it writes this
+    assert len(TONE) <= len(whole) <= len(TONE) + 1200
+    if subtype in EXACT:
+        assert np.abs(whole[: len(TONE)] - TONE).max() <= EXACT[subtype]
+    else:
+        assert (
+            np.abs(np.abs(np.fft.rfft(whole)).argmax() * rate / len(whole) - 440 * rate / RATE) < 5
+        )
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.opus", "a.mp3", "a.aiff"])
+def test_parts_of_every_format(tmp_path: Path, name: str) -> None:
+    options = {"format": "OGG", "subtype": "OPUS"} if name == "a.opus" else {}
+    soundfile.write(tmp_path / name, np.tile(TONE, 3), RATE, **options)
+    whole, _ = read_audio(tmp_path / name)
+    part, _ = read_audio(tmp_path / name, 0.75, 2.5)
+    np.testing.assert_allclose(part, whole[3 * RATE // 4 : 5 * RATE // 2], atol=2e-3)
+
+
+def test_sixteen_bits_are_the_same_as_float(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", RAMP, RATE, subtype="PCM_16")
+    samples, _ = read_samples(tmp_path / "a.wav", 0.5, 1.5)
+    floats, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
+    assert samples.dtype == np.int16
+    np.testing.assert_array_equal(as_float(samples), floats[RATE // 2 : 3 * RATE // 2])
+
+
+@pytest.mark.parametrize("name", ["a.raw", "A.RAW"])
+def test_no_header(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(bytes(3200))
+    with pytest.raises(ValueError, match="without a header, which tells no sample rate"):
+        read_audio(tmp_path / name)
 
 
 @pytest.mark.parametrize(

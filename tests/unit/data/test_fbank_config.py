@@ -25,6 +25,8 @@ def test_shipped_config_is_the_default() -> None:
         ("num_mel_bins: 2", "num_mel_bins must be at least 4"),
         ("deltas: 1", "deltas must be bool, got 1"),
         ("frame_shift: 0", "frame_shift must be above 0"),
+        ("frame_shift: 0.01", r"at least 1 samples, got 0.01 ms \(= 0 samples at 16000 Hz\)"),
+        ("frame_length: 0.1", r"at least 2 samples, got 0.1 ms \(= 1 samples at 16000 Hz\)"),
         ("dither: -1", "dither must be at least 0"),
         ("dither: .nan", "dither must be finite"),
         ("high_freq: 9000", r"low_freq < high_freq <= 8000.0 \(half of sample_frequency\)"),

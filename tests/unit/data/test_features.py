@@ -129,6 +129,28 @@ def test_sample_rate() -> None:
     assert resampled.shape == (48, 40)
 
 
+def test_sixteen_bit_samples_give_the_same_bytes() -> None:
+    samples = (speechlike(16000) * 32768).round().clip(-32768, 32767).astype(np.int16)
+    floats = samples.astype(np.float32) / 32768
+    for config in (FbankConfig(), FbankConfig(sample_frequency=8000, resample=True)):
+        got = compute_features(samples, 16000, config, "a")
+        np.testing.assert_array_equal(got, compute_features(floats, 16000, config, "a"))
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 32000, 44100, 48000])
+def test_resampling_keeps_what_both_rates_hold(rate: int) -> None:
+    def sound(rate: int) -> NDArray[np.float32]:
+        time = np.arange(rate) / rate
+        partials = [np.sin(2 * np.pi * f * time + f * f) for f in np.arange(30, 3800, 31.0)]
+        return (0.01 * np.sum(partials, axis=0)).astype(np.float32)
+
+    config = FbankConfig(high_freq=3500, resample=True)
+    got = compute_features(sound(rate), rate, config, "a")
+    expected = compute_features(sound(16000), 16000, config, "a")
+    # The ends of a recording are steps, which a resampler smoothes.
+    np.testing.assert_allclose(got[5:-5], expected[5:-5], atol=0.01)
+
+
 def test_huge_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="features are not finite"):
         compute_features(speechlike(1000) * np.float32(1e30), 16000, FbankConfig(), "a")
