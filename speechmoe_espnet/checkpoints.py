@@ -62,7 +62,8 @@ def repair_after_kill(output_dir: Path) -> None:
 def write_train_stats(output_dir: Path, accum_grad: int = 1) -> None:
     """Write one JSON line an epoch from the statistics in ESPnet's checkpoint.
 
-    Each has `epoch`, `steps` (optimiser steps so far), `seconds` (of the epoch), `train` and
+    Each has `epoch`, `steps` (optimiser steps so far), `seconds` (of the epoch), `seconds_train`
+    (of these, training), `seconds_waiting` (of these, waiting for the loader), `train` and
     `valid` (name to mean value over the epoch).
 
     Args:
@@ -79,15 +80,18 @@ def write_train_stats(output_dir: Path, accum_grad: int = 1) -> None:
     for epoch, phases in sorted(reporter.stats.items()):
         # ESPnet steps after every accum_grad-th batch of an epoch, and counts batches.
         batches = phases["train"]["total_count"]
+        train = _numbers(phases["train"])
         steps += (batches - batches_before) // accum_grad
-        batches_before = batches
         line = {
             "epoch": epoch,
             "steps": steps,
             "seconds": sum(phase["time"].total_seconds() for phase in phases.values()),
-            "train": _numbers(phases["train"]),
+            "seconds_train": phases["train"]["time"].total_seconds(),
+            "seconds_waiting": train["iter_time"] * (batches - batches_before),
+            "train": train,
             "valid": _numbers(phases["valid"]),
         }
+        batches_before = batches
         lines.append(json.dumps(line))
     partial = output_dir / f"{STATS_FILE}.tmp.{os.getpid()}"
     partial.write_text("\n".join(lines) + "\n", encoding="utf-8")

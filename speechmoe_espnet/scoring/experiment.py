@@ -93,6 +93,15 @@ class System:
         return float(sum(epoch["seconds"] for epoch in self.epochs))
 
     @property
+    def share_waiting(self) -> float | None:
+        """Share of the training itself that waited for data; None where not recorded."""
+        keys = ("seconds_train", "seconds_waiting")
+        if any(key not in epoch for epoch in self.epochs for key in keys):
+            return None
+        training, waiting = (sum(float(epoch[key]) for epoch in self.epochs) for key in keys)
+        return waiting / training
+
+    @property
     def rtf(self) -> float:
         """Real-time factor: seconds of decoding a second of audio, over all sets."""
         audio = sum(outcome.seconds_audio for outcome in self.sets.values())

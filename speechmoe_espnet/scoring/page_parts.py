@@ -9,7 +9,7 @@ from speechmoe_espnet.scoring.cer import Counts, Pair, align
 from speechmoe_espnet.scoring.experiment import System
 from speechmoe_espnet.scoring.listing import worst_first
 from speechmoe_espnet.scoring.plots import Series, heat_map, line_chart
-from speechmoe_espnet.scoring.results import Comparison, curves
+from speechmoe_espnet.scoring.results import Comparison, curves, percent_waiting
 from speechmoe_espnet.scoring.svg import element
 
 _NUM_COLOURS = 6
@@ -111,6 +111,7 @@ def cost_table(systems: Sequence[System]) -> str:
         "without embedding network",
         "steps",
         "training",
+        "of it waiting for data",
         "RTF",
     ]
     rows = [
@@ -122,6 +123,7 @@ def cost_table(systems: Sequence[System]) -> str:
             f"{system.model['flops_without_embedding_network'] / 1e6:.1f}",
             str(system.steps),
             f"{system.seconds_training / 60:.1f} min",
+            percent_waiting(system.share_waiting),
             f"{system.rtf:.4f}",
         ]
         for system in systems

@@ -175,12 +175,18 @@ def short_commit(value: str) -> str:
     return head[:12] + dash + dirty
 
 
+def percent_waiting(share: float | None) -> str:
+    """Write the share of a training that waited for data, `-` where it was not recorded."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
 def _system_results(system: System, seed: int) -> dict[str, Any]:
     return {
         **{key: system.model[key] for key in MODEL_KEYS},
         "commit": system.commit,
         "steps": system.steps,
         "seconds_training": system.seconds_training,
+        "share_waiting": system.share_waiting,
         "rtf": system.rtf,
         "sets": {name: outcome.counts.to_dict() for name, outcome in system.sets.items()},
         "total": system.total.to_dict(),
@@ -227,6 +233,8 @@ def validate_results(results: Mapping[str, Any]) -> None:
             _number(system, key, place, above=0)
         for key in ("steps", "seconds_training", "rtf"):
             _number(system, key, place)
+        if system.get("share_waiting") is not None:
+            _number(system, "share_waiting", place)
         if list(_mapping(system, "sets", place)) != sets:
             raise ValueError(f"results: {place}.sets are {list(system['sets'])}, others {sets}")
         for set_name, counts in [*system["sets"].items(), ("total", system.get("total"))]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from speechmoe_espnet.scoring.bootstrap import Interval
-from speechmoe_espnet.scoring.results import commit_note
+from speechmoe_espnet.scoring.results import commit_note, percent_waiting
 
 MAX_COLUMNS = 100
 _GAP = "  "
@@ -78,6 +78,7 @@ def _cost(system: Mapping[str, Any]) -> dict[str, str]:
         "  without embedding network": f"{system['flops_without_embedding_network'] / 1e6:.1f}",
         "steps": str(system["steps"]),
         "training (min)": f"{system['seconds_training'] / 60:.1f}",
+        "waiting for data, of training": percent_waiting(system.get("share_waiting")),
         "RTF of decoding": f"{system['rtf']:.4f}",
     }
 

@@ -26,6 +26,7 @@ def checkpoint(path, epochs=2):
             }
             for phase in ("train", "valid")
         }
+        reporter.stats[epoch]["train"] |= {"iter_time": 0.01 * epoch}
     model = {"weight": torch.ones(2)}
     torch.save({"model": model, "reporter": reporter.state_dict()}, path / "checkpoint.pth")
     return model
@@ -69,6 +70,8 @@ def test_train_stats_are_one_line_an_epoch(tmp_path):
         "epoch": 2,
         "steps": 40,
         "seconds": 6.0,
-        "train": {"loss": 5.0, "router_confidence": 0.5},
+        "seconds_train": 3.0,
+        "seconds_waiting": 0.02 * 20,
+        "train": {"loss": 5.0, "router_confidence": 0.5, "iter_time": 0.02},
         "valid": {"loss": 5.0, "router_confidence": 0.5},
     }

@@ -100,6 +100,7 @@ def _write_stats(path: Path, error_rate: float, num_experts: int) -> None:
             train["loss"] = float("nan")
         train["forward_time"], valid["loss_att"] = 0.1, float("nan")
         record = {"epoch": epoch, "steps": 250 * epoch, "seconds": 33.5}
+        record |= {"seconds_train": 30.0, "seconds_waiting": 0.15}
         lines.append(json.dumps({**record, "train": train, "valid": valid}) + "\n")
     path.write_text("".join(lines))
 

@@ -95,6 +95,23 @@ def test_the_last_record_of_an_epoch_counts(copy):
     assert load(copy).seconds_training == pytest.approx(7 * 33.5 + 1.0)
 
 
+def test_share_of_waiting_is_over_all_epochs(copy):
+    path = copy / "train_stats.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert load(copy).share_waiting == pytest.approx(0.15 / 30)
+    records[0] |= {"seconds_train": 90.0, "seconds_waiting": 45.0}
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert load(copy).share_waiting == pytest.approx((45 + 7 * 0.15) / (90 + 7 * 30))
+
+
+def test_share_of_waiting_may_not_be_recorded(copy):
+    path = copy / "train_stats.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    del records[3]["seconds_waiting"]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert load(copy).share_waiting is None
+
+
 def test_routing_is_optional(copy):
     for path in copy.glob("decode_ctc_greedy/read/routing*"):
         path.unlink()

@@ -51,6 +51,12 @@ def full(systems):
     return page_of(systems, compare(*systems[1:], seed=1), command="run <all>")
 
 
+def test_cost_shows_the_share_of_training_that_waited(full):
+    _, parser = full
+    assert "of it waiting for data" in parser.words
+    assert "0.5 %" in parser.words
+
+
 def test_page_is_self_contained(full):
     html, parser = full
     assert parser.addresses

@@ -48,6 +48,16 @@ def test_one_system_has_nothing_to_compare(systems):
     assert "verdict" not in text_table(results)
 
 
+def test_waiting_for_data_is_shown_where_it_was_recorded(results):
+    assert results["systems"]["static"]["share_waiting"] == pytest.approx(0.005)
+    (line,) = (x for x in text_table(results).splitlines() if "waiting for data" in x)
+    assert line.split()[-6:] == ["0.5", "%"] * 3
+    unknown = changed(results, ["systems", "control", "share_waiting"], None)
+    validate_results(unknown)
+    (line,) = (x for x in text_table(unknown).splitlines() if "waiting for data" in x)
+    assert line.split()[-5:] == ["0.5", "%", "-", "0.5", "%"]
+
+
 def test_curves_have_no_nan(systems):
     curve = curves(systems[0])
     assert curve["steps"] == [250 * epoch for epoch in range(1, 9)]
@@ -77,6 +87,7 @@ def changed(results, path, value):
         (["systems", "static", "rtf"], KeyError, "systems.static.rtf must be a finite number"),
         (["systems", "static", "params_total"], 0, "params_total is too small: 0"),
         (["systems", "static", "steps"], True, "steps must be a finite number, got True"),
+        (["systems", "static", "share_waiting"], "1 %", "share_waiting must be a finite number"),
         (["systems", "control", "sets", "chat"], KeyError, "systems.control.sets are"),
         (["systems", "static", "total"], KeyError, "systems.static.total must have the keys"),
         (["systems", "static", "sets", "read", "del"], KeyError, "static.read must have the keys"),
