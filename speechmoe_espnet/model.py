@@ -1,7 +1,6 @@
 """ESPnet's ASR model with SpeechMoE's auxiliary losses and load statistics."""
 
 import math
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -208,17 +207,19 @@ class SpeechMoEASRModel(ESPnetASRModel):
     def _routing_loss(
         self, routing: tuple[Routing, ...], mask: Tensor, stats: dict[str, Any]
     ) -> Tensor:
-        sparsity = _sum(sparsity_l1_loss(layer.probs, mask) for layer in routing)
-        importance = _sum(mean_importance_loss(layer.probs, mask) for layer in routing)
+        probs = torch.stack([layer.probs for layer in routing])
+        sparsity = sparsity_l1_loss(probs, mask).sum()
+        importance = mean_importance_loss(probs, mask).sum()
         stats["loss_sparsity"] = sparsity.detach()
         stats["loss_importance"] = importance.detach()
         loss = self.weights.alpha * sparsity + self.weights.beta * importance
         if self.weights.load_balance:
-            balance = _sum(switch_load_balance_loss(r.probs, r.indices, mask) for r in routing)
+            indices = torch.stack([layer.indices for layer in routing])
+            balance = switch_load_balance_loss(probs, indices, mask).sum()
             stats["loss_load_balance"] = balance.detach()
             loss = loss + self.weights.load_balance * balance
         if self.weights.router_z:
-            z_loss = _sum(router_z_loss(layer.logits, mask) for layer in routing)
+            z_loss = router_z_loss(torch.stack([layer.logits for layer in routing]), mask).sum()
             stats["loss_router_z"] = z_loss.detach()
             loss = loss + self.weights.router_z * z_loss
         return loss
@@ -238,7 +239,7 @@ def routing_stats(routing: tuple[Routing, ...], mask: Tensor) -> dict[str, Tenso
         router_confidence: mean probability of the first choice.
     """
     num_experts = routing[0].probs.size(-1)
-    loads = torch.stack([expert_load(layer.indices, mask, num_experts) for layer in routing])
+    loads = expert_load(torch.stack([layer.indices for layer in routing]), mask, num_experts)
     entropy = -torch.special.xlogy(loads, loads).sum(dim=1) / math.log(num_experts)
     top = torch.stack([layer.probs.amax(dim=-1) for layer in routing])
     confidence = (top * mask).sum() / (mask.sum().clamp(min=1) * len(routing))
@@ -248,7 +249,3 @@ def routing_stats(routing: tuple[Routing, ...], mask: Tensor) -> dict[str, Tenso
         "expert_load_entropy": entropy.mean(),
         "router_confidence": confidence,
     }
-
-
-def _sum(losses: Iterable[Tensor]) -> Tensor:
-    return torch.stack(list(losses)).sum()

@@ -1,14 +1,67 @@
 """What every backbone is: features in, encoder frames and routing out."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from speechmoe_espnet.moe import Routing
+from speechmoe_espnet.moe import MoEFeedForward, Routing, embedding_logits
+from speechmoe_espnet.moe.layer import padding_of
+
+
+class Block(nn.Module):
+    """What a backbone repeats; it has one feed-forward layer that may be a mixture of experts."""
+
+    feed_forward: MoEFeedForward
 
 
 class Backbone(nn.Module):
-    """A stack of blocks. The embedding network is one, and so is what follows the routers."""
+    """A stack of blocks. The embedding network is one, and so is what follows the routers.
+
+    Args:
+        blocks: The blocks.
+        activation_checkpointing: Whether training keeps only the blocks' inputs and computes
+            what is inside them again in the backward pass.
+    """
+
+    def __init__(self, blocks: Sequence[Block], activation_checkpointing: bool = False) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.activation_checkpointing = activation_checkpointing
+
+    def run_blocks(
+        self, x: Tensor, mask: Tensor, embedding: Tensor | None, *context: Any
+    ) -> tuple[Tensor, list[Routing]]:
+        """Run the blocks one after the other.
+
+        Args:
+            x: (B, T', D).
+            mask: Valid frames (B, T'), bool.
+            embedding: What the routers see of the embedding network (B, T', De), or None.
+            context: What every block is also called with, after the mask.
+
+        Returns:
+            (B, T', D), and the routing of each block.
+        """
+        routing = []
+        for block, logits in zip(self.blocks, self._embedding_logits(embedding, mask), strict=True):
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                x, decision = checkpoint(block, x, mask, logits, *context, use_reentrant=False)
+            else:
+                x, decision = block(x, mask, logits, *context)
+            routing.append(decision)
+        return x, routing
+
+    def _embedding_logits(self, embedding: Tensor | None, mask: Tensor) -> Sequence[Tensor | None]:
+        """The embedding's part of each block's router logits, all from one product."""
+        layers = [cast(Block, block).feed_forward for block in self.blocks]
+        routers = [layer.router for layer in layers if layer.router and layer.embedding_size]
+        if embedding is None or not routers:
+            return [None] * len(layers)
+        return embedding_logits(routers, embedding, padding_of(mask))
 
     @property
     @abstractmethod

@@ -24,7 +24,7 @@ from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import (
 )
 from torch import Tensor, nn
 
-from speechmoe_espnet.encoder.backbone import Backbone
+from speechmoe_espnet.encoder.backbone import Backbone, Block
 from speechmoe_espnet.encoder.options import (
     MoEOptions,
     check_attention_heads,
@@ -79,7 +79,7 @@ class ConformerOptions:
             raise ValueError(f"input_layer: {self.input_layer!r} is not one of {INPUT_LAYERS}")
 
 
-class ConformerMoEBlock(nn.Module):
+class ConformerMoEBlock(Block):
     """Half FFN, self-attention, convolution, half MoE FFN, LayerNorm; pre-LayerNorm inside."""
 
     def __init__(self, options: ConformerOptions, moe: MoEOptions) -> None:
@@ -110,14 +110,16 @@ class ConformerMoEBlock(nn.Module):
         self.dropout = nn.Dropout(options.dropout_rate)
 
     def forward(
-        self, x: Tensor, pos_emb: Tensor, mask: Tensor, embedding: Tensor | None
+        self, x: Tensor, mask: Tensor, embedding_logits: Tensor | None, pos_emb: Tensor
     ) -> tuple[Tensor, Routing]:
         """(B, T', D) to (B, T', D) and the routing of the MoE layer."""
         x = x + 0.5 * self.dropout(self.feed_forward_macaron(self.norm_macaron(x)))
         y = self.norm_attention(x)
         x = x + self.dropout(self.attention(y, y, y, pos_emb, mask.unsqueeze(1)))
         x = x + self.dropout(self.conv(self.norm_conv(x), mask.unsqueeze(1)))
-        out, routing = self.feed_forward(self.norm_feed_forward(x), mask, embedding)
+        out, routing = self.feed_forward(
+            self.norm_feed_forward(x), mask, embedding_logits=embedding_logits
+        )
         x = x + 0.5 * self.dropout(out)
         return self.norm_final(x), routing
 
@@ -136,10 +138,18 @@ class ConformerBackbone(Backbone):
         input_size: Features a frame (or the width of stacked features).
         options: Size.
         moe: Routing of each block's second feed-forward layer.
+        activation_checkpointing: See Backbone.
     """
 
-    def __init__(self, input_size: int, options: ConformerOptions, moe: MoEOptions) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        input_size: int,
+        options: ConformerOptions,
+        moe: MoEOptions,
+        activation_checkpointing: bool = False,
+    ) -> None:
+        blocks = [ConformerMoEBlock(options, moe) for _ in range(options.num_blocks)]
+        super().__init__(blocks, activation_checkpointing)
         size = options.output_size
         positions = RelPositionalEncoding(size, options.positional_dropout_rate)
         if options.input_layer == "linear":
@@ -153,9 +163,6 @@ class ConformerBackbone(Backbone):
         else:
             subsampling_class, self.strides = CONV2D[options.input_layer]
             self.input_layer = subsampling_class(input_size, size, options.dropout_rate, positions)
-        self.blocks = nn.ModuleList(
-            ConformerMoEBlock(options, moe) for _ in range(options.num_blocks)
-        )
 
     @property
     def subsampling(self) -> int:
@@ -196,10 +203,7 @@ class ConformerBackbone(Backbone):
         else:
             x, pos_emb = self.input_layer(x)
         mask = valid_frames(out_lengths, x.size(1))
-        routing = []
-        for block in self.blocks:
-            x, decision = block(x, pos_emb, mask, embedding)
-            routing.append(decision)
+        x, routing = self.run_blocks(x, mask, embedding, pos_emb)
         return x, out_lengths, routing
 
     def least_frames(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from espnet2.legacy.nets.pytorch_backend.transformer.attention import MultiHeadedAttention
 from torch import Tensor, nn
 
-from speechmoe_espnet.encoder.backbone import Backbone
+from speechmoe_espnet.encoder.backbone import Backbone, Block
 from speechmoe_espnet.encoder.memory import SequentialMemory
 from speechmoe_espnet.encoder.options import (
     MoEOptions,
@@ -60,7 +60,7 @@ class DFSMNOptions:
             check_attention_heads(self.output_size, self.attention_heads)
 
 
-class DFSMNBlock(nn.Module):
+class DFSMNBlock(Block):
     """x + FFN(LN(x)), then x + memory(LN(x)), then perhaps x + attention(LN(x))."""
 
     def __init__(self, options: DFSMNOptions, moe: MoEOptions, attention: bool) -> None:
@@ -84,9 +84,13 @@ class DFSMNBlock(nn.Module):
                 options.attention_heads, size, options.attention_dropout_rate, use_sdpa=True
             )
 
-    def forward(self, x: Tensor, mask: Tensor, embedding: Tensor | None) -> tuple[Tensor, Routing]:
+    def forward(
+        self, x: Tensor, mask: Tensor, embedding_logits: Tensor | None
+    ) -> tuple[Tensor, Routing]:
         """(B, T, D) to (B, T, D) and the routing of the feed-forward layer."""
-        out, routing = self.feed_forward(self.norm_feed_forward(x), mask, embedding)
+        out, routing = self.feed_forward(
+            self.norm_feed_forward(x), mask, embedding_logits=embedding_logits
+        )
         x = x + self.dropout(out)
         x = x + self.dropout(self.memory(self.norm_memory(x), mask))
         if self.attention is not None:
@@ -102,19 +106,26 @@ class DFSMNBackbone(Backbone):
         input_size: Width of the stacked features.
         options: Size.
         moe: Routing of every feed-forward layer.
+        activation_checkpointing: See Backbone.
     """
 
-    def __init__(self, input_size: int, options: DFSMNOptions, moe: MoEOptions) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        input_size: int,
+        options: DFSMNOptions,
+        moe: MoEOptions,
+        activation_checkpointing: bool = False,
+    ) -> None:
+        every = options.attention_every
+        blocks = [
+            DFSMNBlock(options, moe, attention=every > 0 and number % every == 0)
+            for number in range(1, options.num_blocks + 1)
+        ]
+        super().__init__(blocks, activation_checkpointing)
         self.input_layer = nn.Sequential(
             nn.Linear(input_size, options.output_size),
             nn.LayerNorm(options.output_size),
             nn.Dropout(options.dropout_rate),
-        )
-        every = options.attention_every
-        self.blocks = nn.ModuleList(
-            DFSMNBlock(options, moe, attention=every > 0 and number % every == 0)
-            for number in range(1, options.num_blocks + 1)
         )
         self.after_norm = nn.LayerNorm(options.output_size)
 
@@ -132,9 +143,5 @@ class DFSMNBackbone(Backbone):
     ) -> tuple[Tensor, Tensor, list[Routing]]:
         """(B, T', F), (B,), (B, T', De) to (B, T', D), (B,) and the routing of each block."""
         mask = valid_frames(lengths, x.size(1))
-        x = self.input_layer(x)
-        routing = []
-        for block in self.blocks:
-            x, decision = block(x, mask, embedding)
-            routing.append(decision)
+        x, routing = self.run_blocks(self.input_layer(x), mask, embedding)
         return self.after_norm(x), lengths, routing

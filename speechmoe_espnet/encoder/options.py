@@ -18,7 +18,7 @@ class MoEOptions:
         top_k: Experts per frame.
         router: "speechmoe" or "switch".
         router_scale: "paper" or "straight_through", see MoEFeedForward.
-        backend: "auto", "grouped_mm" or "loop".
+        backend: "auto", "fused", "grouped_mm" or "loop", see moe.Experts.
     """
 
     num_experts: int = 1

@@ -32,8 +32,10 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         top_k: Experts per frame.
         router: "speechmoe" or "switch" (sees the layer's input alone).
         router_scale: "paper" or "straight_through", see MoEFeedForward.
-        expert_backend: "auto", "grouped_mm" or "loop".
+        expert_backend: "auto", "fused", "grouped_mm" or "loop", see moe.Experts.
         use_embedding: Whether there is an embedding network.
+        activation_checkpointing: Whether training keeps only the blocks' inputs and computes
+            the rest again in the backward pass: less memory, about a third more computation.
         embedding_conf: Its size: the keys of DFSMNOptions, with `memory_conf` for the memory.
             By default 3 blocks, as wide as the encoder, without self-attention.
 
@@ -62,6 +64,7 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         router_scale: str = "paper",
         expert_backend: str = "auto",
         use_embedding: bool = True,
+        activation_checkpointing: bool = False,
         embedding_conf: dict[str, Any] | None = None,
     ) -> None:
         options = DFSMNOptions(
@@ -79,10 +82,12 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         embedding, embedding_size = None, 0
         if use_embedding:
             small = _embedding_options(options, embedding_conf)
-            embedding = DFSMNBackbone(features.output_size(), small, MoEOptions())
+            embedding = DFSMNBackbone(
+                features.output_size(), small, MoEOptions(), activation_checkpointing
+            )
             embedding_size = small.output_size
         moe = MoEOptions(num_experts, embedding_size, top_k, router, router_scale, expert_backend)
-        backbone = DFSMNBackbone(features.output_size(), options, moe)
+        backbone = DFSMNBackbone(features.output_size(), options, moe, activation_checkpointing)
         super().__init__(features, embedding, backbone, output_size, embedding_size, num_experts)
 
 

@@ -2,10 +2,11 @@
 
 This package knows neither ESPnet nor recipes. Shapes used throughout:
 
-    B  utterances in a batch        D  model width
-    T  frames (padded)              H  hidden width of an expert
-    N  rows given to the experts    E  experts
-    K  experts chosen per frame     De width of the shared embedding
+    B  utterances in a batch                D  model width
+    T  frames (padded)                      H  hidden width of an expert
+    M  frames of a batch, B T               E  experts
+    K  experts chosen per frame             De width of the shared embedding
+    N  rows given to the experts, M K
 """
 
 from speechmoe_espnet.moe.experts import Experts
@@ -16,13 +17,14 @@ from speechmoe_espnet.moe.losses import (
     sparsity_l1_loss,
     switch_load_balance_loss,
 )
-from speechmoe_espnet.moe.router import Router, Routing
+from speechmoe_espnet.moe.router import Router, Routing, embedding_logits
 
 __all__ = [
     "Experts",
     "MoEFeedForward",
     "Router",
     "Routing",
+    "embedding_logits",
     "mean_importance_loss",
     "router_z_loss",
     "sparsity_l1_loss",

@@ -1,30 +1,41 @@
-"""Feed-forward experts: a slow reference loop and a fast grouped matrix multiplication.
+"""Feed-forward experts with three ways to run them: a slow reference and two fast ones.
 
 Weights are stacked over experts, so a static feed-forward layer is the case E = 1 and
 becomes a mixture of experts by repeating its tensors (upcycling).
 """
 
 import math
-from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "swish": F.silu,
-    "gelu": F.gelu,
-}
-BACKENDS = ("auto", "grouped_mm", "loop")
-GROUPED_MM_ROW_BYTES = 16
+from speechmoe_espnet.moe import fused_ops, grouped
+from speechmoe_espnet.moe.activation import ACTIVATIONS
+from speechmoe_espnet.moe.fused import Weights
+
+BACKENDS = ("auto", "fused", "grouped_mm", "loop")
 
 
 class Experts(nn.Module):
     """E feed-forward networks: y = act(x w1 + b1) w2 + b2.
 
+    Args:
+        input_size: D.
+        hidden_size: H.
+        num_experts: E.
+        activation: relu, swish or gelu.
+        dropout_rate: Dropout on hidden values.
+        backend: "fused" (CPU: an expert at a time, with a backward pass of its own),
+            "grouped_mm" (sorted rows, one kernel for all experts), "loop" (the reference,
+            plain autograd), or "auto": fused on a CPU, grouped_mm on a CUDA device where the
+            widths allow it, else the loop.
+
     Attributes:
         w1: (E, D, H), b1: (E, H), w2: (E, H, D), b2: (E, D).
+
+    Raises:
+        ValueError: Where an argument is unknown, or grouped_mm cannot run.
     """
 
     def __init__(
@@ -39,14 +50,18 @@ class Experts(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation: {activation!r} is not one of {sorted(ACTIVATIONS)}")
+        if not 0.0 <= dropout_rate < 1.0:
+            raise ValueError(f"dropout_rate: {dropout_rate} is not in [0, 1)")
         if backend not in BACKENDS:
             raise ValueError(f"backend: {backend!r} is not one of {list(BACKENDS)}")
-        if backend == "grouped_mm":
-            require_grouped_mm(input_size, hidden_size)
+        obstacle = grouped.obstacle(input_size, hidden_size)
+        if backend == "grouped_mm" and obstacle:
+            raise ValueError(f"backend: 'grouped_mm' cannot be used: {obstacle}; use 'auto'")
         self.num_experts = num_experts
-        self.activation = ACTIVATIONS[activation]
+        self.activation = activation
         self.dropout = nn.Dropout(dropout_rate)
         self.backend = backend
+        self.groupable = not obstacle
         self.w1 = nn.Parameter(torch.empty(num_experts, input_size, hidden_size))
         self.b1 = nn.Parameter(torch.empty(num_experts, hidden_size))
         self.w2 = nn.Parameter(torch.empty(num_experts, hidden_size, input_size))
@@ -60,67 +75,68 @@ class Experts(nn.Module):
             nn.init.uniform_(weight, -bound, bound)
             nn.init.uniform_(bias, -bound, bound)
 
-    def forward(self, x: Tensor, counts: Tensor) -> Tensor:
-        """Apply expert j to the j-th group of rows.
+    def forward(self, x: Tensor, chosen: Tensor, gates: Tensor | None = None) -> Tensor:
+        """Send each frame through its experts: y_m = sum over k of g_mk Expert_c(m,k)(x_m).
+
+        Under autocast, weights and frames are taken in autocast's type.
 
         Args:
-            x: Rows sorted by expert (N, D).
-            counts: Rows of each expert (E,), int; may hold zeros, sums to N.
+            x: Frames (M, D), finite in padding.
+            chosen: Experts of each frame (M, K), int64; -1 for padding.
+            gates: Factors (M, K), or None for 1.
 
         Returns:
-            Outputs in the same order (N, D).
+            (M, D), 0 in padding.
+
+        Raises:
+            ValueError: Where the backend cannot run on the device of x.
         """
-        if self._use_grouped_mm():
-            return self._forward_grouped(x, counts)
-        return self._forward_loop(x, counts)
-
-    def forward_single(self, x: Tensor) -> Tensor:
-        """Apply the only expert of a static layer to (..., D)."""
-        assert self.num_experts == 1, self.num_experts
-        hidden = self.dropout(self.activation(F.linear(x, self.w1[0].t(), self.b1[0])))
-        return F.linear(hidden, self.w2[0].t(), self.b2[0])
-
-    def _use_grouped_mm(self) -> bool:
-        if self.backend == "auto":
-            return not _grouped_mm_obstacle(self.w1.size(1), self.w1.size(2))
-        return self.backend == "grouped_mm"
-
-    def _forward_loop(self, x: Tensor, counts: Tensor) -> Tensor:
-        groups = torch.split(x, counts.tolist())
-        outputs = []
-        for expert, rows in enumerate(groups):
-            hidden = self.activation(F.linear(rows, self.w1[expert].t(), self.b1[expert]))
-            hidden = self.dropout(hidden)
-            outputs.append(F.linear(hidden, self.w2[expert].t(), self.b2[expert]))
-        return torch.cat(outputs)
-
-    def _forward_grouped(self, x: Tensor, counts: Tensor) -> Tensor:
         dtype = x.dtype
         device = x.device.type
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
-        offsets = counts.cumsum(0).to(torch.int32)
-        expert_of_row = torch.repeat_interleave(counts, output_size=x.size(0))
-        hidden = F.grouped_mm(x.to(dtype), self.w1.to(dtype), offs=offsets)
-        hidden = hidden + self.b1.to(dtype).index_select(0, expert_of_row)
-        hidden = self.dropout(self.activation(hidden))
-        out = F.grouped_mm(hidden, self.w2.to(dtype), offs=offsets)
-        return out + self.b2.to(dtype).index_select(0, expert_of_row)
+        x = x.to(dtype)
+        weights = Weights(*(w.to(dtype) for w in (self.w1, self.b1, self.w2, self.b2)))
+        backend = self._backend(device)
+        if backend == "fused":
+            rate = self.dropout.p if self.training else 0.0
+            return fused_ops.run_experts(x, chosen, gates, weights, self.activation, rate)
+        function = ACTIVATIONS[self.activation].function
+        run = grouped.run_experts if backend == "grouped_mm" else _run_loop
+        return run(x, chosen, gates, weights, function, self.dropout)
+
+    def forward_single(self, x: Tensor) -> Tensor:
+        """Apply the only expert of a static layer to (..., D)."""
+        assert self.num_experts == 1, self.num_experts
+        activation = ACTIVATIONS[self.activation].function
+        hidden = self.dropout(activation(F.linear(x, self.w1[0].t(), self.b1[0])))
+        return F.linear(hidden, self.w2[0].t(), self.b2[0])
+
+    def _backend(self, device: str) -> str:
+        if self.backend == "auto":
+            if device == "cpu":
+                return "fused"
+            return "grouped_mm" if device == "cuda" and self.groupable else "loop"
+        if self.backend == "fused" and device != "cpu":
+            raise ValueError(f"backend: 'fused' runs on a CPU, not on {device}; use 'auto'")
+        return self.backend
 
 
-def require_grouped_mm(input_size: int, hidden_size: int) -> None:
-    """Raise ValueError where `backend="grouped_mm"` cannot run, saying why."""
-    obstacle = _grouped_mm_obstacle(input_size, hidden_size)
-    if obstacle:
-        raise ValueError(f"backend: 'grouped_mm' cannot be used: {obstacle}; use 'loop'")
-
-
-def _grouped_mm_obstacle(input_size: int, hidden_size: int) -> str:
-    if not hasattr(F, "grouped_mm"):
-        return f"torch {torch.__version__} has no torch.nn.functional.grouped_mm"
-    # Rows of bfloat16 are the shortest in use: both widths must fill 16 bytes there.
-    multiple = GROUPED_MM_ROW_BYTES // torch.bfloat16.itemsize
-    for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
-        if size % multiple:
-            return f"{name} {size} is not a multiple of {multiple}"
-    return ""
+def _run_loop(
+    x: Tensor,
+    chosen: Tensor,
+    gates: Tensor | None,
+    weights: Weights,
+    activation: grouped.Function,
+    dropout: grouped.Function,
+) -> Tensor:
+    """The definition, an expert at a time; see `grouped.run_experts`."""
+    out = torch.zeros_like(x)
+    for expert, (w1, b1, w2, b2) in enumerate(zip(*weights, strict=True)):
+        frames, choice = (chosen == expert).nonzero(as_tuple=True)
+        hidden = dropout(activation(F.linear(x[frames], w1.t(), b1)))
+        rows = F.linear(hidden, w2.t(), b2)
+        if gates is not None:
+            rows = rows * gates[frames, choice].unsqueeze(1).to(rows.dtype)
+        out = out.index_add(0, frames, rows)
+    return out

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from speechmoe_espnet.moe.experts import Experts
 from speechmoe_espnet.moe.router import ROUTERS, Router, Routing
+from speechmoe_espnet.moe.router import embedding_logits as compute_embedding_logits
 
 ROUTER_SCALES = ("paper", "straight_through")
 
@@ -24,7 +25,7 @@ class MoEFeedForward(nn.Module):
         activation: relu, swish or gelu.
         dropout_rate: Dropout inside the experts.
         router: "speechmoe" (embedding and input) or "switch" (input alone).
-        backend: "grouped_mm", "loop" (the reference) or "auto" (grouped_mm where it runs).
+        backend: "auto", "fused", "grouped_mm" or "loop" (the reference), see Experts.
         router_scale: "paper": g = p. "straight_through": g = p / stopgrad(p), which is 1 in
             the forward pass, with the same gradient direction for the router; it keeps the
             function of an upcycled layer, where g = p scales it down to about 1/E.
@@ -69,7 +70,12 @@ class MoEFeedForward(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, mask: Tensor, embedding: Tensor | None = None
+        self,
+        x: Tensor,
+        mask: Tensor,
+        embedding: Tensor | None = None,
+        *,
+        embedding_logits: Tensor | None = None,
     ) -> tuple[Tensor, Routing]:
         """Route the valid frames through their experts.
 
@@ -77,6 +83,8 @@ class MoEFeedForward(nn.Module):
             x: Input (B, T, D).
             mask: Valid frames (B, T), bool.
             embedding: Shared embedding (B, T, De); ignored where the router needs none.
+            embedding_logits: In its place, what it adds to this layer's logits (B, T, E): a
+                stack of layers computes that at once, see `moe.embedding_logits`.
 
         Returns:
             Output (B, T, D), 0 in padding, and the routing. A static layer's routing says
@@ -85,32 +93,41 @@ class MoEFeedForward(nn.Module):
         Raises:
             ValueError: Where shapes or types do not fit.
         """
-        self._check(x, mask, embedding)
+        self._check(x, mask, embedding, embedding_logits)
+        padding = padding_of(mask)
+        if padding is not None:
+            x = x.masked_fill(padding.unsqueeze(-1), 0.0)
         if self.router is None:
-            padding = ~mask.unsqueeze(-1)
-            out = self.experts.forward_single(x.masked_fill(padding, 0.0))
-            return out.masked_fill(padding, 0.0), _static_routing(mask)
-        routing = self.router(x, mask, embedding if self.embedding_size else None)
-        return self._dispatch(x, mask, routing), routing
+            out = self.experts.forward_single(x)
+            if padding is not None:
+                out = out.masked_fill(padding.unsqueeze(-1), 0.0)
+            return out, _static_routing(mask)
+        if embedding_logits is None and embedding is not None and self.embedding_size:
+            (embedding_logits,) = compute_embedding_logits([self.router], embedding, padding)
+        routing = self.router(x, padding, embedding_logits if self.embedding_size else None)
+        out = self.experts(
+            x.reshape(-1, self.input_size),
+            routing.indices.reshape(-1, self.top_k),
+            self._gates(routing),
+        )
+        return out.view(x.shape), routing
 
-    def _dispatch(self, x: Tensor, mask: Tensor, routing: Routing) -> Tensor:
-        """Send valid frames to their experts and add up what comes back, scaled."""
-        num_frames = mask.numel()
-        frames = mask.reshape(-1).nonzero().squeeze(1).repeat_interleave(self.top_k)
-        chosen = routing.indices[mask].reshape(-1)
-        gates = routing.probs[mask].gather(-1, routing.indices[mask]).reshape(-1, 1)
+    def _gates(self, routing: Routing) -> Tensor | None:
+        """Factors of the chosen experts' outputs (frames, K); None where all are 1 for good."""
+        if self.router_scale == "straight_through" and not torch.is_grad_enabled():
+            return None
+        gates = routing.probs.gather(-1, routing.indices.clamp(min=0))
         if self.router_scale == "straight_through":
             gates = gates / gates.detach()
-        order = chosen.argsort(stable=True)
-        counts = torch.bincount(chosen, minlength=self.num_experts)
-        rows = frames.index_select(0, order)
-        expert_in = x.reshape(num_frames, -1).index_select(0, rows)
-        expert_out = self.experts(expert_in, counts)
-        expert_out = (expert_out * gates.index_select(0, order)).to(expert_out.dtype)
-        out = expert_out.new_zeros(num_frames, self.input_size)
-        return out.index_add(0, rows, expert_out).view_as(x)
+        return gates.reshape(-1, self.top_k)
 
-    def _check(self, x: Tensor, mask: Tensor, embedding: Tensor | None) -> None:
+    def _check(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        embedding: Tensor | None,
+        embedding_logits: Tensor | None,
+    ) -> None:
         if x.dim() != 3 or x.size(-1) != self.input_size:
             raise ValueError(f"x: expected (batch, frames, {self.input_size}), got {_shape(x)}")
         if mask.dtype != torch.bool or mask.shape != x.shape[:2]:
@@ -118,11 +135,29 @@ class MoEFeedForward(nn.Module):
                 f"mask: expected bool {tuple(x.shape[:2])}, True = valid frame, "
                 f"got {mask.dtype} {_shape(mask)}"
             )
-        if self.router is not None and self.embedding_size:
-            expected = (*x.shape[:2], self.embedding_size)
-            if embedding is None or embedding.shape != expected:
-                got = "none" if embedding is None else _shape(embedding)
-                raise ValueError(f"embedding: expected {expected}, got {got}")
+        if self.router is None or not self.embedding_size:
+            return
+        if embedding_logits is None:
+            _check_shape("embedding", embedding, (*x.shape[:2], self.embedding_size))
+        else:
+            _check_shape("embedding_logits", embedding_logits, (*x.shape[:2], self.num_experts))
+
+
+def padding_of(mask: Tensor) -> Tensor | None:
+    """What of a mask (B, T) is padding, or None where nothing is.
+
+    Only a CPU in eager mode may look: a GPU would have to be waited for, a compiler would have
+    to break its graph. There, padding is masked whether there is any or not.
+    """
+    may_look = mask.device.type == "cpu" and not torch.compiler.is_compiling()
+    # numpy's all() is several times faster than torch's.
+    return None if may_look and mask.numpy().all() else ~mask
+
+
+def _check_shape(name: str, value: Tensor | None, expected: tuple[int, ...]) -> None:
+    if value is None or value.shape != expected:
+        got = "none" if value is None else _shape(value)
+        raise ValueError(f"{name}: expected {expected}, got {got}")
 
 
 def _static_routing(mask: Tensor) -> Routing:

@@ -2,6 +2,8 @@
 
 All are means over valid frames, so padding and batch size do not change what a weight
 means. The mask is required: a loss that counts padding is wrong without looking wrong.
+Layers may be stacked in front, (L, B, T, E) for (B, T, E): the losses of all of them, (L,),
+then cost about as many kernel launches as those of one.
 """
 
 import torch
@@ -15,15 +17,15 @@ def sparsity_l1_loss(probs: Tensor, mask: Tensor) -> Tensor:
     (arXiv 2105.03036), equation 6.
 
     Args:
-        probs: Router probabilities (B, T, E).
+        probs: Router probabilities (..., B, T, E).
         mask: Valid frames (B, T), bool.
 
     Returns:
-        Scalar tensor.
+        Scalar tensor, or (...) for stacked layers.
     """
     safe = probs.masked_fill(~mask.unsqueeze(-1), 1.0)
     unit = safe / safe.norm(p=2, dim=-1, keepdim=True)
-    return _mean_over_frames(unit.abs().sum(dim=-1), mask)
+    return _mean_over_frames(unit.abs().sum(dim=-1), mask, (-2, -1))
 
 
 def mean_importance_loss(probs: Tensor, mask: Tensor) -> Tensor:
@@ -33,14 +35,14 @@ def mean_importance_loss(probs: Tensor, mask: Tensor) -> Tensor:
     (arXiv 2105.03036), equation 7.
 
     Args:
-        probs: Router probabilities (B, T, E).
+        probs: Router probabilities (..., B, T, E).
         mask: Valid frames (B, T), bool.
 
     Returns:
-        Scalar tensor.
+        Scalar tensor, or (...) for stacked layers.
     """
-    importance = _mean_over_frames(probs, mask)
-    return probs.size(-1) * importance.square().sum()
+    importance = _mean_over_frames(probs, mask.unsqueeze(-1), (-3, -2))
+    return probs.size(-1) * importance.square().sum(dim=-1)
 
 
 def switch_load_balance_loss(probs: Tensor, indices: Tensor, mask: Tensor) -> Tensor:
@@ -49,15 +51,16 @@ def switch_load_balance_loss(probs: Tensor, indices: Tensor, mask: Tensor) -> Te
     Switch Transformer (arXiv 2101.03961), equations 4 to 6.
 
     Args:
-        probs: Router probabilities (B, T, E).
-        indices: Chosen experts (B, T, K); values in padding are ignored.
+        probs: Router probabilities (..., B, T, E).
+        indices: Chosen experts (..., B, T, K); values in padding are ignored.
         mask: Valid frames (B, T), bool.
 
     Returns:
-        Scalar tensor; its gradient flows through the probabilities alone.
+        Scalar tensor, or (...) for stacked layers; its gradient flows through the probabilities alone.
     """
     load = expert_load(indices, mask, probs.size(-1))
-    return probs.size(-1) * (load.to(probs.dtype) * _mean_over_frames(probs, mask)).sum()
+    importance = _mean_over_frames(probs, mask.unsqueeze(-1), (-3, -2))
+    return probs.size(-1) * (load.to(probs.dtype) * importance).sum(dim=-1)
 
 
 def router_z_loss(logits: Tensor, mask: Tensor) -> Tensor:
@@ -66,37 +69,34 @@ def router_z_loss(logits: Tensor, mask: Tensor) -> Tensor:
     ST-MoE (arXiv 2202.08906), equation 5: keeps router logits small.
 
     Args:
-        logits: Router logits (B, T, E).
+        logits: Router logits (..., B, T, E).
         mask: Valid frames (B, T), bool.
 
     Returns:
-        Scalar tensor.
+        Scalar tensor, or (...) for stacked layers.
     """
-    return _mean_over_frames(logits.logsumexp(dim=-1).square(), mask)
+    return _mean_over_frames(logits.logsumexp(dim=-1).square(), mask, (-2, -1))
 
 
 def expert_load(indices: Tensor, mask: Tensor, num_experts: int) -> Tensor:
     """Share of frames each expert receives.
 
     Args:
-        indices: Chosen experts (B, T, K); values in padding are ignored.
+        indices: Chosen experts (..., B, T, K); values in padding are ignored.
         mask: Valid frames (B, T), bool.
         num_experts: E.
 
     Returns:
-        Shares (E,), float32, summing to 1 where there is a valid frame.
+        Shares (..., E), float32, summing to 1 where there is a valid frame.
     """
-    chosen = indices.masked_fill(~mask.unsqueeze(-1), num_experts).reshape(-1)
-    counts = torch.zeros(num_experts + 1, device=indices.device)
-    counts.index_add_(0, chosen, torch.ones_like(chosen, dtype=counts.dtype))
-    counts = counts[:num_experts]
-    return counts / counts.sum().clamp(min=1.0)
+    chosen = indices.masked_fill(~mask.unsqueeze(-1), num_experts).flatten(-3)
+    counts = torch.zeros(*chosen.shape[:-1], num_experts + 1, device=indices.device)
+    counts.scatter_add_(-1, chosen, torch.ones_like(chosen, dtype=counts.dtype))
+    counts = counts[..., :num_experts]
+    return counts / counts.sum(dim=-1, keepdim=True).clamp(min=1.0)
 
 
-def _mean_over_frames(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the valid frames of (B, T) or (B, T, E): a scalar or (E,)."""
+def _mean_over_frames(values: Tensor, mask: Tensor, frame_dims: tuple[int, int]) -> Tensor:
+    """Mean over the valid frames, which `mask` tells among the dimensions `frame_dims`."""
     weight = mask.to(values.dtype)
-    total = weight.sum().clamp(min=1.0)
-    if values.dim() == 3:
-        return (values * weight.unsqueeze(-1)).sum(dim=(0, 1)) / total
-    return (values * weight).sum() / total
+    return (values * weight).sum(dim=frame_dims) / weight.sum().clamp(min=1.0)

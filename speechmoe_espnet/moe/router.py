@@ -5,10 +5,10 @@ that all routers see the same high-level evidence; the Switch Transformer routes
 layer's input alone.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 ROUTERS = ("speechmoe", "switch")
@@ -45,24 +45,38 @@ class Router(nn.Module):
         self.weight = nn.Parameter(torch.empty(num_experts, embedding_size + input_size))
         nn.init.xavier_uniform_(self.weight, gain=0.5)
 
-    def forward(self, x: Tensor, mask: Tensor, embedding: Tensor | None = None) -> Routing:
+    def forward(
+        self, x: Tensor, padding: Tensor | None, embedding_logits: Tensor | None = None
+    ) -> Routing:
         """Route every frame.
 
         Args:
-            x: Layer input (B, T, D).
-            mask: Valid frames (B, T), bool.
-            embedding: Shared embedding (B, T, De); required when embedding_size > 0.
+            x: Layer input (B, T, D), finite in padding.
+            padding: Frames that are not valid (B, T), bool; None where all are.
+            embedding_logits: The embedding's part of the logits (B, T, E), from
+                `embedding_logits`; required when embedding_size > 0.
 
         Returns:
             The routing, in which padding carries probability 0 and expert -1.
         """
-        padding = ~mask.unsqueeze(-1)
-        evidence = x if embedding is None else torch.cat([embedding.to(x.dtype), x], dim=-1)
-        evidence = evidence.masked_fill(padding, 0.0)
+        assert (embedding_logits is None) == (self.embedding_size == 0)
+        shape = (x.size(0), x.size(1))
         with torch.autocast(x.device.type, enabled=False):
-            logits = F.linear(evidence.float(), self.weight.float())
-            probs = logits.softmax(dim=-1).masked_fill(padding, 0.0)
-        indices = probs.topk(self.top_k, dim=-1).indices.masked_fill(padding, -1)
+            # A few experts and many frames: everything is faster with the frames innermost.
+            frames = x.float().flatten(0, 1).t()
+            own = self.weight[:, self.embedding_size :].float()
+            if embedding_logits is None:
+                logits = own.mm(frames)
+            else:
+                logits = torch.addmm(embedding_logits.flatten(0, 1).t(), own, frames)
+            if padding is not None:
+                logits = logits.masked_fill(padding.flatten(), 0.0)
+            probs = logits.softmax(dim=0).view(-1, *shape).permute(1, 2, 0)
+            logits = logits.view(-1, *shape).permute(1, 2, 0)
+        indices = best(probs, self.top_k)
+        if padding is not None:
+            probs = probs.masked_fill(padding.unsqueeze(-1), 0.0)
+            indices = indices.masked_fill(padding.unsqueeze(-1), -1)
         return Routing(probs, indices, logits)
 
     def extra_repr(self) -> str:
@@ -71,3 +85,33 @@ class Router(nn.Module):
             f"input_size={self.input_size}, embedding_size={self.embedding_size}, "
             f"num_experts={self.weight.size(0)}, top_k={self.top_k}"
         )
+
+
+def embedding_logits(
+    routers: Sequence[Router], embedding: Tensor, padding: Tensor | None
+) -> list[Tensor]:
+    """Compute what the shared embedding adds to the logits of several routers, in one product.
+
+    W [e ; o] = W_e e + W_o o, and e is the same for every layer.
+
+    Args:
+        routers: Routers of one embedding_size and one number of experts.
+        embedding: Shared embedding (B, T, De).
+        padding: Frames that are not valid (B, T), bool; None where all are.
+
+    Returns:
+        (B, T, E) for each router, float32.
+    """
+    if padding is not None:
+        embedding = embedding.masked_fill(padding.unsqueeze(-1), 0.0)
+    with torch.autocast(embedding.device.type, enabled=False):
+        weight = torch.cat([router.weight[:, : router.embedding_size] for router in routers])
+        logits = weight.float().mm(embedding.float().flatten(0, 1).t())
+    return list(logits.view(len(routers), -1, *embedding.shape[:2]).permute(0, 2, 3, 1).unbind())
+
+
+def best(probs: Tensor, top_k: int) -> Tensor:
+    """The most probable experts, best first: (..., E) to (..., K), int64."""
+    if top_k == 1:
+        return probs.max(dim=-1, keepdim=True).indices
+    return probs.topk(top_k, dim=-1).indices

@@ -161,3 +161,53 @@ def test_too_short_for_convolutions(input_layer):
     assert out.size(1) == lengths.item() == 1
     with pytest.raises(TooShortUttError, match=f"needs at least {least} frames"):
         encoder(torch.randn(1, least - 1, 40), torch.tensor([least - 1]))
+
+
+def trained_for_a_step(encoder):
+    """Output, routing and gradients, with dropout from a fixed seed."""
+    torch.manual_seed(3)
+    out = encoder.forward_with_routing(batch(), LENGTHS)
+    probs = torch.stack([layer.probs for layer in out.routing])
+    loss = out.encoder_out.square().sum() + out.embedding_out.square().sum() + probs[..., 0].sum()
+    loss.backward()
+    return out.encoder_out, probs, [p.grad for p in encoder.parameters()]
+
+
+@EVERY_ENCODER
+def test_activation_checkpointing_changes_no_value(class_, conf):
+    plain = build(class_, conf, dropout_rate=0.1)
+    sparing = build(class_, conf, dropout_rate=0.1, activation_checkpointing=True)
+    for one, other in zip(trained_for_a_step(plain), trained_for_a_step(sparing), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@EVERY_ENCODER
+@pytest.mark.parametrize("backend", ["fused", "grouped_mm"])
+def test_every_backend_trains_as_the_loop(class_, conf, backend):
+    loop = build(class_, conf, dropout_rate=0.0, top_k=2, expert_backend="loop")
+    fast = build(class_, conf, dropout_rate=0.0, top_k=2, expert_backend=backend)
+    for one, other in zip(trained_for_a_step(loop), trained_for_a_step(fast), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@EVERY_ENCODER
+def test_blocks_compile_without_a_graph_break(class_, conf):
+    encoder = build(class_, conf).eval()
+    plain = encoder.forward_with_routing(batch(), LENGTHS)
+    for block in encoder.backbone.blocks:
+        block.compile(backend="aot_eager", fullgraph=True, dynamic=True)
+    compiled = encoder.forward_with_routing(batch(), LENGTHS)
+    torch.testing.assert_close(compiled.encoder_out, plain.encoder_out)
+
+
+def test_embedding_logits_of_all_layers_are_those_of_each():
+    encoder = build(*PAPER).eval()
+    x = batch()
+    feats, lengths = encoder.features(x, LENGTHS)
+    embedding = encoder.embedding(feats, lengths, None)[0]
+    hidden = encoder.backbone.input_layer(feats)
+    mask = torch.arange(hidden.size(1)) < lengths.unsqueeze(1)
+    layer = encoder.backbone.blocks[0].feed_forward
+    _, routing = layer(encoder.backbone.blocks[0].norm_feed_forward(hidden), mask, embedding)
+    stacked = encoder.forward_with_routing(x, LENGTHS).routing[0]
+    torch.testing.assert_close(routing.logits, stacked.logits, atol=1e-5, rtol=1e-5)

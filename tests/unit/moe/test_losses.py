@@ -87,3 +87,21 @@ def test_sparsity_gradient_is_finite_where_padding_is_zero(mask):
 def test_expert_load_counts_valid_frames_only(mask):
     indices = torch.where(mask.unsqueeze(-1), 1, 3)
     assert expert_load(indices, mask, E).tolist() == [0, 1, 0, 0]
+
+
+def test_stacked_layers_give_the_loss_of_each(mask):
+    torch.manual_seed(0)
+    logits = torch.randn(3, B, T, E)
+    probs = logits.softmax(-1)
+    indices = probs.topk(2, dim=-1).indices
+    for stacked, single in (
+        (sparsity_l1_loss(probs, mask), [sparsity_l1_loss(p, mask) for p in probs]),
+        (mean_importance_loss(probs, mask), [mean_importance_loss(p, mask) for p in probs]),
+        (router_z_loss(logits, mask), [router_z_loss(r, mask) for r in logits]),
+        (
+            switch_load_balance_loss(probs, indices, mask),
+            [switch_load_balance_loss(p, i, mask) for p, i in zip(probs, indices, strict=True)],
+        ),
+        (expert_load(indices, mask, E), [expert_load(i, mask, E) for i in indices]),
+    ):
+        torch.testing.assert_close(stacked, torch.stack(single))

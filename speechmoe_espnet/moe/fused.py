@@ -1,0 +1,242 @@
+"""Experts on a CPU: each runs over the frames it was chosen for; with a backward of its own.
+
+Matrix products of a CPU gain nothing from being grouped, so what is left to save is everything
+around them. An expert gathers its frames, runs both layers while they are in cache, and writes
+the scaled result where it belongs. Training keeps one hidden tensor (N, H) and recomputes the
+cheap rest; inference keeps nothing and touches the weights of chosen experts alone. Rows of
+padding are never looked at.
+
+Shapes: M frames, K experts a frame, N = M K rows, E experts, D and H as in the package.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechmoe_espnet.moe.activation import ACTIVATIONS
+
+
+class Weights(NamedTuple):
+    """Stacked parameters of all experts: (E, D, H), (E, H), (E, H, D), (E, D)."""
+
+    w1: Tensor
+    b1: Tensor
+    w2: Tensor
+    b2: Tensor
+
+
+class Kept(NamedTuple):
+    """What the forward pass leaves for the backward pass.
+
+    Attributes:
+        hidden: (N, H), rows in expert order: the activation's value where its derivative needs
+            no more, else its argument.
+        dropped: (N, H) bool, which hidden values dropout zeroed; empty where `hidden` says so.
+        order: Rows in expert order (N,), padding last.
+        bounds: Where each expert's rows begin in `order`, and where the last one's end (E + 1,).
+    """
+
+    hidden: Tensor
+    dropped: Tensor
+    order: Tensor
+    bounds: Tensor
+
+
+def forward(
+    x: Tensor,
+    chosen: Tensor,
+    gates: Tensor | None,
+    weights: Weights,
+    activation: str,
+    dropout_rate: float,
+    keep: bool,
+) -> tuple[Tensor, Kept]:
+    """Send each frame through its experts: y_m = sum over k of g_mk Expert_c(m,k)(x_m).
+
+    Args:
+        x: Frames (M, D).
+        chosen: Experts of each frame (M, K), int64; -1 for padding.
+        gates: Factors (M, K), or None for 1.
+        weights: Parameters, of the type of x.
+        activation: Key of ACTIVATIONS.
+        dropout_rate: Share of hidden values to drop.
+        keep: Whether a backward pass follows.
+
+    Returns:
+        (M, D), 0 in padding, and what `backward` needs (without hidden values unless `keep`).
+    """
+    act = ACTIVATIONS[activation]
+    top_k, width = chosen.size(1), weights.w1.size(2)
+    order, bounds = _sort_by_expert(chosen, weights.w1.size(0))
+    sizes = _sizes(bounds, order.numel())
+    rows = _gather(x, order, top_k)
+    # Without a backward pass one expert's hidden values live at a time, in cache.
+    hidden = x.new_empty(order.numel() if keep else max(sizes[:-1]), width)
+    in_place = act.from_output or not keep
+    scratch = x.new_empty(0 if in_place else max(sizes[:-1]), width)
+    mask_drops = keep and dropout_rate > 0 and not act.from_output
+    dropped = x.new_empty(hidden.shape if mask_drops else (0, 0), dtype=torch.bool)
+    stop = 0
+    for size, mine, w1, b1, w2, b2 in _each_expert(sizes, torch.split(rows, sizes), *weights):
+        start, stop = stop, stop + size
+        if not size:
+            continue
+        before = hidden[start:stop] if keep else hidden[:size]
+        value = before if in_place else scratch[:size]
+        torch.addmm(b1, mine, w1, out=before)
+        act.into(before, value)
+        if dropout_rate > 0:
+            drop = dropped[start:stop] if mask_drops else torch.empty_like(value, dtype=torch.bool)
+            _drop(value, drop.bernoulli_(dropout_rate), dropout_rate)
+        torch.addmm(b2, value, w2, out=mine)
+    if gates is not None:
+        rows.mul_(_sorted_gates(gates, order, rows.dtype))
+    return _put_back(rows, order, bounds, top_k), Kept(hidden, dropped, order, bounds)
+
+
+def backward(
+    grad: Tensor,
+    x: Tensor,
+    out: Tensor,
+    gates: Tensor | None,
+    weights: Weights,
+    kept: Kept,
+    top_k: int,
+    activation: str,
+    dropout_rate: float,
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor, Tensor, Weights]:
+    """Compute the gradients of `forward`.
+
+    With s = g grad, dh = s w2', y an expert's output before its gate: dg = <grad, y>, which is
+    <grad, out> / g where K = 1, else (<dh, h> + <s, b2>) / g. Of the first choice g is 1/E or
+    more; a later choice whose g vanishes has no part in the router's gradient either.
+
+    Args:
+        grad: Gradient of the output (M, D).
+        x: As in `forward`.
+        out: The output, where K = 1 and the gates' gradient is wanted.
+        gates: As in `forward`.
+        weights: As in `forward`.
+        kept: What `forward` returned.
+        top_k: K.
+        activation: As in `forward`.
+        dropout_rate: As in `forward`.
+        wanted: Whether the gradients of x and of the gates are wanted.
+
+    Returns:
+        Gradients of x (M, D), of the gates (M, K) and of the weights; empty tensors where not
+        wanted.
+    """
+    act = ACTIVATIONS[activation]
+    want_x, want_gates = wanted
+    order, bounds = kept.order, kept.bounds
+    sizes = _sizes(bounds, order.numel())
+    grads = Weights(*(torch.empty_like(weight) for weight in weights))
+    products = x.new_zeros(order.numel() if want_gates and top_k > 1 else 0)
+    rows, grad_rows = _gather(x, order, top_k), _gather(grad, order, top_k)
+    if gates is not None:
+        grad_rows.mul_(_sorted_gates(gates, order, grad_rows.dtype))
+    grad_scratch = x.new_empty(max(sizes[:-1]), weights.w1.size(2))
+    value_scratch = grad_scratch[:0] if act.from_output else torch.empty_like(grad_scratch)
+    stop = 0
+    for size, mine, grad_mine, w1, w2, b2, grad_w1, grad_b1, grad_w2, grad_b2 in _each_expert(
+        sizes,
+        torch.split(rows, sizes),
+        torch.split(grad_rows, sizes),
+        weights.w1,
+        weights.w2,
+        weights.b2,
+        *grads,
+    ):
+        start, stop = stop, stop + size
+        if not size:
+            for idle in (grad_w1, grad_b1, grad_w2, grad_b2):
+                idle.zero_()
+            continue
+        value = saved = kept.hidden[start:stop]
+        if not act.from_output:
+            value = value_scratch[:size]
+            act.into(saved, value)
+            if dropout_rate > 0:
+                _drop(value, kept.dropped[start:stop], dropout_rate)
+        grad_hidden = grad_scratch[:size]
+        torch.mm(grad_mine, w2.t(), out=grad_hidden)
+        torch.mm(value.t(), grad_mine, out=grad_w2)
+        torch.sum(grad_mine, 0, out=grad_b2)
+        if products.numel():
+            products[start:stop] = torch.linalg.vecdot(grad_hidden, value) + grad_mine @ b2
+        if dropout_rate > 0:
+            if act.from_output:
+                grad_hidden.mul_(1.0 / (1.0 - dropout_rate))
+            else:
+                _drop(grad_hidden, kept.dropped[start:stop], dropout_rate)
+        act.gradient_into(grad_hidden, saved)
+        torch.mm(mine.t(), grad_hidden, out=grad_w1)
+        torch.sum(grad_hidden, 0, out=grad_b1)
+        if want_x:
+            # These rows have been used: their place takes their gradient.
+            torch.mm(grad_hidden, w1.t(), out=mine)
+    grad_x = _put_back(rows, order, bounds, top_k) if want_x else x.new_empty(0)
+    grad_gates = x.new_empty(0, dtype=torch.float32)
+    if want_gates:
+        assert gates is not None
+        if top_k == 1:
+            product = torch.linalg.vecdot(grad, out)
+        else:
+            product = torch.empty_like(products).index_copy_(0, order, products)
+        smallest = torch.finfo(torch.float32).tiny
+        grad_gates = product.view(gates.shape).float() / gates.float().clamp(min=smallest)
+        grad_gates = grad_gates.to(gates.dtype)
+    return grad_x, grad_gates, grads
+
+
+def _sort_by_expert(chosen: Tensor, num_experts: int) -> tuple[Tensor, Tensor]:
+    """`order` and `bounds` of Kept; numpy sorts 16-bit keys by radix."""
+    # As unsigned, padding (-1) is the largest key.
+    keys = chosen.reshape(-1).numpy().astype(np.uint16)
+    order = np.argsort(keys, kind="stable")
+    bounds = np.searchsorted(keys[order], np.arange(num_experts + 1, dtype=np.uint16))
+    return torch.from_numpy(order), torch.from_numpy(bounds)
+
+
+def _sizes(bounds: Tensor, num_rows: int) -> list[int]:
+    """Rows of each expert, then of padding."""
+    edges = [*bounds.tolist(), num_rows]
+    return [stop - start for start, stop in pairwise(edges)]
+
+
+def _each_expert(
+    sizes: list[int], *operands: Tensor | tuple[Tensor, ...]
+) -> Iterator[tuple[Any, ...]]:
+    """The number of rows of each expert with its part of each operand."""
+    # unbind is one call where indexing is one for each expert. Split rows end with the padding.
+    parts = (part.unbind() if isinstance(part, Tensor) else part[:-1] for part in operands)
+    return zip(sizes[:-1], *parts, strict=True)
+
+
+def _gather(frames: Tensor, order: Tensor, top_k: int) -> Tensor:
+    """(M, D) to rows in expert order (N, D), a new tensor."""
+    frame_of_row = order.div(top_k, rounding_mode="floor") if top_k > 1 else order
+    return frames.index_select(0, frame_of_row)
+
+
+def _put_back(rows: Tensor, order: Tensor, bounds: Tensor, top_k: int) -> Tensor:
+    """Rows in expert order (N, D) to frames (M, D), added up over K; rows of padding count 0."""
+    rows[int(bounds[-1]) :] = 0.0
+    inverse = np.empty(len(order), np.int64)
+    inverse[order.numpy()] = np.arange(len(order))
+    frames = rows.index_select(0, torch.from_numpy(inverse))
+    return frames if top_k == 1 else frames.view(-1, top_k, rows.size(1)).sum(dim=1)
+
+
+def _sorted_gates(gates: Tensor, order: Tensor, dtype: torch.dtype) -> Tensor:
+    return gates.reshape(-1, 1).index_select(0, order).to(dtype)
+
+
+def _drop(values: Tensor, dropped: Tensor, rate: float) -> None:
+    values.masked_fill_(dropped, 0.0).mul_(1.0 / (1.0 - rate))
