@@ -14,6 +14,7 @@ from espnet2.tasks.asr import ASRTask, encoder_choices
 from speechmoe_espnet.checkpoints import atomic_torch_save, repair_after_kill, write_train_stats
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.lengths import check_lengths
+from speechmoe_espnet.loading import fast_loading
 from speechmoe_espnet.model import SpeechMoEASRModel
 from speechmoe_espnet.moe import Router
 from speechmoe_espnet.registry import register
@@ -118,6 +119,7 @@ class SpeechMoEASRTask(ASRTask):
                 repair_after_kill(output_dir)
         with (
             atomic_torch_save(),
+            fast_loading(),
             mock.patch.object(abs_task, "load_pretrained_model", load_init_param),
         ):
             super().main_worker(args)

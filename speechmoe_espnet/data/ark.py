@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 type Floats = NDArray[np.float32]
 
+_HEADER = struct.Struct("<ffii")
 _TOP = 65535.0
 _ROUNDING = 0.499
 
@@ -41,7 +42,7 @@ def compressed_matrix(features: Floats) -> bytes:
     if least == greatest:
         greatest = np.float32(least + (1.0 + abs(least)))
     width = greatest - least
-    header = struct.pack("<ffii", least, width, *features.shape)
+    header = _HEADER.pack(least, width, *features.shape)
     quantiles = _from_two_bytes(_quantile_steps(columns, least, width), least, width)
     return b"".join(
         (
@@ -100,3 +101,44 @@ def _to_bytes(columns: Floats, quantiles: Floats) -> NDArray[np.uint8]:
         np.clip(scratch, low, high, out=scratch)
         total += scratch.astype(np.uint8)
     return total
+
+
+def decompressed_matrix(payload: bytes | memoryview) -> Floats:
+    """Decompress one matrix that was compressed with method 2.
+
+    A byte has 256 meanings in each column: these are worked out once and looked up.
+
+    Args:
+        payload: What follows `\\0BCM `: header, quantiles and bytes, all little-endian.
+
+    Returns:
+        (rows, columns) float32.
+
+    Raises:
+        ValueError: The payload is too short.
+    """
+    if len(payload) < _HEADER.size:
+        raise ValueError(f"a compressed matrix of {len(payload)} bytes has no header")
+    least, width, rows, columns = _HEADER.unpack_from(payload)
+    if len(payload) < _HEADER.size + columns * (8 + rows):
+        raise ValueError(
+            f"a compressed matrix of {rows} rows and {columns} columns takes "
+            f"{_HEADER.size + columns * (8 + rows)} bytes, got {len(payload)}"
+        )
+    steps = np.frombuffer(payload, "<u2", 4 * columns, _HEADER.size).reshape(columns, 4)
+    quantiles = np.float32(least) + np.float32(width) * steps.astype(np.float32) / np.float32(_TOP)
+    p0, p25, p75, p100 = (quantiles[:, column, None] for column in range(4))
+    byte = np.arange(256, dtype=np.float32)
+    low, middle, high = byte[:65], byte[65:193], byte[193:]
+    meanings = np.concatenate(
+        (
+            p0 + (p25 - p0) * low * np.float32(1 / 64),
+            p25 + (p75 - p25) * (middle - 64) * np.float32(1 / 128),
+            p75 + (p100 - p75) * (high - 192) * np.float32(1 / 63),
+        ),
+        axis=1,
+    )
+    data = np.frombuffer(payload, np.uint8, columns * rows, _HEADER.size + 8 * columns)
+    places = data.reshape(columns, rows).T.astype(np.intp, order="C")
+    places += 256 * np.arange(columns)
+    return meanings.reshape(-1)[places]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stnp
 from kaldiio.matio import write_array
 from numpy.typing import NDArray
+from omniio.tools.kaldi import compression
 
-from speechmoe_espnet.data.ark import compressed_matrix
+from speechmoe_espnet.data.ark import compressed_matrix, decompressed_matrix
 
 Floats = NDArray[np.float32]
 
@@ -46,6 +47,35 @@ def test_bytes_of_speechlike_matrices(rows: int, columns: int, spread: float, se
     assert compressed_matrix(features) == kaldiio_bytes(features)
     transposed = np.asfortranarray(features)
     assert compressed_matrix(transposed) == kaldiio_bytes(features)
+
+
+@given(st.integers(1, 300), st.integers(1, 90), st.floats(1e-3, 30), st.integers(0, 2**32))
+@settings(max_examples=60)
+def test_decompressed_values(rows: int, columns: int, spread: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    features = (8 + spread * rng.standard_normal((rows, columns))).astype(np.float32)
+    payload = compressed_matrix(features)[len(b"\0BCM ") :]
+    got, expected = decompressed_matrix(payload), compression.decompress(payload, "CM")
+    assert got.dtype == expected.dtype == np.float32
+    assert got.flags.c_contiguous
+    np.testing.assert_array_equal(got, expected)
+    ((_, slowly),) = kaldiio.load_ark(BytesIO(b"a " + compressed_matrix(features)))
+    np.testing.assert_allclose(got, slowly, atol=1e-5 * (8 + 10 * spread))
+
+
+@given(st.binary(min_size=256, max_size=256))
+def test_every_byte_has_its_value(data: bytes) -> None:
+    payload = compressed_matrix(np.float32(np.arange(256)[:, None]))[5:-256] + data
+    np.testing.assert_array_equal(
+        decompressed_matrix(payload), compression.decompress(payload, "CM")
+    )
+
+
+@pytest.mark.parametrize("kept", [0, 15, 16, 40])
+def test_cut_off_payload(kept: int) -> None:
+    payload = compressed_matrix(np.zeros((9, 3), np.float32))[5:][:kept]
+    with pytest.raises(ValueError, match="a compressed matrix of"):
+        decompressed_matrix(payload)
 
 
 def test_next_to_constant_values_stay_what_they_are() -> None:
