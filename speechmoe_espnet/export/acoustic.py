@@ -1,0 +1,118 @@
+"""The part of an ASR model that is exported: features to log-probabilities of units."""
+
+from typing import Any
+
+import onnx_ir as ir
+import torch
+from torch import Tensor, nn
+
+from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
+from speechmoe_espnet.encoder.output import valid_frames
+from speechmoe_espnet.export.layers import traceable
+
+INPUTS = ("features", "lengths")
+OUTPUTS = ("log_probs", "log_probs_lengths")
+EXAMPLE_BATCH = 2
+EXAMPLE_FRAMES = 150
+
+
+class AcousticModel(nn.Module):
+    """Normalisation, encoder and CTC head of an ESPnet ASR model.
+
+    Args:
+        model: An ESPnetASRModel that takes features.
+
+    Raises:
+        ValueError: The model has parts that cannot be exported; the message names them.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        require_exportable(model)
+        self.normalize = model.normalize
+        self.encoder = model.encoder
+        self.ctc_lo = model.ctc.ctc_lo
+        self.eval()
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute log-probabilities.
+
+        Args:
+            features: (B, T, F).
+            lengths: Valid frames (B,), int64.
+
+        Returns:
+            Log-probabilities (B, T', V) and their valid frames (B,).
+        """
+        if self.normalize is not None:
+            # A copy, because ESPnet normalises in place.
+            features, lengths = self.normalize(features.clone(), lengths)
+        if isinstance(self.encoder, AbsSpeechMoEEncoder):
+            out, out_lengths, _ = self.encoder(features, lengths)
+        else:
+            padding = ~valid_frames(lengths, features.size(1))
+            out, out_lengths, _ = self.encoder(features, lengths, masks=padding)
+        return self.ctc_lo(out).log_softmax(dim=-1), out_lengths
+
+
+def require_exportable(model: Any) -> None:
+    """Raise ValueError where a model cannot be exported, saying why and what to do."""
+    if model.ctc is None:
+        raise ValueError(
+            "the model has no CTC head (ctc_weight 0): what needs its attention decoder cannot be "
+            "exported; train with ctc_weight above 0"
+        )
+    if model.frontend is not None:
+        raise ValueError(
+            "frontend: the model takes waveforms; only models of extracted features (stage 2 of "
+            "a recipe) are exported"
+        )
+    for part in ("preencoder", "postencoder"):
+        if getattr(model, part, None) is not None:
+            raise ValueError(f"{part}: models with a {part} are not exported; train without one")
+    kind = type(model.normalize).__name__
+    if model.normalize is not None and kind != "GlobalMVN":
+        raise ValueError(f"normalize: {kind} is not exported; only global_mvn and none are")
+    if getattr(model.encoder, "interctc_use_conditioning", False):
+        raise ValueError("encoder: self-conditioned CTC is not exported; train without it")
+
+
+def least_frames(model: Any) -> int:
+    """Input frames of the shortest utterance that leaves an output frame."""
+    if isinstance(model.encoder, AbsSpeechMoEEncoder):
+        lengths = torch.arange(1, 1024)
+        return int(lengths[model.encoder.output_lengths(lengths) > 0][0])
+    from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import check_short_utt
+
+    embed = getattr(model.encoder, "embed", None)
+    return next(n for n in range(1, 1024) if not check_short_utt(embed, n)[0])
+
+
+def trace(model: AcousticModel, num_features: int, least: int, opset: int | None = None) -> ir.Model:
+    """Trace a model into an ONNX graph with opaque feed-forward nodes.
+
+    Args:
+        model: In evaluation mode, on the CPU.
+        num_features: F.
+        least: Smallest T that the graph must take.
+        opset: ONNX opset; None for the exporter's own.
+
+    Returns:
+        The graph; see `graph.expand`.
+    """
+    features = torch.randn(EXAMPLE_BATCH, EXAMPLE_FRAMES + least, num_features)
+    lengths = torch.tensor([features.size(1), features.size(1) - 11])
+    batch, frames = torch.export.Dim("batch"), torch.export.Dim("frames", min=least)
+    with traceable(model), torch.no_grad():
+        program = torch.onnx.export(
+            model,
+            (features, lengths),
+            dynamo=True,
+            dynamic_shapes=({0: batch, 1: frames}, {0: batch}),
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            opset_version=opset,
+            verbose=False,
+        )
+    assert program is not None
+    return program.model
