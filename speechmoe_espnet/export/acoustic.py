@@ -88,6 +88,17 @@ def least_frames(model: Any) -> int:
     return next(n for n in range(1, 1024) if not check_short_utt(embed, n)[0])
 
 
+def subsampling(model: Any) -> int:
+    """Input frames per output frame, rounded."""
+    if isinstance(model.encoder, AbsSpeechMoEEncoder):
+        return model.encoder.subsampling
+    frames = 2400
+    features = torch.zeros(1, frames, model.encoder_input_size)
+    with torch.no_grad():
+        _, lengths, _ = model.encoder.eval()(features, torch.tensor([frames]))
+    return round(frames / int(lengths[0]))
+
+
 def trace(model: AcousticModel, num_features: int, least: int, opset: int | None = None) -> ir.Model:
     """Trace a model into an ONNX graph with opaque feed-forward nodes.
 

@@ -1,0 +1,160 @@
+"""Exports a trained model to ONNX: features to log-probabilities, sparse experts, any length.
+
+Any ESPnet model of extracted features with a CTC head is taken; experts stay sparse. The file
+carries units, feature options and digests, so that it decodes without anything beside it.
+"""
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speechmoe_espnet.bin import cli
+from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.experiment import load_config, load_model
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the command's options."""
+    parser = cli.ArgumentParser(
+        prog="export",
+        description="Export a trained model to ONNX: features to log-probabilities of units.",
+    )
+    parser.add_argument(
+        "--model_dir", type=Path, required=True, help="experiment directory with config.yaml"
+    )
+    parser.add_argument(
+        "--model_file", default="valid.loss.ave.pth", help="checkpoint in --model_dir"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="file to write; by default model.onnx in --model_dir"
+    )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="also write OUTPUT.int8.onnx, with feed-forward weights of 8 bits",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: Arguments without the program name; None reads sys.argv.
+
+    Returns:
+        Exit status.
+    """
+    return cli.run(export_model, get_parser(), argv)
+
+
+def export_model(args: argparse.Namespace) -> None:
+    """Export, check and report.
+
+    Args:
+        args: What `get_parser` reads.
+
+    Raises:
+        FileNotFoundError: A file of the experiment does not exist.
+        ValueError: The model cannot be exported, or the exported graph differs from it.
+    """
+    output = args.output or args.model_dir / "model.onnx"
+    if output.suffix != ".onnx":
+        raise ValueError(f"--output: {output} does not end in .onnx")
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"--output: there is no folder {output.parent}")
+    for name in ("config.yaml", args.model_file):
+        if not (args.model_dir / name).is_file():
+            raise FileNotFoundError(
+                f"no file {args.model_dir / name}; --model_dir must be the output of a training "
+                f"(stage 5 of a recipe), and --model_file a checkpoint in it"
+            )
+    try:
+        import onnx_ir  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ValueError(
+            f"{error.name} is not installed; utils/setup.sh installs it, or `pip install onnx "
+            f"onnxscript onnxruntime`"
+        ) from None
+    from speechmoe_espnet.export.acoustic import AcousticModel
+    from speechmoe_espnet.export.file import Traced, export
+    from speechmoe_espnet.export.graph import FLOAT32
+    from speechmoe_espnet.export.int8 import INT8
+
+    _say(f"loading {args.model_dir / args.model_file}")
+    config = load_config(args.model_dir / "config.yaml")
+    model = load_model(config, args.model_dir / args.model_file)
+    acoustic = AcousticModel(model)
+    if model.decoder is not None:
+        _say("the model has an attention decoder, which is left out: its CTC head is exported")
+    _say("tracing (a deep model takes a minute)")
+    with _quiet():
+        traced = Traced.of(acoustic, _metadata(args, config, model))
+    targets = [(FLOAT32, output)]
+    if args.int8:
+        targets.append((INT8, output.with_suffix(".int8.onnx")))
+    for precision, path in targets:
+        _say(f"comparing {precision.name} with PyTorch")
+        difference = export(traced, precision, path)
+        size = path.stat().st_size / 1e6
+        print(f"{path}: {size:.1f} MB, {precision.name}; against PyTorch on {difference}")
+
+
+def _metadata(args: argparse.Namespace, config: dict[str, Any], model: Any) -> Any:
+    from speechmoe_espnet.export import metadata as about
+    from speechmoe_espnet.export.acoustic import least_frames, subsampling
+    from speechmoe_espnet.export.file import OPSET
+
+    fbank_file = args.model_dir / "fbank.yaml"
+    fbank = FbankConfig.from_yaml(fbank_file) if fbank_file.is_file() else None
+    if fbank is None:
+        _say(
+            f"note: no {fbank_file}, so the file cannot say how its features are computed; "
+            f"examples that read recordings will refuse it"
+        )
+    return about.Metadata(
+        units=tuple(model.token_list),
+        token_type=config["token_type"],
+        fbank=None if fbank is None else asdict(fbank),
+        num_features=config["input_size"],
+        sample_rate=(fbank or FbankConfig()).sample_frequency,
+        subsampling=subsampling(model),
+        least_frames=least_frames(model),
+        precision="float32",
+        opset=OPSET,
+        stats_sha256=about.stats_sha256(model.normalize),
+        config_sha256=about.file_sha256(args.model_dir / "config.yaml"),
+        model_sha256=about.file_sha256(args.model_dir / args.model_file),
+        versions=about.tool_versions(),
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says about itself."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _say(text: str) -> None:
+    print(f"export: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

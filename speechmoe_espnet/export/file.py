@@ -1,0 +1,89 @@
+"""From a trained model to a file: traced, written, checked, moved into place."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx_ir as ir
+
+from speechmoe_espnet.export.acoustic import AcousticModel, trace
+from speechmoe_espnet.export.check import Difference, compare, make_batches
+from speechmoe_espnet.export.graph import FLOAT32, Precision, expand
+from speechmoe_espnet.export.metadata import Metadata
+from speechmoe_espnet.export.session import open_session
+from speechmoe_espnet.export.weights import FeedForwardWeights, feed_forward_weights
+
+# The newest that torch's exporter recommends; from 23 on it writes attention as one node, which
+# onnxruntime 1.32 refuses with a mask that is the same for all queries.
+OPSET = 20
+TOLERANCE = 1e-3
+MAX_BYTES = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A model as it was traced, to be written in any precision.
+
+    Attributes:
+        model: The model in PyTorch.
+        graph: The graph with opaque feed-forward nodes.
+        layers: Their weights.
+        metadata: What the file will say; its precision is filled in when it is written.
+    """
+
+    model: AcousticModel
+    graph: ir.Model
+    layers: Mapping[str, FeedForwardWeights]
+    metadata: Metadata
+
+    @classmethod
+    def of(cls, model: AcousticModel, metadata: Metadata) -> "Traced":
+        """Trace a model on the CPU."""
+        graph = trace(model, metadata.num_features, metadata.least_frames, OPSET)
+        return cls(model, graph, feed_forward_weights(model), metadata)
+
+    def written(self, precision: Precision) -> ir.Model:
+        """Return the graph with feed-forward layers in a precision, and metadata."""
+        graph = self.graph.clone()
+        expand(graph, self.layers, precision)
+        graph.metadata_props.update(replace(self.metadata, precision=precision.name).to_props())
+        graph.producer_name = "speechmoe_espnet"
+        return graph
+
+
+def export(traced: Traced, precision: Precision, path: Path) -> Difference:
+    """Write a file that was compared with PyTorch; a failure leaves what was there before.
+
+    Args:
+        traced: The model.
+        precision: Of the feed-forward layers.
+        path: File to write.
+
+    Returns:
+        How far the file's results are from PyTorch's.
+
+    Raises:
+        ValueError: A float32 graph differs from PyTorch by more than TOLERANCE, or the model is
+            too large for one file.
+    """
+    data = ir.to_proto(traced.written(precision))
+    if data.ByteSize() > MAX_BYTES:
+        raise ValueError(
+            f"the model takes {data.ByteSize() / 1e9:.1f} GB; an ONNX file holds 2 GB at most"
+        )
+    metadata = traced.metadata
+    batches = make_batches(traced.model, metadata.num_features, metadata.least_frames)
+    beside = path.with_name(f".{path.name}.tmp.{os.getpid()}")
+    try:
+        beside.write_bytes(data.SerializeToString())
+        difference = compare(open_session(beside), traced.model, batches)
+        if precision is FLOAT32 and not difference.largest <= TOLERANCE:
+            raise ValueError(
+                f"{path}: not written: the exported graph differs from PyTorch by "
+                f"{difference.largest:.3g}, more than {TOLERANCE:g} ({difference})"
+            )
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return difference

@@ -1,0 +1,44 @@
+"""Runs ONNX files; the one place that needs onnxruntime, which is not required otherwise."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+def open_session(
+    model: str | Path | bytes | ir.Model, num_threads: int = 1
+) -> "onnxruntime.InferenceSession":
+    """Load a model for the CPU.
+
+    Args:
+        model: A file, its bytes, or a graph.
+        num_threads: Threads of each operator.
+
+    Raises:
+        ValueError: onnxruntime is not installed, or the file is not an ONNX model.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ValueError(
+            "onnxruntime is not installed; utils/setup.sh installs it, or `pip install onnxruntime`"
+        ) from None
+    if isinstance(model, ir.Model):
+        model = ir.to_proto(model).SerializeToString()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # onnxruntime's exceptions share no base class of their own.
+        if type(error).__module__.startswith("onnxruntime"):
+            name = "the graph" if isinstance(model, bytes) else str(model)
+            raise ValueError(f"{name}: onnxruntime cannot load it: {error}") from None
+        raise
