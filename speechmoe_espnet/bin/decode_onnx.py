@@ -1,0 +1,130 @@
+"""Decodes data directories with an exported model, into the files that scoring reads.
+
+The counterpart of `decode` for what `export` writes: the same searches, batches and files, with
+onnxruntime in the place of PyTorch and without ESPnet. So what an export or its int8 costs is
+measured with the same command that scores any model.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechmoe_espnet.bin import cli
+from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.decode.onnx_model import OnnxAcousticModel
+from speechmoe_espnet.decode.recognizer import Recognizer
+from speechmoe_espnet.decode.results import write_hypotheses, write_rtf
+from speechmoe_espnet.decode.units import UnitText
+from speechmoe_espnet.decode.utterances import Utterance, list_features, make_batches
+from speechmoe_espnet.export.metadata import Metadata
+from speechmoe_espnet.export.session import open_session
+
+PIECE_SPACE = "▁"
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the command's options."""
+    parser = cli.ArgumentParser(
+        prog="decode_onnx", description="Decode data directories with an exported model."
+    )
+    parser.add_argument("--model", type=Path, required=True, help="what bin.export wrote")
+    parser.add_argument(
+        "--config", type=Path, required=True, help="decode YAML, e.g. conf/decode_ctc_greedy.yaml"
+    )
+    parser.add_argument(
+        "--data_dirs", type=Path, nargs="+", required=True, help="directories with feats.scp"
+    )
+    parser.add_argument(
+        "--output_dir", type=Path, required=True, help="results go to a directory a set in here"
+    )
+    parser.add_argument("--num_threads", type=int, default=1, help="threads of onnxruntime")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: Arguments without the program name; None reads sys.argv.
+
+    Returns:
+        Exit status.
+    """
+    return cli.run(decode, get_parser(), argv)
+
+
+def decode(args: argparse.Namespace) -> None:
+    """Decode every set and write its results.
+
+    Args:
+        args: What `get_parser` reads.
+
+    Raises:
+        FileNotFoundError: The model, configuration or a table does not exist.
+        ValueError: An option, the model or an utterance is wrong.
+    """
+    if args.num_threads < 1:
+        raise ValueError(f"--num_threads must be at least 1, got {args.num_threads}")
+    config = DecodeConfig.from_yaml(args.config)
+    if not args.model.is_file():
+        raise FileNotFoundError(f"--model: there is no file {args.model}")
+    session = open_session(args.model, args.num_threads)
+    metadata = Metadata.from_props(session.get_modelmeta().custom_metadata_map, args.model)
+    sets: dict[str, list[Utterance]] = {}
+    for data_dir in args.data_dirs:
+        name = data_dir.resolve().name
+        if name in sets:
+            raise ValueError(f"--data_dirs: two directories are named {name}")
+        if (args.output_dir / name).exists():
+            raise ValueError(f"--output_dir: {args.output_dir / name} exists already")
+        sets[name] = list_features(data_dir)
+    recognizer = Recognizer(
+        OnnxAcousticModel(session, metadata.least_frames),
+        config,
+        unit_text(metadata),
+        num_bins=metadata.num_features,
+        too_short=OnnxAcousticModel.TooShortError,
+    )
+    for name, utterances in sets.items():
+        _decode_set(recognizer, utterances, args.output_dir / name, args.num_threads)
+
+
+def unit_text(metadata: Metadata) -> UnitText:
+    """Writer of a file's units; pieces carry their spaces, so SentencePiece is not needed."""
+    if metadata.token_type != "bpe":
+        return UnitText(metadata.units, metadata.token_type)
+    return UnitText([unit.replace(PIECE_SPACE, " ") for unit in metadata.units], "char")
+
+
+def _decode_set(
+    recognizer: Recognizer, utterances: Sequence[Utterance], directory: Path, num_threads: int
+) -> None:
+    batches = make_batches(utterances, recognizer.config.batch_frames)
+    start = time.perf_counter()
+    results = []
+    for batch in cli.progress(batches, len(batches), f"decoding {directory.name} (batches)"):
+        results += recognizer.recognize(batch)[0]
+    seconds_decode = time.perf_counter() - start
+    directory.mkdir(parents=True)
+    write_hypotheses(directory, results)
+    seconds_audio = sum(utterance.seconds for utterance in utterances)
+    write_rtf(directory, seconds_audio, seconds_decode, len(utterances), num_threads)
+    short = [result.name for result in results if result.is_too_short]
+    if short:
+        print(
+            f"decode_onnx: warning: {directory.name}: {len(short)} utterances are too short for "
+            f"the model, their hypotheses are empty: {', '.join(short[:5])}",
+            file=sys.stderr,
+        )
+    print(
+        f"decoded {directory.name}: {len(results)} utterances, {seconds_audio:.1f} s of audio in "
+        f"{seconds_decode:.1f} s, RTF {seconds_decode / seconds_audio:.5f} ({num_threads} threads)",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
