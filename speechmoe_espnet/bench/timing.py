@@ -46,20 +46,22 @@ def interleave(
     rounds: int,
     *,
     warmup: int = 2,
+    min_seconds: float = 0.0,
     synchronize: Callable[[], object] | None = None,
 ) -> dict[str, list[float]]:
-    """Run systems in turn and time each run.
+    """Run systems in turn and time each turn.
 
     The order is reversed in every second round, so that none always runs after the same other.
 
     Args:
         systems: What to run, by name.
-        rounds: Timed runs of each.
+        rounds: Timed turns of each.
         warmup: Runs of each before, not timed.
+        min_seconds: A turn of a quicker system is as many runs as take about this long.
         synchronize: Called before the clock is read (`torch.cuda.synchronize` on a GPU).
 
     Returns:
-        Seconds of each round, by name.
+        Seconds a run, of each round, by name.
 
     Raises:
         ValueError: `rounds` is less than 1.
@@ -67,18 +69,25 @@ def interleave(
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
     wait = synchronize or (lambda: None)
-    for run in systems.values():
-        for _ in range(warmup):
+
+    def turn(run: Callable[[], object], runs: int) -> float:
+        wait()
+        begin = time.perf_counter()
+        for _ in range(runs):
             run()
+        wait()
+        return (time.perf_counter() - begin) / runs
+
+    repeats = {}
+    for name, run in systems.items():
+        if warmup:
+            turn(run, warmup)
+        repeats[name] = max(1, round(min_seconds / turn(run, 1))) if min_seconds else 1
     seconds: dict[str, list[float]] = {name: [] for name in systems}
     order = list(systems)
     for _ in range(rounds):
         for name in order:
-            wait()
-            begin = time.perf_counter()
-            systems[name]()
-            wait()
-            seconds[name].append(time.perf_counter() - begin)
+            seconds[name].append(turn(systems[name], repeats[name]))
         order.reverse()
     return seconds
 

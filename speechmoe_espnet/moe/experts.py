@@ -96,14 +96,35 @@ class Experts(nn.Module):
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
         x = x.to(dtype)
-        weights = Weights(*(w.to(dtype) for w in (self.w1, self.b1, self.w2, self.b2)))
+        weights = Weights(*(weight.to(dtype) for weight in self.weights))
         backend = self._backend(device)
         if backend == "fused":
-            rate = self.dropout.p if self.training else 0.0
-            return fused_ops.run_experts(x, chosen, gates, weights, self.activation, rate)
+            return fused_ops.run_experts(
+                x, chosen, gates, weights, self.activation, self.active_dropout
+            )
         function = ACTIVATIONS[self.activation].function
         run = grouped.run_experts if backend == "grouped_mm" else _run_loop
         return run(x, chosen, gates, weights, function, self.dropout)
+
+    @property
+    def weights(self) -> Weights:
+        """The parameters together."""
+        return Weights(self.w1, self.b1, self.w2, self.b2)
+
+    @property
+    def active_dropout(self) -> float:
+        """Share of hidden values that is dropped in the current mode."""
+        return self.dropout.p if self.training else 0.0
+
+    def fuses_with_router(self, x: Tensor) -> bool:
+        """Whether x can go through `fused_layer.run_layer`: eager, on a CPU, all in float32."""
+        device = x.device.type
+        return (
+            self._backend(device) == "fused"
+            and x.dtype == self.w1.dtype == torch.float32
+            and not torch.is_autocast_enabled(device)
+            and not torch.compiler.is_compiling()
+        )
 
     def forward_single(self, x: Tensor) -> Tensor:
         """Apply the only expert of a static layer to (..., D)."""

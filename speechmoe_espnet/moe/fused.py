@@ -9,7 +9,7 @@ padding are never looked at.
 Shapes: M frames, K experts a frame, N = M K rows, E experts, D and H as in the package.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -37,13 +37,13 @@ class Kept(NamedTuple):
             no more, else its argument.
         dropped: (N, H) bool, which hidden values dropout zeroed; empty where `hidden` says so.
         order: Rows in expert order (N,), padding last.
-        bounds: Where each expert's rows begin in `order`, and where the last one's end (E + 1,).
+        sizes: Rows of each expert, then of padding: E + 1 numbers.
     """
 
     hidden: Tensor
     dropped: Tensor
     order: Tensor
-    bounds: Tensor
+    sizes: list[int]
 
 
 def forward(
@@ -71,8 +71,7 @@ def forward(
     """
     act = ACTIVATIONS[activation]
     top_k, width = chosen.size(1), weights.w1.size(2)
-    order, bounds = _sort_by_expert(chosen, weights.w1.size(0))
-    sizes = _sizes(bounds, order.numel())
+    order, sizes = _sort_by_expert(chosen, weights.w1.size(0))
     rows = _gather(x, order, top_k)
     # Without a backward pass one expert's hidden values live at a time, in cache.
     hidden = x.new_empty(order.numel() if keep else max(sizes[:-1]), width)
@@ -81,10 +80,8 @@ def forward(
     mask_drops = keep and dropout_rate > 0 and not act.from_output
     dropped = x.new_empty(hidden.shape if mask_drops else (0, 0), dtype=torch.bool)
     stop = 0
-    for size, mine, w1, b1, w2, b2 in _each_expert(sizes, torch.split(rows, sizes), *weights):
+    for size, mine, w1, b1, w2, b2 in _each_busy_expert(sizes, (rows,), weights):
         start, stop = stop, stop + size
-        if not size:
-            continue
         before = hidden[start:stop] if keep else hidden[:size]
         value = before if in_place else scratch[:size]
         torch.addmm(b1, mine, w1, out=before)
@@ -93,9 +90,13 @@ def forward(
             drop = dropped[start:stop] if mask_drops else torch.empty_like(value, dtype=torch.bool)
             _drop(value, drop.bernoulli_(dropout_rate), dropout_rate)
         torch.addmm(b2, value, w2, out=mine)
-    if gates is not None:
-        rows.mul_(_sorted_gates(gates, order, rows.dtype))
-    return _put_back(rows, order, bounds, top_k), Kept(hidden, dropped, order, bounds)
+    kept = Kept(hidden, dropped, order, sizes)
+    if top_k > 1:
+        if gates is not None:
+            rows.mul_(_sorted_gates(gates, order, rows.dtype))
+        return _put_back(rows, order, sizes, top_k), kept
+    out = _put_back(rows, order, sizes, top_k)
+    return out if gates is None else out.mul_(gates.to(out.dtype)), kept
 
 
 def backward(
@@ -134,8 +135,7 @@ def backward(
     """
     act = ACTIVATIONS[activation]
     want_x, want_gates = wanted
-    order, bounds = kept.order, kept.bounds
-    sizes = _sizes(bounds, order.numel())
+    order, sizes = kept.order, kept.sizes
     grads = Weights(*(torch.empty_like(weight) for weight in weights))
     products = x.new_zeros(order.numel() if want_gates and top_k > 1 else 0)
     rows, grad_rows = _gather(x, order, top_k), _gather(grad, order, top_k)
@@ -144,20 +144,23 @@ def backward(
     grad_scratch = x.new_empty(max(sizes[:-1]), weights.w1.size(2))
     value_scratch = grad_scratch[:0] if act.from_output else torch.empty_like(grad_scratch)
     stop = 0
-    for size, mine, grad_mine, w1, w2, b2, grad_w1, grad_b1, grad_w2, grad_b2 in _each_expert(
-        sizes,
-        torch.split(rows, sizes),
-        torch.split(grad_rows, sizes),
-        weights.w1,
-        weights.w2,
-        weights.b2,
-        *grads,
-    ):
+    for idle in (expert for expert, size in enumerate(sizes[:-1]) if not size):
+        for weight_grad in grads:
+            weight_grad[idle].zero_()
+    for (
+        size,
+        mine,
+        grad_mine,
+        w1,
+        _,
+        w2,
+        b2,
+        grad_w1,
+        grad_b1,
+        grad_w2,
+        grad_b2,
+    ) in _each_busy_expert(sizes, (rows, grad_rows), (*weights, *grads)):
         start, stop = stop, stop + size
-        if not size:
-            for idle in (grad_w1, grad_b1, grad_w2, grad_b2):
-                idle.zero_()
-            continue
         value = saved = kept.hidden[start:stop]
         if not act.from_output:
             value = value_scratch[:size]
@@ -181,7 +184,7 @@ def backward(
         if want_x:
             # These rows have been used: their place takes their gradient.
             torch.mm(grad_hidden, w1.t(), out=mine)
-    grad_x = _put_back(rows, order, bounds, top_k) if want_x else x.new_empty(0)
+    grad_x = _put_back(rows, order, sizes, top_k) if want_x else x.new_empty(0)
     grad_gates = x.new_empty(0, dtype=torch.float32)
     if want_gates:
         assert gates is not None
@@ -195,28 +198,28 @@ def backward(
     return grad_x, grad_gates, grads
 
 
-def _sort_by_expert(chosen: Tensor, num_experts: int) -> tuple[Tensor, Tensor]:
-    """`order` and `bounds` of Kept; numpy sorts 16-bit keys by radix."""
+def _sort_by_expert(chosen: Tensor, num_experts: int) -> tuple[Tensor, list[int]]:
+    """`order` and `sizes` of Kept; numpy sorts 16-bit keys by radix."""
     # As unsigned, padding (-1) is the largest key.
     keys = chosen.reshape(-1).numpy().astype(np.uint16)
-    order = np.argsort(keys, kind="stable")
-    bounds = np.searchsorted(keys[order], np.arange(num_experts + 1, dtype=np.uint16))
-    return torch.from_numpy(order), torch.from_numpy(bounds)
+    order = keys.argsort(kind="stable")
+    edges = keys[order].searchsorted(np.arange(num_experts + 1, dtype=np.uint16)).tolist()
+    return torch.from_numpy(order), [b - a for a, b in pairwise([*edges, len(keys)])]
 
 
-def _sizes(bounds: Tensor, num_rows: int) -> list[int]:
-    """Rows of each expert, then of padding."""
-    edges = [*bounds.tolist(), num_rows]
-    return [stop - start for start, stop in pairwise(edges)]
-
-
-def _each_expert(
-    sizes: list[int], *operands: Tensor | tuple[Tensor, ...]
+def _each_busy_expert(
+    sizes: list[int], rows: tuple[Tensor, ...], stacked: tuple[Tensor, ...]
 ) -> Iterator[tuple[Any, ...]]:
-    """The number of rows of each expert with its part of each operand."""
-    # unbind is one call where indexing is one for each expert. Split rows end with the padding.
-    parts = (part.unbind() if isinstance(part, Tensor) else part[:-1] for part in operands)
-    return zip(sizes[:-1], *parts, strict=True)
+    """The number of rows of each expert that has any, with its rows and its part of tensors."""
+    busy = [expert for expert, size in enumerate(sizes[:-1]) if size]
+    counts = [sizes[expert] for expert in busy]
+    parts: list[Sequence[Tensor]] = [torch.split(each, [*counts, sizes[-1]])[:-1] for each in rows]
+    if len(busy) == len(sizes) - 1:
+        # One call, where indexing is one for each expert.
+        parts += [tensor.unbind() for tensor in stacked]
+    else:
+        parts += [[tensor[expert] for expert in busy] for tensor in stacked]
+    return zip(counts, *parts, strict=True)
 
 
 def _gather(frames: Tensor, order: Tensor, top_k: int) -> Tensor:
@@ -225,12 +228,17 @@ def _gather(frames: Tensor, order: Tensor, top_k: int) -> Tensor:
     return frames.index_select(0, frame_of_row)
 
 
-def _put_back(rows: Tensor, order: Tensor, bounds: Tensor, top_k: int) -> Tensor:
+def _put_back(rows: Tensor, order: Tensor, sizes: list[int], top_k: int) -> Tensor:
     """Rows in expert order (N, D) to frames (M, D), added up over K; rows of padding count 0."""
-    rows[int(bounds[-1]) :] = 0.0
-    inverse = np.empty(len(order), np.int64)
-    inverse[order.numpy()] = np.arange(len(order))
-    frames = rows.index_select(0, torch.from_numpy(inverse))
+    frames = torch.empty_like(rows)
+    valid = len(rows) - sizes[-1]
+    if valid < len(rows):
+        rows[valid:] = 0.0
+    if rows.dtype == torch.float32:
+        # numpy needs no inverse of the order, and torch's index_copy_ takes three times as long.
+        frames.numpy()[order.numpy()] = rows.numpy()
+    else:
+        frames.index_copy_(0, order, rows)
     return frames if top_k == 1 else frames.view(-1, top_k, rows.size(1)).sum(dim=1)
 
 

@@ -57,20 +57,21 @@ class _Experts(torch.autograd.Function):
         x, chosen, gates, w1, b1, w2, b2, activation, dropout_rate = inputs
         weights = Weights(w1, b1, w2, b2)
         out, kept = fused.forward(x, chosen, gates, weights, activation, dropout_rate, keep=True)
-        _save(ctx, inputs, out, kept)
+        _save(ctx, inputs, out, kept[:3])
+        cast(Any, ctx).sizes = kept.sizes
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        x, out, gates, w1, b1, w2, b2, *kept = ctx.saved_tensors
+        x, out, gates, w1, b1, w2, b2, hidden, dropped, order = ctx.saved_tensors
         grad_x, grad_gates, grads = fused.backward(
             grad_outputs[0],
             x,
             out,
             gates,
             Weights(w1, b1, w2, b2),
-            Kept(*kept),
+            Kept(hidden, dropped, order, ctx.sizes),
             ctx.top_k,
             ctx.activation,
             ctx.dropout_rate,
@@ -79,7 +80,7 @@ class _Experts(torch.autograd.Function):
         return _gradients(ctx, grad_x, grad_gates, grads)
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], out: Tensor, kept: Kept) -> None:
+def _save(ctx: Any, inputs: tuple[Any, ...], out: Tensor, kept: tuple[Tensor, ...]) -> None:
     x, chosen, gates, *weights, activation, dropout_rate = inputs
     needs_out = chosen.size(1) == 1 and ctx.needs_input_grad[2]
     ctx.save_for_backward(x, out if needs_out else out[:0], gates, *weights, *kept)
@@ -115,10 +116,10 @@ def _training_op(
     activation: str,
     dropout_rate: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Output and the fields of Kept."""
+    """Output and the fields of Kept, the last one as a tensor."""
     weights = Weights(w1, b1, w2, b2)
     out, kept = fused.forward(x, chosen, gates, weights, activation, dropout_rate, keep=True)
-    return out, *kept
+    return out, kept.hidden, kept.dropped, kept.order, torch.tensor(kept.sizes)
 
 
 @_training_op.register_fake
@@ -157,7 +158,7 @@ def _backward_op(
     hidden: Tensor,
     dropped: Tensor,
     order: Tensor,
-    bounds: Tensor,
+    sizes: Tensor,
     top_k: int,
     activation: str,
     dropout_rate: float,
@@ -171,7 +172,7 @@ def _backward_op(
         out,
         gates,
         Weights(w1, b1, w2, b2),
-        Kept(hidden, dropped, order, bounds),
+        Kept(hidden, dropped, order, sizes.tolist()),
         top_k,
         activation,
         dropout_rate,
@@ -193,7 +194,7 @@ def _(
     hidden: Tensor,
     dropped: Tensor,
     order: Tensor,
-    bounds: Tensor,
+    sizes: Tensor,
     top_k: int,
     activation: str,
     dropout_rate: float,
@@ -212,7 +213,7 @@ def _(
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    _save(ctx, inputs, output[0], Kept(*output[1:]))
+    _save(ctx, inputs, output[0], output[1:])
 
 
 def _training_backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:

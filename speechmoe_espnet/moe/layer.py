@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from speechmoe_espnet.moe.experts import Experts
+from speechmoe_espnet.moe.fused_layer import LayerOptions, run_layer
 from speechmoe_espnet.moe.router import ROUTERS, Router, Routing
 from speechmoe_espnet.moe.router import embedding_logits as compute_embedding_logits
 
@@ -102,15 +103,44 @@ class MoEFeedForward(nn.Module):
             if padding is not None:
                 out = out.masked_fill(padding.unsqueeze(-1), 0.0)
             return out, _static_routing(mask)
-        if embedding_logits is None and embedding is not None and self.embedding_size:
+        if not self.embedding_size:
+            embedding_logits = None
+        elif embedding_logits is None:
+            assert embedding is not None
             (embedding_logits,) = compute_embedding_logits([self.router], embedding, padding)
-        routing = self.router(x, padding, embedding_logits if self.embedding_size else None)
+        if self.experts.fuses_with_router(x):
+            return self._forward_fused(x, padding, embedding_logits)
+        routing = self.router(x, padding, embedding_logits)
         out = self.experts(
             x.reshape(-1, self.input_size),
             routing.indices.reshape(-1, self.top_k),
             self._gates(routing),
         )
         return out.view(x.shape), routing
+
+    def _forward_fused(
+        self, x: Tensor, padding: Tensor | None, embedding_logits: Tensor | None
+    ) -> tuple[Tensor, Routing]:
+        assert self.router is not None
+        options = LayerOptions(
+            None if padding is None else padding.reshape(-1),
+            self.top_k,
+            self.router_scale == "straight_through",
+            self.experts.activation,
+            self.experts.active_dropout,
+        )
+        if embedding_logits is not None:
+            embedding_logits = embedding_logits.permute(2, 0, 1).reshape(self.num_experts, -1)
+        out, probs, logits, chosen = run_layer(
+            x.reshape(-1, self.input_size),
+            embedding_logits,
+            self.router.weight[:, self.embedding_size :],
+            self.experts.weights,
+            options,
+        )
+        batch, frames, _ = x.shape
+        probs, logits = (v.view(-1, batch, frames).permute(1, 2, 0) for v in (probs, logits))
+        return out.view(x.shape), Routing(probs, chosen.view(batch, frames, -1), logits)
 
     def _gates(self, routing: Routing) -> Tensor | None:
         """Factors of the chosen experts' outputs (frames, K); None where all are 1 for good."""

@@ -56,7 +56,8 @@ def switch_load_balance_loss(probs: Tensor, indices: Tensor, mask: Tensor) -> Te
         mask: Valid frames (B, T), bool.
 
     Returns:
-        Scalar tensor, or (...) for stacked layers; its gradient flows through the probabilities alone.
+        Scalar tensor, or (...) for stacked layers; its gradient flows through the
+        probabilities alone.
     """
     load = expert_load(indices, mask, probs.size(-1))
     importance = _mean_over_frames(probs, mask.unsqueeze(-1), (-3, -2))

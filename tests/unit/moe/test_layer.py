@@ -34,7 +34,7 @@ def reference(net, x, mask, embedding):
 
 
 @pytest.mark.parametrize("top_k", [1, 2, E])
-@pytest.mark.parametrize("backend", ["loop", "grouped_mm"])
+@pytest.mark.parametrize("backend", ["loop", "grouped_mm", "fused"])
 @pytest.mark.parametrize("router_scale", ["paper", "straight_through"])
 @pytest.mark.parametrize("router", ["speechmoe", "switch"])
 def test_output_and_gradients_follow_the_definition(top_k, backend, router_scale, router):

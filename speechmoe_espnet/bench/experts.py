@@ -1,0 +1,220 @@
+"""An MoE feed-forward layer against its dense twin and against other ways to run experts.
+
+Layers are measured whole, router and its share of the shared embedding included. The dense twin
+is the layer with one expert; a plain pair of torch.nn.Linear stands beside it to show that the
+twin is as fast as it can be. "Experts" are measured without router, on the same frames and
+choices for every way to run them.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from speechmoe_espnet.bench import peers
+from speechmoe_espnet.bench.device import Device
+from speechmoe_espnet.bench.result import Row, timed_rows
+from speechmoe_espnet.bench.timing import interleave
+from speechmoe_espnet.moe import Experts, MoEFeedForward
+
+ROUNDS = 15
+TWIN = "dense twin"
+LAYER = "MoE layer"
+FORWARD, STEP = "forward", "forward+backward"
+
+
+@dataclass(frozen=True)
+class Size:
+    """A layer on a batch.
+
+    Attributes:
+        frames: T, all valid.
+        width: D, also of the embedding.
+        hidden: H.
+        experts: E.
+        bars: Largest ratio to the twin that is good enough, by measure.
+    """
+
+    frames: int
+    width: int
+    hidden: int
+    experts: int
+    bars: Mapping[str, float] | None = None
+
+    def __str__(self) -> str:
+        return f"T={self.frames} D={self.width} H={self.hidden} E={self.experts}"
+
+
+LAYERS = (
+    Size(2000, 512, 1024, 8, {STEP: 1.10, FORWARD: 1.05}),
+    Size(1000, 128, 512, 8, {STEP: 1.25, FORWARD: 1.15}),
+)
+GROWTH = ((Size(8000, 128, 512, 2), 1.12), (Size(8000, 512, 1024, 2), 1.30))
+GROWN_EXPERTS = (2, 8, 64)
+SHORT = (Size(1, 512, 1024, 64), Size(16, 512, 1024, 64))
+QUICK = Size(64, 32, 64, 4)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
+    Device.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> list[Row]:
+    """Measure.
+
+    Args:
+        args: rounds, num_threads, quick, device and dtype.
+
+    Returns:
+        Layers, ways to run experts, growth with the number of experts, short utterances.
+    """
+    device = Device.from_args(args)
+    rounds = args.rounds or (3 if args.quick else ROUNDS)
+    measure = partial(_rows, device=device, rounds=rounds, quick=args.quick)
+    rows: list[Row] = []
+    for size in (QUICK,) if args.quick else LAYERS:
+        rows += measure(size, {**_dense(size), LAYER: _layer(size)}, TWIN, LAYER)
+        rows += _ways(size, device, rounds, args.quick)
+    for size, bar in ((QUICK, 1.12),) if args.quick else GROWTH:
+        rows += _growth(size, bar, device, rounds, args.quick)
+    for size in (QUICK,) if args.quick else SHORT:
+        systems = {**_dense(size), LAYER: _layer(size)}
+        rows += measure(size, systems, TWIN, LAYER, measures=(FORWARD,))
+    if device.is_cuda:
+        rows += device.ceiling_rows(rounds)
+    return rows
+
+
+def _dense(size: Size) -> dict[str, nn.Module]:
+    linear = nn.Sequential(
+        nn.Linear(size.width, size.hidden), nn.ReLU(), nn.Linear(size.hidden, size.width)
+    )
+    return {TWIN: MoEFeedForward(size.width, size.hidden, 1), "nn.Linear pair": linear}
+
+
+def _layer(size: Size) -> MoEFeedForward:
+    return MoEFeedForward(size.width, size.hidden, size.experts, embedding_size=size.width)
+
+
+def _rows(
+    size: Size,
+    systems: Mapping[str, nn.Module],
+    baseline: str,
+    judged: str,
+    *,
+    device: Device,
+    rounds: int,
+    quick: bool,
+    measures: tuple[str, ...] = (STEP, FORWARD),
+) -> list[Row]:
+    """Rows of whole layers on one batch."""
+    for module in systems.values():
+        module.to(device.name)
+    x = torch.randn(1, size.frames, size.width, device=device.name)
+    embedding = torch.randn_like(x)
+    mask = torch.ones(x.shape[:2], dtype=torch.bool, device=device.name)
+    grad = torch.randn_like(x)
+
+    def forward(module: nn.Module) -> Tensor:
+        with device.autocast():
+            out = module(x, mask, embedding) if isinstance(module, MoEFeedForward) else module(x)
+        return out[0] if isinstance(out, tuple) else out
+
+    rows = []
+    for measure in measures:
+        one = _step if measure == STEP else _inference
+        runs = {name: partial(one, partial(forward, m), m, x, grad) for name, m in systems.items()}
+        seconds = interleave(
+            runs, rounds, synchronize=device.synchronize, min_seconds=0.0 if quick else 0.05
+        )
+        bars = {judged: size.bars[measure]} if size.bars else None
+        rows += timed_rows(str(size), measure, seconds, baseline, bars)
+    return rows
+
+
+def _step(forward: Callable[[], Tensor], module: nn.Module, x: Tensor, grad: Tensor) -> None:
+    module.zero_grad()
+    x.grad = None
+    x.requires_grad_()
+    out = forward()
+    out.backward(grad.to(out.dtype))
+
+
+def _inference(forward: Callable[[], Tensor], module: nn.Module, x: Tensor, grad: Tensor) -> None:
+    with torch.inference_mode():
+        forward()
+
+
+def _ways(size: Size, device: Device, rounds: int, quick: bool) -> list[Row]:
+    """Rows of different ways to run the same experts."""
+    experts = Experts(size.width, size.hidden, size.experts).to(device.name)
+    x = torch.randn(size.frames, size.width, device=device.name, requires_grad=True)
+    chosen = torch.randint(0, size.experts, (size.frames, 1), device=device.name)
+    gates = torch.rand(size.frames, 1, device=device.name)
+    grad = torch.randn_like(x)
+    runs = {}
+    for name, way in _named_ways(experts, device):
+
+        def step(way: peers.RunExperts = way) -> None:
+            experts.zero_grad()
+            x.grad = None
+            with device.autocast():
+                out = way(x, chosen, gates)
+            out.backward(grad.to(out.dtype))
+
+        runs[name] = step
+    seconds = interleave(
+        runs, rounds, synchronize=device.synchronize, min_seconds=0.0 if quick else 0.05
+    )
+    return timed_rows(f"{size}, experts alone", STEP, seconds, "ours (auto)")
+
+
+def _named_ways(experts: Experts, device: Device) -> Iterator[tuple[str, peers.RunExperts]]:
+    yield "ours (auto)", experts
+    if device.is_cuda:
+        yield "all experts (einsum)", peers.all_experts(experts)
+    else:
+        grouped = Experts(
+            experts.w1.size(1), experts.w1.size(2), experts.num_experts, backend="grouped_mm"
+        )
+        for name in ("w1", "b1", "w2", "b2"):
+            setattr(grouped, name, getattr(experts, name))
+        yield "ours (grouped_mm)", grouped
+        yield "all experts (einsum)", peers.all_experts(experts)
+    yield "loop, as WeNet", peers.loop(experts)
+    transformers = peers.transformers_grouped(experts)
+    if transformers is None:
+        print("bench: transformers is not installed; its experts are left out", file=sys.stderr)
+    else:
+        yield "transformers, grouped", transformers
+
+
+def _growth(size: Size, bar: float, device: Device, rounds: int, quick: bool) -> list[Row]:
+    """How the time of experts grows with their number, chosen equally often."""
+    runs = {}
+    x = torch.randn(size.frames, size.width, device=device.name, requires_grad=True)
+    gates = torch.rand(size.frames, 1, device=device.name)
+    grad = torch.randn_like(x)
+    for number in GROWN_EXPERTS:
+        experts = Experts(size.width, size.hidden, number).to(device.name)
+        chosen = torch.randperm(size.frames, device=device.name).remainder(number).unsqueeze(1)
+
+        def step(experts: Experts = experts, chosen: Tensor = chosen) -> None:
+            experts.zero_grad()
+            x.grad = None
+            with device.autocast():
+                out = experts(x, chosen, gates)
+            out.backward(grad.to(out.dtype))
+
+        runs[f"E={number}"] = step
+    seconds = interleave(
+        runs, rounds, synchronize=device.synchronize, min_seconds=0.0 if quick else 0.05
+    )
+    case = f"T={size.frames} D={size.width} H={size.hidden}, growth"
+    first, last = f"E={GROWN_EXPERTS[0]}", f"E={GROWN_EXPERTS[-1]}"
+    return timed_rows(case, STEP, seconds, first, {last: bar})
