@@ -1,5 +1,6 @@
 """The part of an ASR model that is exported: features to log-probabilities of units."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -99,11 +100,11 @@ def subsampling(model: Any) -> int:
     return round(frames / int(lengths[0]))
 
 
-def trace(model: AcousticModel, num_features: int, least: int, opset: int | None = None) -> ir.Model:
+def trace(model: nn.Module, num_features: int, least: int, opset: int | None = None) -> ir.Model:
     """Trace a model into an ONNX graph with opaque feed-forward nodes.
 
     Args:
-        model: In evaluation mode, on the CPU.
+        model: Takes and returns what AcousticModel does; in evaluation mode, on the CPU.
         num_features: F.
         least: Smallest T that the graph must take.
         opset: ONNX opset; None for the exporter's own.
@@ -114,14 +115,36 @@ def trace(model: AcousticModel, num_features: int, least: int, opset: int | None
     features = torch.randn(EXAMPLE_BATCH, EXAMPLE_FRAMES + least, num_features)
     lengths = torch.tensor([features.size(1), features.size(1) - 11])
     batch, frames = torch.export.Dim("batch"), torch.export.Dim("frames", min=least)
-    with traceable(model), torch.no_grad():
+    dynamic = ({0: batch, 1: frames}, {0: batch})
+    return trace_module(model, (features, lengths), dynamic, INPUTS, OUTPUTS, opset)
+
+
+def trace_module(
+    module: nn.Module,
+    examples: tuple[Tensor, ...],
+    dynamic: tuple[dict[int, Any], ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    opset: int | None = None,
+) -> ir.Model:
+    """Trace any module that holds feed-forward layers, as `trace` does.
+
+    Args:
+        module: In evaluation mode, on the CPU.
+        examples: Its arguments, no dimension 0 or 1.
+        dynamic: torch.export's Dim of each argument's dynamic dimensions.
+        inputs: Names of its arguments.
+        outputs: Names of its results.
+        opset: ONNX opset; None for the exporter's own.
+    """
+    with traceable(module), torch.no_grad():
         program = torch.onnx.export(
-            model,
-            (features, lengths),
+            module,
+            examples,
             dynamo=True,
-            dynamic_shapes=({0: batch, 1: frames}, {0: batch}),
-            input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
+            dynamic_shapes=dynamic,
+            input_names=list(inputs),
+            output_names=list(outputs),
             opset_version=opset,
             verbose=False,
         )

@@ -41,7 +41,7 @@ class Writer:
         return self.op_many(op_type, 1, *inputs, **attributes)[0]
 
     def op_many(
-        self, op_type: str, num_outputs: int, *inputs: ir.Value | None, **attributes: object
+        self, op_type: str, num_outputs: int, /, *inputs: ir.Value | None, **attributes: object
     ) -> tuple[ir.Value, ...]:
         """Append a node with several outputs."""
         name = f"{self.prefix}/{op_type}_{len(self.nodes)}"
@@ -52,9 +52,7 @@ class Writer:
 
     def weight(self, name: str, values: NDArray[np.generic]) -> ir.Value:
         """Add a constant with a name of its own, so that two graphs can share its file."""
-        value = ir.val(
-            f"{self.prefix}.{name}", const_value=ir.tensor(np.ascontiguousarray(values))
-        )
+        value = ir.val(f"{self.prefix}.{name}", const_value=ir.tensor(np.ascontiguousarray(values)))
         self.graph.register_initializer(value)
         return value
 
@@ -91,9 +89,7 @@ Dispatch = Callable[[Writer, ir.Value, ir.Value, FeedForwardWeights, Precision],
 
 def float_linear(writer: Writer, rows: ir.Value, name: str, weight: Array, bias: Array) -> ir.Value:
     """One Gemm, which runtimes fuse with the activation that follows."""
-    return writer.op(
-        "Gemm", rows, writer.weight(name, weight), writer.weight(f"{name}.bias", bias)
-    )
+    return writer.op("Gemm", rows, writer.weight(name, weight), writer.weight(f"{name}.bias", bias))
 
 
 FLOAT32 = Precision("float32", float_linear)
@@ -103,9 +99,7 @@ def expert_rows(
     writer: Writer, rows: ir.Value, expert: int, weights: FeedForwardWeights, precision: Precision
 ) -> ir.Value:
     """Send rows (N, D) through one expert."""
-    hidden = precision.linear(
-        writer, rows, f"{expert}.w1", weights.w1[expert], weights.b1[expert]
-    )
+    hidden = precision.linear(writer, rows, f"{expert}.w1", weights.w1[expert], weights.b1[expert])
     if weights.activation == "swish":
         hidden = writer.op("Mul", hidden, writer.op("Sigmoid", hidden))
     else:
@@ -131,9 +125,8 @@ def sorted_dispatch(
     numbers = writer.op("Unsqueeze", writer.const(list(range(count))), writer.const([1]))
     table = writer.op("Equal", flat, numbers)
     order = writer.op("Gather", writer.op("NonZero", table), writer.const(1), axis=0)
-    sizes = writer.op(
-        "ReduceSum", writer.op("Cast", table, to=int(ir.DataType.INT64)), writer.const([1]), keepdims=0
-    )
+    ones = writer.op("Cast", table, to=int(ir.DataType.INT64))
+    sizes = writer.op("ReduceSum", ones, writer.const([1]), keepdims=0)
     source = order if top_k == 1 else writer.op("Div", order, writer.const(top_k))
     shares = writer.op_many("Split", count, source, sizes, axis=0)
     outputs = [
@@ -143,9 +136,7 @@ def sorted_dispatch(
     together = writer.op("Concat", *outputs, axis=0)
     length = writer.op("Reshape", writer.op("Size", chosen), writer.const([1]))
     shape = writer.op("Concat", length, writer.const([weights.width]), axis=0)
-    zeros = writer.op(
-        "ConstantOfShape", shape, value=ir.tensor(np.zeros(1, dtype=np.float32))
-    )
+    zeros = writer.op("ConstantOfShape", shape, value=ir.tensor(np.zeros(1, dtype=np.float32)))
     back = writer.op("Unsqueeze", order, writer.const([1]))
     out = writer.op("ScatterND", zeros, back, together)
     return writer.op("Reshape", out, writer.const([-1, top_k, weights.width]))

@@ -8,6 +8,7 @@ one scale for all rows of a product.
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from speechmoe_espnet.export.graph import Precision, Writer
 from speechmoe_espnet.export.weights import Array
@@ -16,7 +17,7 @@ ZERO_POINT = 128
 MAX_LEVEL = 127
 
 
-def quantised(weight: Array) -> tuple[np.ndarray, Array]:
+def quantised(weight: Array) -> tuple[NDArray[np.uint8], Array]:
     """Quantise the columns of a matrix.
 
     Args:
@@ -25,8 +26,8 @@ def quantised(weight: Array) -> tuple[np.ndarray, Array]:
     Returns:
         Levels (D, H), uint8, of which 128 is 0, and the scale of each column (H,).
     """
-    scale = np.abs(weight).max(axis=0) / MAX_LEVEL
-    scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
+    largest = np.abs(weight).max(axis=0)
+    scale: Array = np.where(largest > 0, largest / MAX_LEVEL, 1.0).astype(np.float32)
     levels = np.rint(weight / scale) + ZERO_POINT
     return levels.astype(np.uint8), scale
 

@@ -59,7 +59,7 @@ def activation_name(activation: object) -> str:
     """relu, swish or gelu, of a name, a module or a function; "" for one not known here."""
     if not isinstance(activation, str):
         activation = getattr(activation, "__name__", type(activation).__name__)
-    return _ACTIVATIONS.get(activation, "")
+    return _ACTIVATIONS.get(str(activation), "")
 
 
 def feed_forward_weights(model: nn.Module) -> dict[str, FeedForwardWeights]:
@@ -75,15 +75,21 @@ def feed_forward_weights(model: nn.Module) -> dict[str, FeedForwardWeights]:
     for name, module in model.named_modules():
         if isinstance(module, MoEFeedForward):
             experts = module.experts
-            stacked = (experts.w1, experts.b1, experts.w2, experts.b2)
-            activation = activation_name(experts.activation)
-            found[name] = FeedForwardWeights(*map(_array, stacked), activation)
+            found[name] = FeedForwardWeights(
+                _array(experts.w1),
+                _array(experts.b1),
+                _array(experts.w2),
+                _array(experts.b2),
+                activation_name(experts.activation),
+            )
         elif isinstance(module, PositionwiseFeedForward) and activation_name(module.activation):
-            one, two = module.w_1, module.w_2
-            linear = (one.weight.t(), one.bias, two.weight.t(), two.bias)
-            stacked = tuple(tensor.unsqueeze(0) for tensor in linear)
-            activation = activation_name(module.activation)
-            found[name] = FeedForwardWeights(*map(_array, stacked), activation)
+            found[name] = FeedForwardWeights(
+                _array(module.w_1.weight.t())[None],
+                _array(module.w_1.bias)[None],
+                _array(module.w_2.weight.t())[None],
+                _array(module.w_2.bias)[None],
+                activation_name(module.activation),
+            )
     return found
 
 
