@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-from speechmoe_espnet.bench.result import Row
 from speechmoe_espnet.bench.timing import Spread, interleave
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -67,8 +66,3 @@ class Device:
             {"mm": lambda: one @ other}, rounds, synchronize=self.synchronize, min_seconds=0.05
         )["mm"]
         return Spread.of([2 * CEILING_SIZE**3 / second / 1e12 for second in seconds])
-
-    def ceiling_rows(self, rounds: int) -> list[Row]:
-        """`ceiling` as a row of a benchmark."""
-        case = f"{CEILING_SIZE} x {CEILING_SIZE} x {CEILING_SIZE}"
-        return [Row(case, "matrix product", str(self.dtype), "TFLOP/s", self.ceiling(rounds))]

@@ -15,7 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from speechmoe_espnet.bench import peers
+from speechmoe_espnet.bench import gpu, peers
 from speechmoe_espnet.bench.device import Device
 from speechmoe_espnet.bench.result import Row, timed_rows
 from speechmoe_espnet.bench.timing import interleave
@@ -56,6 +56,7 @@ LAYERS = (
 GROWTH = ((Size(8000, 128, 512, 2), 1.12), (Size(8000, 512, 1024, 2), 1.30))
 GROWN_EXPERTS = (2, 8, 64)
 SHORT = (Size(1, 512, 1024, 64), Size(16, 512, 1024, 64))
+ON_GPU = (Size(16000, 512, 2048, 8), Size(8000, 512, 1024, 8))
 QUICK = Size(64, 32, 64, 4)
 
 
@@ -86,8 +87,28 @@ def run(args: argparse.Namespace) -> list[Row]:
         systems = {**_dense(size), LAYER: _layer(size)}
         rows += measure(size, systems, TWIN, LAYER, measures=(FORWARD,))
     if device.is_cuda:
-        rows += device.ceiling_rows(rounds)
+        rows += gpu.ceiling_rows(device, rounds)
+        for size in ON_GPU:
+            sizes = (size.frames, size.width, size.hidden, size.experts)
+            rows += gpu.product_rows(*sizes, device=device, rounds=rounds)
+            rows += gpu.sync_rows(str(size), _layer_step(size, device))
     return rows
+
+
+def _layer_step(size: Size, device: Device) -> Callable[[], None]:
+    """Forward and backward of a layer on a batch with padding."""
+    layer = _layer(size).to(device.name)
+    x = torch.randn(4, size.frames // 4, size.width, device=device.name)
+    embedding, grad = torch.randn_like(x), torch.randn_like(x)
+    lengths = torch.arange(1, 5, device=device.name).unsqueeze(1) * (x.size(1) // 4)
+    mask = torch.arange(x.size(1), device=device.name) < lengths
+
+    def forward() -> Tensor:
+        with device.autocast():
+            out: Tensor = layer(x, mask, embedding)[0]
+        return out
+
+    return partial(_step, forward, layer, x, grad)
 
 
 def _dense(size: Size) -> dict[str, nn.Module]:
@@ -142,7 +163,7 @@ def _step(forward: Callable[[], Tensor], module: nn.Module, x: Tensor, grad: Ten
     x.grad = None
     x.requires_grad_()
     out = forward()
-    out.backward(grad.to(out.dtype))
+    torch.autograd.backward(out, grad.to(out.dtype))
 
 
 def _inference(forward: Callable[[], Tensor], module: nn.Module, x: Tensor, grad: Tensor) -> None:
@@ -165,7 +186,7 @@ def _ways(size: Size, device: Device, rounds: int, quick: bool) -> list[Row]:
             x.grad = None
             with device.autocast():
                 out = way(x, chosen, gates)
-            out.backward(grad.to(out.dtype))
+            torch.autograd.backward(out, grad.to(out.dtype))
 
         runs[name] = step
     seconds = interleave(
@@ -209,7 +230,7 @@ def _growth(size: Size, bar: float, device: Device, rounds: int, quick: bool) ->
             x.grad = None
             with device.autocast():
                 out = experts(x, chosen, gates)
-            out.backward(grad.to(out.dtype))
+            torch.autograd.backward(out, grad.to(out.dtype))
 
         runs[f"E={number}"] = step
     seconds = interleave(

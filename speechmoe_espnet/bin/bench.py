@@ -9,6 +9,7 @@ from types import ModuleType
 
 import torch
 
+from speechmoe_espnet.allocator import keep_freed_memory
 from speechmoe_espnet.bench import decode, encoder, experts, export, fbank
 from speechmoe_espnet.bench.result import table, write_json
 from speechmoe_espnet.bench.timing import torch_threads
@@ -47,6 +48,7 @@ def bench(args: argparse.Namespace) -> None:
         raise ValueError(f"--rounds must be at least 1, got {args.rounds}")
     if args.output_dir is not None:
         args.output_dir.mkdir(parents=True, exist_ok=True)
+    keep_freed_memory()
     with torch_threads(args.num_threads):
         rows = BENCHMARKS[args.benchmark].run(args)
     print(table(rows), end="")

@@ -111,10 +111,10 @@ class _Layer(torch.autograd.Function):
         ctx.mark_non_differentiable(found.chosen)
         ctx.set_materialize_grads(False)
         out = found.out if options.top_k == 1 else found.out[:0]
-        ctx.save_for_backward(
+        context = cast(Any, ctx)
+        context.save_for_backward(
             x, router, *weights, *kept[:3], out, found.probs, found.chosen, gates, options.padding
         )
-        context = cast(Any, ctx)
         context.options, context.sizes = options._replace(padding=None), kept.sizes
         return found
 
@@ -122,7 +122,8 @@ class _Layer(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
         x, router, w1, b1, w2, b2, *rest = ctx.saved_tensors
-        kept, (out, probs, chosen, gates, padding) = Kept(*rest[:3], ctx.sizes), rest[3:]
+        hidden, dropped, order, out, probs, chosen, gates, padding = rest
+        kept = Kept(hidden, dropped, order, ctx.sizes)
         grad_out, grad_probs, grad_logits, _ = grad_outputs
         top_k = ctx.options.top_k
         if gates is None:

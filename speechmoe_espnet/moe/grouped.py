@@ -69,9 +69,9 @@ def run_experts(
     )
     rows = x.unsqueeze(1).expand(-1, top_k, -1).reshape(-1, x.size(1)) if top_k > 1 else x
     rows = _permute(rows, order, inverse)
-    hidden = _grouped_mm(rows, weights.w1, offsets) + weights.b1.index_select(0, expert_of_row)
+    hidden = grouped_mm(rows, weights.w1, offsets) + weights.b1.index_select(0, expert_of_row)
     hidden = dropout(activation(hidden))
-    out = _grouped_mm(hidden, weights.w2, offsets) + weights.b2.index_select(0, expert_of_row)
+    out = grouped_mm(hidden, weights.w2, offsets) + weights.b2.index_select(0, expert_of_row)
     out = _permute(out, inverse, order).view(frames, top_k, x.size(1))
     scale = valid if gates is None else gates.masked_fill(~valid, 0.0)
     return (out * scale.unsqueeze(-1).to(out.dtype)).sum(dim=1)
@@ -95,7 +95,17 @@ def _permute(rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
     return cast(Tensor, _Permute.apply(rows, order, inverse))
 
 
-def _grouped_mm(rows: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
+def grouped_mm(rows: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
+    """Multiply each group of rows by its own matrix, compiled or not.
+
+    Args:
+        rows: (N, D), sorted by group.
+        weights: (E, D, H).
+        offsets: Where each group ends (E,), int32, the last one N.
+
+    Returns:
+        (N, H).
+    """
     # torch.compile cannot follow grouped_mm in float32 (torch 2.11 to 2.14).
     if torch.compiler.is_compiling() and rows.dtype != torch.bfloat16:
         return _grouped_mm_op(rows, weights, offsets)
