@@ -11,7 +11,8 @@ import torch
 
 from speechmoe_espnet.allocator import keep_freed_memory
 from speechmoe_espnet.bench import decode, encoder, experts, export, fbank
-from speechmoe_espnet.bench.result import table, write_json
+from speechmoe_espnet.bench.picture import draw
+from speechmoe_espnet.bench.result import read_rows, table, write_json
 from speechmoe_espnet.bench.timing import torch_threads
 from speechmoe_espnet.bin import cli
 from speechmoe_espnet.scoring.provenance import commit, machine, versions
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "fbank": fbank,
     "export": export,
 }
+PICTURE = "picture"
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -37,11 +39,18 @@ def get_parser() -> cli.ArgumentParser:
         command.add_argument("--num_threads", type=int, default=1, help="threads of each system")
         command.add_argument("--quick", action="store_true", help="small cases: shows that it runs")
         module.add_arguments(command)
+    text = "draw the ratios of JSON files that the others wrote"
+    command = commands.add_parser(PICTURE, help=text, description=text)
+    command.add_argument("--input", type=Path, nargs="+", required=True, help="bench_NAME.json ...")
+    command.add_argument("--output", type=Path, required=True, help="png, svg or pdf")
     return parser
 
 
 def bench(args: argparse.Namespace) -> None:
-    """Run one benchmark; print its table and write its JSON."""
+    """Run one benchmark, print its table and write its JSON; or draw such files."""
+    if args.benchmark == PICTURE:
+        draw([row for path in args.input for row in read_rows(path)], args.output)
+        return
     if args.num_threads < 1:
         raise ValueError(f"--num_threads must be at least 1, got {args.num_threads}")
     if args.rounds is not None and args.rounds < 1:

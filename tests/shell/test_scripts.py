@@ -19,6 +19,7 @@ SCRIPTS = (
     "run_all.sh",
     "tests/run.sh",
     "utils/setup.sh",
+    "utils/bench.sh",
     *(f"egs/{name}/asr1/run.sh" for name in RECIPES),
 )
 
