@@ -127,7 +127,7 @@ def _metadata(args: argparse.Namespace, config: dict[str, Any], model: Any) -> A
         fbank=None if fbank is None else asdict(fbank),
         num_features=config["input_size"],
         sample_rate=(fbank or FbankConfig()).sample_frequency,
-        subsampling=subsampling(model),
+        subsampling=subsampling(model, config["input_size"]),
         least_frames=least_frames(model),
         precision="float32",
         opset=OPSET,

@@ -89,12 +89,12 @@ def least_frames(model: Any) -> int:
     return next(n for n in range(1, 1024) if not check_short_utt(embed, n)[0])
 
 
-def subsampling(model: Any) -> int:
+def subsampling(model: Any, num_features: int) -> int:
     """Input frames per output frame, rounded."""
     if isinstance(model.encoder, AbsSpeechMoEEncoder):
         return model.encoder.subsampling
     frames = 2400
-    features = torch.zeros(1, frames, model.encoder_input_size)
+    features = torch.zeros(1, frames, num_features)
     with torch.no_grad():
         _, lengths, _ = model.encoder.eval()(features, torch.tensor([frames]))
     return round(frames / int(lengths[0]))
