@@ -61,7 +61,7 @@ def test_all_parts_are_measured(rows: list[Row]) -> None:
         "read",
         "compute",
         "write ark",
-        "load ark as ESPnet does",
+        "load ark to train",
     }
 
 
