@@ -1,9 +1,10 @@
-"""Kaldi's compressed matrices, written fast: byte for byte what kaldiio writes for speech.
+"""Kaldi's compressed matrices, fast: byte for byte what kaldiio writes, and omniio's values.
 
 Kaldi's kSpeechFeature keeps four quantiles of each column in two bytes each, and a value as one
 byte that says where between two of them it lies. kaldiio partitions columns that lie scattered
 in memory and computes three candidates of each value to choose from; here columns lie in one
-piece, are sorted, and a value's byte is a sum of three saturating steps.
+piece, are sorted, and a value's byte is a sum of three saturating steps. Matrices of less than
+five rows are written as Kaldi does; kaldiio's bytes depend on the machine there.
 """
 
 import struct
@@ -65,13 +66,9 @@ def _quantile_steps(columns: Floats, least: np.float32, width: np.float32) -> ND
     rows = columns.shape[1]
     ordered = np.sort(columns, axis=1)
     if rows >= 5:
-        found = ordered[:, [0, rows // 4, 3 * (rows // 4), rows - 1]]
-    else:
-        found = np.empty((len(columns), 4), np.float32)
-        found[:, :rows] = ordered
-        for missing in range(rows, 4):
-            found[:, missing] = found[:, missing - 1] + 1
-    steps = _to_two_bytes(found, least, width)
+        ordered = ordered[:, [0, rows // 4, 3 * (rows // 4), rows - 1]]
+    steps = np.zeros((len(columns), 4), np.uint16)
+    steps[:, : ordered.shape[1]] = _to_two_bytes(ordered, least, width)
     np.minimum(steps[:, 0], 65532, out=steps[:, 0])
     for quantile, limit in ((1, 65533), (2, 65534), (3, 65535)):
         above = np.maximum(steps[:, quantile], steps[:, quantile - 1] + 1)
