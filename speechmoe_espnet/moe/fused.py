@@ -187,14 +187,14 @@ def backward(
     grad_x = _put_back(rows, order, sizes, top_k) if want_x else x.new_empty(0)
     grad_gates = x.new_empty(0, dtype=torch.float32)
     if want_gates:
-        assert gates is not None
         if top_k == 1:
-            product = torch.linalg.vecdot(grad, out)
+            products = torch.linalg.vecdot(grad, out)
         else:
-            product = torch.empty_like(products).index_copy_(0, order, products)
-        smallest = torch.finfo(torch.float32).tiny
-        grad_gates = product.view(gates.shape).float() / gates.float().clamp(min=smallest)
-        grad_gates = grad_gates.to(gates.dtype)
+            products = torch.empty_like(products).index_copy_(0, order, products)
+        grad_gates = products.view(-1, top_k).float()
+        if gates is not None:
+            smallest = torch.finfo(torch.float32).tiny
+            grad_gates = (grad_gates / gates.float().clamp(min=smallest)).to(gates.dtype)
     return grad_x, grad_gates, grads
 
 

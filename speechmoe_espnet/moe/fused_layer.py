@@ -126,14 +126,11 @@ class _Layer(torch.autograd.Function):
         kept = Kept(hidden, dropped, order, ctx.sizes)
         grad_out, grad_probs, grad_logits, _ = grad_outputs
         top_k = ctx.options.top_k
-        if gates is None:
-            # Straight through: the forward pass knew no gates; the gradient takes them as 1.
-            unit = torch.ones_like(chosen, dtype=probs.dtype)
         grad_x, grad_gates, grads = fused.backward(
             torch.zeros_like(x) if grad_out is None else grad_out,
             x,
             out,
-            unit if gates is None else gates,
+            gates,
             Weights(w1, b1, w2, b2),
             kept,
             top_k,
@@ -142,7 +139,7 @@ class _Layer(torch.autograd.Function):
             (True, True),
         )
         if gates is None:
-            # g = p / stopgrad(p), so that dp = dg / p.
+            # Straight through: g = p / stopgrad(p) = 1, and dp = dg / p.
             taken = probs.t().gather(1, chosen.clamp(min=0))
             grad_gates = grad_gates / taken.clamp(min=torch.finfo(taken.dtype).tiny)
         dprobs = torch.zeros_like(probs) if grad_probs is None else grad_probs.clone()
