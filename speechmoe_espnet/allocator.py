@@ -37,4 +37,5 @@ def keep_freed_memory() -> bool:
         _M_TRIM_THRESHOLD: _NEVER,
         _M_TOP_PAD: _TOP_PAD,
     }
-    return all([mallopt(option, value) == 1 for option, value in settings.items()])
+    taken = [mallopt(option, value) == 1 for option, value in settings.items()]
+    return all(taken)
