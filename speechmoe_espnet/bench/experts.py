@@ -1,9 +1,10 @@
 """An MoE feed-forward layer against its dense twin and against other ways to run experts.
 
-Layers are measured whole, router and its share of the shared embedding included. The dense twin
-is the layer with one expert; a plain pair of torch.nn.Linear stands beside it to show that the
-twin is as fast as it can be. "Experts" are measured without router, on the same frames and
-choices for every way to run them.
+Layers are measured with their router. As in an encoder, the embedding's part of the router logits
+is given, since one product computes it for all layers; a layer by itself, which computes its own
+part, is shown as well. The dense twin is the layer with one expert; a plain pair of
+torch.nn.Linear stands beside it to show that the twin is as fast as it can be. "Experts" are
+measured without router, on the same frames and choices for every way to run them.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from speechmoe_espnet.moe import Experts, MoEFeedForward
 
 ROUNDS = 15
 TWIN = "dense twin"
-LAYER = "MoE layer"
+LAYER, BY_ITSELF = "MoE layer", "MoE layer by itself"
 FORWARD, STEP = "forward", "forward+backward"
 
 
@@ -79,13 +80,12 @@ def run(args: argparse.Namespace) -> list[Row]:
     measure = partial(_rows, device=device, rounds=rounds, quick=args.quick)
     rows: list[Row] = []
     for size in (QUICK,) if args.quick else LAYERS:
-        rows += measure(size, {**_dense(size), LAYER: _layer(size)}, TWIN, LAYER)
+        rows += measure(size)
         rows += _ways(size, device, rounds, args.quick)
     for size, bar in ((QUICK, 1.12),) if args.quick else GROWTH:
         rows += _growth(size, bar, device, rounds, args.quick)
     for size in (QUICK,) if args.quick else SHORT:
-        systems = {**_dense(size), LAYER: _layer(size)}
-        rows += measure(size, systems, TWIN, LAYER, measures=(FORWARD,))
+        rows += measure(size, measures=(FORWARD,))
     if device.is_cuda:
         rows += gpu.ceiling_rows(device, rounds)
         for size in ON_GPU:
@@ -124,9 +124,6 @@ def _layer(size: Size) -> MoEFeedForward:
 
 def _rows(
     size: Size,
-    systems: Mapping[str, nn.Module],
-    baseline: str,
-    judged: str,
     *,
     device: Device,
     rounds: int,
@@ -134,27 +131,37 @@ def _rows(
     measures: tuple[str, ...] = (STEP, FORWARD),
 ) -> list[Row]:
     """Rows of whole layers on one batch."""
+    layer = _layer(size)
+    systems: dict[str, nn.Module] = {**_dense(size), LAYER: layer, BY_ITSELF: layer}
     for module in systems.values():
         module.to(device.name)
     x = torch.randn(1, size.frames, size.width, device=device.name)
     embedding = torch.randn_like(x)
     mask = torch.ones(x.shape[:2], dtype=torch.bool, device=device.name)
     grad = torch.randn_like(x)
+    logits = torch.randn(size.experts, *mask.shape, device=device.name).permute(1, 2, 0)
+    logits.requires_grad_()
 
-    def forward(module: nn.Module) -> Tensor:
+    def forward(name: str) -> Tensor:
+        module = systems[name]
         with device.autocast():
-            out = module(x, mask, embedding) if isinstance(module, MoEFeedForward) else module(x)
+            if name == LAYER:
+                out = module(x, mask, embedding_logits=logits)
+            elif isinstance(module, MoEFeedForward):
+                out = module(x, mask, embedding)
+            else:
+                out = module(x)
         return out[0] if isinstance(out, tuple) else out
 
     rows = []
     for measure in measures:
         one = _step if measure == STEP else _inference
-        runs = {name: partial(one, partial(forward, m), m, x, grad) for name, m in systems.items()}
+        runs = {n: partial(one, partial(forward, n), m, x, grad) for n, m in systems.items()}
         seconds = interleave(
             runs, rounds, synchronize=device.synchronize, min_seconds=0.0 if quick else 0.05
         )
-        bars = {judged: size.bars[measure]} if size.bars else None
-        rows += timed_rows(str(size), measure, seconds, baseline, bars)
+        bars = {LAYER: size.bars[measure]} if size.bars else None
+        rows += timed_rows(str(size), measure, seconds, TWIN, bars)
     return rows
 
 
