@@ -27,11 +27,7 @@ class TracedLoop(nn.Module):
 
     def __init__(self, stack: Any) -> None:
         super().__init__()
-        # Not registered, so that nothing takes the layers for feed-forward nodes.
-        self.layers = list(stack.layers)
-        for number, layer in enumerate(self.layers):
-            for name, parameter in layer.named_parameters():
-                self.register_parameter(f"{number}_{name.replace('.', '_')}", parameter)
+        self.layers = stack.layers
 
     def forward(self, x: Tensor, lengths: Tensor, embedding: Tensor) -> Tensor:
         """(B, T, D), (B,), (B, T, De) to (B, T, D)."""
