@@ -9,7 +9,7 @@ measured without router, on the same frames and choices for every way to run the
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -82,6 +82,7 @@ def run(args: argparse.Namespace) -> list[Row]:
     for size in (QUICK,) if args.quick else LAYERS:
         rows += measure(size)
         rows += _ways(size, device, rounds, args.quick)
+        rows += _products(size, device, rounds, args.quick)
     for size, bar in ((QUICK, 1.12),) if args.quick else GROWTH:
         rows += _growth(size, bar, device, rounds, args.quick)
     for size in (QUICK,) if args.quick else SHORT:
@@ -200,6 +201,32 @@ def _ways(size: Size, device: Device, rounds: int, quick: bool) -> list[Row]:
         runs, rounds, synchronize=device.synchronize, min_seconds=0.0 if quick else 0.05
     )
     return timed_rows(f"{size}, experts alone", STEP, seconds, "ours (auto)")
+
+
+def _products(size: Size, device: Device, rounds: int, quick: bool) -> list[Row]:
+    """What the matrix products of a forward pass cost when their rows are shared among experts.
+
+    The rows cost what smaller products cost; other weights for each, what reading them costs.
+    """
+    experts = Experts(size.width, size.hidden, size.experts).to(device.name)
+    x = torch.randn(size.frames, size.width, device=device.name)
+    parts = x.chunk(size.experts)
+
+    def run(parts: Sequence[Tensor], numbers: Sequence[int]) -> None:
+        with torch.inference_mode(), device.autocast():
+            for rows, number in zip(parts, numbers, strict=True):
+                hidden = torch.addmm(experts.b1[number], rows, experts.w1[number])
+                torch.addmm(experts.b2[number], hidden.relu_(), experts.w2[number])
+
+    runs = {
+        "all rows, one expert": partial(run, [x], [0]),
+        "rows in E parts, one expert": partial(run, parts, [0] * size.experts),
+        "rows in E parts, E experts": partial(run, parts, range(size.experts)),
+    }
+    seconds = interleave(
+        runs, rounds, synchronize=device.synchronize, min_seconds=0.0 if quick else 0.05
+    )
+    return timed_rows(f"{size}, products alone", FORWARD, seconds, next(iter(runs)))
 
 
 def _named_ways(experts: Experts, device: Device) -> Iterator[tuple[str, peers.RunExperts]]:

@@ -43,6 +43,7 @@ def test_experts():
     assert {"ours (auto)", "ours (grouped_mm)", "loop, as WeNet", "E=2", "E=64"} <= systems(
         rows, "forward+backward"
     )
+    assert "rows in E parts, E experts" in systems(rows, "forward")
     assert all(row.value.median > 0 for row in rows)
     assert [row.ratio.median for row in rows if row.system == "dense twin"] == [1.0] * 3
 
