@@ -20,7 +20,8 @@ _NEVER = 2**31 - 1
 def keep_freed_memory() -> bool:
     """Make glibc keep what is freed, and torch ask for huge pages for what is larger still.
 
-    Call it before large tensors are made. Settings that the user made in the environment
+    Call it before large tensors are made (torch reads its setting at the first one; importing
+    ESPnet makes one): `speechmoe_espnet.bin` does. Settings that the user made in the environment
     (MALLOC_*, GLIBC_TUNABLES, THP_MEM_ALLOC_ENABLE, or another allocator by LD_PRELOAD) win.
 
     Returns:

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from speechmoe_espnet.allocator import keep_freed_memory
 from speechmoe_espnet.bench import gpu
 from speechmoe_espnet.bench.device import DTYPES, Device
 from speechmoe_espnet.bench.result import Row, timed_rows
@@ -252,7 +251,6 @@ class _Trained(NamedTuple):
 
 def _peak(task: _Trained) -> int:
     """Bytes that a model, its optimizer and its training steps add to a process, at the most."""
-    keep_freed_memory()
     device = Device(task.device, DTYPES[task.dtype])
     batch = task.case.batch(device.name)
     with torch.device("meta"):

@@ -1,1 +1,9 @@
-"""Commands: one file each, `get_parser()` and `main(argv) -> int`."""
+"""The commands, one a file: `python -m speechmoe_espnet.bin.NAME --help`.
+
+How a process of them keeps memory is decided here, because it must be before ESPnet is imported:
+torch reads the setting once, when the first large tensor is made.
+"""
+
+from speechmoe_espnet.allocator import keep_freed_memory
+
+keep_freed_memory()

@@ -5,7 +5,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from speechmoe_espnet.allocator import keep_freed_memory
 from speechmoe_espnet.task import SpeechMoEASRTask
 
 
@@ -26,7 +25,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         ValueError: Where something below this package failed: its traceback is needed.
     """
-    keep_freed_memory()
     try:
         SpeechMoEASRTask.main(cmd=argv)
     except ValueError as error:

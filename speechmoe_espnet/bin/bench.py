@@ -9,7 +9,6 @@ from types import ModuleType
 
 import torch
 
-from speechmoe_espnet.allocator import keep_freed_memory
 from speechmoe_espnet.bench import decode, encoder, experts, export, fbank
 from speechmoe_espnet.bench.picture import draw
 from speechmoe_espnet.bench.result import read_rows, table, write_json
@@ -57,7 +56,6 @@ def bench(args: argparse.Namespace) -> None:
         raise ValueError(f"--rounds must be at least 1, got {args.rounds}")
     if args.output_dir is not None:
         args.output_dir.mkdir(parents=True, exist_ok=True)
-    keep_freed_memory()
     with torch_threads(args.num_threads):
         rows = BENCHMARKS[args.benchmark].run(args)
     print(table(rows), end="")

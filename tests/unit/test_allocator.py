@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +51,24 @@ def test_settings_of_the_user_win(monkeypatch):
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
     monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
     assert keep_freed_memory() is False
+
+
+HUGE_PAGES = """
+import speechmoe_espnet.bin.asr_train
+import torch
+tensor = torch.zeros(1 << 24)
+with open("/proc/self/smaps_rollup") as rollup:
+    print(next(line.split()[1] for line in rollup if line.startswith("AnonHugePages")))
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage/enabled").exists()
+    or "[never]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(),
+    reason="the kernel gives no huge pages",
+)
+def test_a_training_has_its_large_tensors_on_huge_pages():
+    run = subprocess.run(
+        [sys.executable, "-c", HUGE_PAGES], capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) >= 1 << 15
