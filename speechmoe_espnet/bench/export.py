@@ -154,6 +154,8 @@ def _layers(args: argparse.Namespace, size: Size) -> list[Row]:
         "expert by expert, our constants": (sparse, FLOAT32, rivals.scattered),
         "all experts and a mask": (sparse, FLOAT32, rivals.all_experts),
         "sparse int8, ONNX": (sparse, INT8, sorted_dispatch),
+        "sparse int8 with signed weights": (sparse, rivals.SIGNED, sorted_dispatch),
+        "sparse int8 by MatMulNBits": (sparse, rivals.BLOCKS, sorted_dispatch),
         "dense twin int8, ONNX": (dense, INT8, sorted_dispatch),
     }
     loop = rivals.TracedLoop(sparse).eval()

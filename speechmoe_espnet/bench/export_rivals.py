@@ -15,7 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechmoe_espnet.export.graph import FLOAT32, Precision, Writer, expert_rows
+from speechmoe_espnet.export.int8 import ZERO_POINT, quantised
 from speechmoe_espnet.export.weights import Array, FeedForwardWeights
+
+BLOCK = 32
 
 
 class TracedLoop(nn.Module):
@@ -122,6 +125,44 @@ def one_set_of_weights(
 
     assert precision is FLOAT32
     return evenly_split(writer, rows, chosen, weights, Precision("float32", linear))
+
+
+def signed_linear(
+    writer: Writer, rows: ir.Value, name: str, weight: Array, bias: Array
+) -> ir.Value:
+    """Int8 with signed weights: faster than ours on AVX2, where its products saturate."""
+    levels, scale = quantised(weight)
+    signed = (levels.astype(np.int16) - ZERO_POINT).astype(np.int8)
+    inputs, input_scale, input_zero = writer.op_many("DynamicQuantizeLinear", 3, rows)
+    constant = writer.weight(f"{name}.int8", signed)
+    product = writer.op("MatMulInteger", inputs, constant, input_zero)
+    scales = writer.op("Mul", input_scale, writer.weight(f"{name}.scale", scale))
+    out = writer.op("Mul", writer.op("Cast", product, to=int(ir.DataType.FLOAT)), scales)
+    return writer.op("Add", out, writer.weight(f"{name}.bias", bias))
+
+
+def block_linear(writer: Writer, rows: ir.Value, name: str, weight: Array, bias: Array) -> ir.Value:
+    """onnxruntime's MatMulNBits with 8 bits, one scale for a block of a column."""
+    depth, width = weight.shape
+    blocks = weight.T.reshape(width, depth // BLOCK, BLOCK)
+    scale = np.maximum(np.abs(blocks).max(axis=2, keepdims=True) / 127, 1e-12)
+    levels = (np.rint(blocks / scale) + ZERO_POINT).astype(np.uint8)
+    inputs = [
+        rows,
+        writer.weight(f"{name}.int8", levels),
+        writer.weight(f"{name}.scale", scale[..., 0].astype(np.float32)),
+    ]
+    sizes = {"K": depth, "N": width, "bits": 8, "block_size": BLOCK, "accuracy_level": 4}
+    node = ir.node(
+        "MatMulNBits", inputs, sizes, domain="com.microsoft", name=f"{writer.prefix}/{name}.blocks"
+    )
+    writer.nodes.append(node)
+    writer.graph.opset_imports["com.microsoft"] = 1
+    return writer.op("Add", node.outputs[0], writer.weight(f"{name}.bias", bias))
+
+
+SIGNED = Precision("int8 signed", signed_linear)
+BLOCKS = Precision("int8 blocks", block_linear)
 
 
 def _zeros_like(writer: Writer, rows: ir.Value) -> ir.Value:

@@ -5,16 +5,11 @@ carries units, feature options and digests, so that it decodes without anything 
 """
 
 import argparse
-import logging
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from speechmoe_espnet.bin import cli
 from speechmoe_espnet.data.fbank_config import FbankConfig
@@ -97,8 +92,7 @@ def export_model(args: argparse.Namespace) -> None:
     if model.decoder is not None:
         _say("the model has an attention decoder, which is left out: its CTC head is exported")
     _say("tracing (a deep model takes a minute)")
-    with _quiet():
-        traced = Traced.of(acoustic, _metadata(args, config, model))
+    traced = Traced.of(acoustic, _metadata(args, config, model))
     targets = [(FLOAT32, output)]
     if args.int8:
         targets.append((INT8, output.with_suffix(".int8.onnx")))
@@ -136,20 +130,6 @@ def _metadata(args: argparse.Namespace, config: dict[str, Any], model: Any) -> A
         model_sha256=about.file_sha256(args.model_dir / args.model_file),
         versions=about.tool_versions(),
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says about itself."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _say(text: str) -> None:

@@ -1,11 +1,16 @@
 """The part of an ASR model that is exported: features to log-probabilities of units."""
 
-from collections.abc import Sequence
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import onnx_ir as ir
 import torch
 from torch import Tensor, nn
+from torch.onnx import OnnxExporterError
 
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.output import valid_frames
@@ -74,6 +79,12 @@ def require_exportable(model: Any) -> None:
     kind = type(model.normalize).__name__
     if model.normalize is not None and kind != "GlobalMVN":
         raise ValueError(f"normalize: {kind} is not exported; only global_mvn and none are")
+    takes = inspect.signature(model.encoder.forward).parameters
+    if not isinstance(model.encoder, AbsSpeechMoEEncoder) and "masks" not in takes:
+        raise ValueError(
+            f"encoder: {type(model.encoder).__name__} makes its own padding mask, which cannot be "
+            f"traced; SpeechMoE encoders and ESPnet's Conformers and Branchformers are exported"
+        )
     if getattr(model.encoder, "interctc_use_conditioning", False):
         raise ValueError("encoder: self-conditioned CTC is not exported; train without it")
 
@@ -112,7 +123,9 @@ def trace(model: nn.Module, num_features: int, least: int, opset: int | None = N
     Returns:
         The graph; see `graph.expand`.
     """
-    features = torch.randn(EXAMPLE_BATCH, EXAMPLE_FRAMES + least, num_features)
+    generator = torch.Generator().manual_seed(0)
+    size = (EXAMPLE_BATCH, EXAMPLE_FRAMES + least, num_features)
+    features = torch.randn(size, generator=generator)
     lengths = torch.tensor([features.size(1), features.size(1) - 11])
     batch, frames = torch.export.Dim("batch"), torch.export.Dim("frames", min=least)
     dynamic = ({0: batch, 1: frames}, {0: batch})
@@ -136,17 +149,40 @@ def trace_module(
         inputs: Names of its arguments.
         outputs: Names of its results.
         opset: ONNX opset; None for the exporter's own.
+
+    Raises:
+        ValueError: The module holds something that cannot be traced.
     """
-    with traceable(module), torch.no_grad():
-        program = torch.onnx.export(
-            module,
-            examples,
-            dynamo=True,
-            dynamic_shapes=dynamic,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            opset_version=opset,
-            verbose=False,
-        )
+    try:
+        with traceable(module), torch.no_grad(), _quiet():
+            program = torch.onnx.export(
+                module,
+                examples,
+                dynamo=True,
+                dynamic_shapes=dynamic,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                opset_version=opset,
+                verbose=False,
+            )
+    except OnnxExporterError as error:
+        reason = error.__cause__ or error
+        raise ValueError(
+            f"the model cannot be traced for any length: {str(reason).strip().splitlines()[0]}"
+        ) from error
     assert program is not None
     return program.model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says about itself."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -193,6 +193,7 @@ def test_mistakes_are_one_line_that_names_them(
         (paper, ["--output", str(tmp_path / "no" / "x.onnx")], "there is no folder"),
         (make_model("attention", **no_ctc), [], "no CTC head"),
         (make_model("waves", **KINDS["paper"], **waves), [], "frontend"),
+        (make_model("rnn", model="espnet", encoder="vgg_rnn", specaug=None), [], "VGGRNNEncoder"),
         (make_model("utterance", **KINDS["paper"], **mean), [], "UtteranceMVN"),
     ]  # fmt: skip
     for directory, more, message in cases:
