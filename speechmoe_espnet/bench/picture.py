@@ -1,12 +1,14 @@
 """The ratios of benchmarks as one picture: a panel a comparison, a bar a system."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.bench.result import Row
 
 OURS, OTHERS, LIMIT = "#0072b2", "#b8bec8", "#d55e00"
-OUR_NAMES = ("MoE", "ours", "E=", "sparse", "static", "end to end")
+OUR_NAMES = ("MoE", "ours", "E=", "sparse", "speechmoe_espnet")
+TITLE_WIDTH = 44
 PANELS_A_ROW = 2
 LONGEST_BAR = 3.0
 
@@ -50,7 +52,8 @@ def _panels(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     panels: dict[str, list[Row]] = {}
     for row in rows:
         if row.ratio is not None:
-            panels.setdefault(f"{row.case}\n{row.measure}", []).append(row)
+            title = textwrap.fill(row.case, TITLE_WIDTH) + f"\n{row.measure}"
+            panels.setdefault(title, []).append(row)
     return [(title, panel) for title, panel in panels.items() if len(panel) > 1]
 
 
