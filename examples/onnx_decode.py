@@ -8,6 +8,7 @@ options of the features are in the model file. Recordings are 16-bit PCM with on
 
 import argparse
 import json
+import os
 import sys
 import wave
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,8 @@ class Decoder:
     """
 
     def __init__(self, path: str, num_threads: int = 1) -> None:
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"no model file {path}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads
         self.session = onnxruntime.InferenceSession(

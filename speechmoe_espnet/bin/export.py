@@ -61,17 +61,17 @@ def export_model(args: argparse.Namespace) -> None:
         FileNotFoundError: A file of the experiment does not exist.
         ValueError: The model cannot be exported, or the exported graph differs from it.
     """
-    output = args.output or args.model_dir / "model.onnx"
-    if output.suffix != ".onnx":
-        raise ValueError(f"--output: {output} does not end in .onnx")
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"--output: there is no folder {output.parent}")
     for name in ("config.yaml", args.model_file):
         if not (args.model_dir / name).is_file():
             raise FileNotFoundError(
                 f"no file {args.model_dir / name}; --model_dir must be the output of a training "
                 f"(stage 5 of a recipe), and --model_file a checkpoint in it"
             )
+    output = args.output or args.model_dir / "model.onnx"
+    if output.suffix != ".onnx":
+        raise ValueError(f"--output: {output} does not end in .onnx")
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"--output: there is no folder {output.parent}")
     try:
         import onnx_ir  # noqa: F401
         import onnxscript  # noqa: F401
