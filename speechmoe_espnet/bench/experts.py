@@ -158,9 +158,7 @@ def _rows(
     for measure in measures:
         one = _step if measure == STEP else _inference
         runs = {n: partial(one, partial(forward, n), m, x, grad) for n, m in systems.items()}
-        seconds = interleave(
-            runs, rounds, synchronize=device.synchronize, min_seconds=0.0 if quick else 0.05
-        )
+        seconds = _turns(runs, device, rounds, quick)
         bars = {LAYER: size.bars[measure]} if size.bars else None
         rows += timed_rows(str(size), measure, seconds, TWIN, bars)
     return rows
@@ -179,6 +177,31 @@ def _inference(forward: Callable[[], Tensor], module: nn.Module, x: Tensor, grad
         forward()
 
 
+def _expert_step(
+    way: peers.RunExperts,
+    experts: Experts,
+    x: Tensor,
+    chosen: Tensor,
+    gates: Tensor,
+    grad: Tensor,
+    device: Device,
+) -> None:
+    """Forward and backward of experts alone, run in some way."""
+    experts.zero_grad()
+    x.grad = None
+    with device.autocast():
+        out = way(x, chosen, gates)
+    torch.autograd.backward(out, grad.to(out.dtype))
+
+
+def _turns(
+    runs: Mapping[str, Callable[[], object]], device: Device, rounds: int, quick: bool
+) -> dict[str, list[float]]:
+    """`interleave`, each turn long enough to be timed well."""
+    least = 0.0 if quick else 0.05
+    return interleave(runs, rounds, synchronize=device.synchronize, min_seconds=least)
+
+
 def _ways(size: Size, device: Device, rounds: int, quick: bool) -> list[Row]:
     """Rows of different ways to run the same experts."""
     experts = Experts(size.width, size.hidden, size.experts).to(device.name)
@@ -188,18 +211,8 @@ def _ways(size: Size, device: Device, rounds: int, quick: bool) -> list[Row]:
     grad = torch.randn_like(x)
     runs = {}
     for name, way in _named_ways(experts, device):
-
-        def step(way: peers.RunExperts = way) -> None:
-            experts.zero_grad()
-            x.grad = None
-            with device.autocast():
-                out = way(x, chosen, gates)
-            torch.autograd.backward(out, grad.to(out.dtype))
-
-        runs[name] = step
-    seconds = interleave(
-        runs, rounds, synchronize=device.synchronize, min_seconds=0.0 if quick else 0.05
-    )
+        runs[name] = partial(_expert_step, way, experts, x, chosen, gates, grad, device)
+    seconds = _turns(runs, device, rounds, quick)
     return timed_rows(f"{size}, experts alone", STEP, seconds, "ours (auto)")
 
 
@@ -223,24 +236,20 @@ def _products(size: Size, device: Device, rounds: int, quick: bool) -> list[Row]
         "rows in E parts, one expert": partial(run, parts, [0] * size.experts),
         "rows in E parts, E experts": partial(run, parts, range(size.experts)),
     }
-    seconds = interleave(
-        runs, rounds, synchronize=device.synchronize, min_seconds=0.0 if quick else 0.05
-    )
+    seconds = _turns(runs, device, rounds, quick)
     return timed_rows(f"{size}, products alone", FORWARD, seconds, next(iter(runs)))
 
 
 def _named_ways(experts: Experts, device: Device) -> Iterator[tuple[str, peers.RunExperts]]:
     yield "ours (auto)", experts
-    if device.is_cuda:
-        yield "all experts (einsum)", peers.all_experts(experts)
-    else:
+    if not device.is_cuda:
         grouped = Experts(
             experts.w1.size(1), experts.w1.size(2), experts.num_experts, backend="grouped_mm"
         )
         for name in ("w1", "b1", "w2", "b2"):
             setattr(grouped, name, getattr(experts, name))
         yield "ours (grouped_mm)", grouped
-        yield "all experts (einsum)", peers.all_experts(experts)
+    yield "all experts (einsum)", peers.all_experts(experts)
     yield "loop, as WeNet", peers.loop(experts)
     transformers = peers.transformers_grouped(experts)
     if transformers is None:
@@ -258,18 +267,9 @@ def _growth(size: Size, bar: float, device: Device, rounds: int, quick: bool) ->
     for number in GROWN_EXPERTS:
         experts = Experts(size.width, size.hidden, number).to(device.name)
         chosen = torch.randperm(size.frames, device=device.name).remainder(number).unsqueeze(1)
-
-        def step(experts: Experts = experts, chosen: Tensor = chosen) -> None:
-            experts.zero_grad()
-            x.grad = None
-            with device.autocast():
-                out = experts(x, chosen, gates)
-            torch.autograd.backward(out, grad.to(out.dtype))
-
-        runs[f"E={number}"] = step
-    seconds = interleave(
-        runs, rounds, synchronize=device.synchronize, min_seconds=0.0 if quick else 0.05
-    )
+        arguments = (experts, experts, x, chosen, gates, grad, device)
+        runs[f"E={number}"] = partial(_expert_step, *arguments)
+    seconds = _turns(runs, device, rounds, quick)
     case = f"T={size.frames} D={size.width} H={size.hidden}, growth"
     first, last = f"E={GROWN_EXPERTS[0]}", f"E={GROWN_EXPERTS[-1]}"
     return timed_rows(case, STEP, seconds, first, {last: bar})
