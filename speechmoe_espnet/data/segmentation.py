@@ -1,0 +1,95 @@
+"""Words of a transcript: one rule for the language model, the lexicon and the search.
+
+A word list, an n-gram and a lexicon fit together only where all of them cut text alike. The words
+of a text are always a partition of what `normalize_text` makes of it, so that writing a hypothesis
+without spaces gives the text that is scored.
+
+=====================  ===================================  ==============================
+Part of the text       Words                                Example
+=====================  ===================================  ==============================
+Hanzi                  those of jieba's dictionary          ``今天去银行`` -> 今天 去 银行
+Latin letters          as written; apostrophes do not cut   ``it's OK`` -> ITS OK
+digits                 one a digit                          ``10号`` -> 1 0 号
+any other character    one a character                      ``あい`` -> あ い
+=====================  ===================================  ==============================
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from speechmoe_espnet.data.text_norm import normalize_text
+
+HANZI = "〇㐀-䶿一-鿿﨎-﨩\U00020000-\U0003ffff"
+LATIN = "A-Za-zªºÀ-ÖØ-öø-ʯᴀ-ᶿḀ-ỿⱠ-Ɀ\ua720-\ua7ff\uab30-\uab6f"
+_MARKS = "\u0300-\u036f"
+_RUN = re.compile(rf"(?P<hanzi>[{HANZI}]+)|[{LATIN}][{LATIN}{_MARKS}]*|.", re.DOTALL)
+_APOSTROPHES = frozenset("'’‘＇`´")
+
+
+def segment(text: str) -> list[str]:
+    """Cut a transcript into words.
+
+    Words of Latin letters end where the text has white space, punctuation (apostrophes apart) or
+    a symbol. Hanzi are cut by jieba's dictionary without its model of unknown words, so that
+    every word of several characters is in the dictionary and the result never depends on the
+    machine.
+
+    Args:
+        text: Any string.
+
+    Returns:
+        Words, none of them empty; joined they are `normalize_text(text)`.
+    """
+    words: list[str] = []
+    for piece in _pieces(text):
+        for run in _RUN.finditer(piece):
+            if run.lastgroup == "hanzi":
+                words.extend(_jieba().cut(run[0], hmm=False))
+            else:
+                words.append(run[0])
+    return words
+
+
+def is_hanzi(word: str) -> bool:
+    """Whether a word is made of Hanzi alone (and is not empty)."""
+    return bool(word) and bool(_only_hanzi().fullmatch(word))
+
+
+def _pieces(text: str) -> list[str]:
+    """Normalised text, in parts that no Latin word crosses."""
+    whole = normalize_text(text)
+    pieces = [piece for piece in map(normalize_text, _between_cuts(text)) if piece]
+    # A combining mark joins the letter before it even across what is removed: no cut there.
+    return pieces if "".join(pieces) == whole else [whole]
+
+
+def _between_cuts(text: str) -> Iterator[str]:
+    start = 0
+    for position, character in enumerate(text):
+        if _cuts(character):
+            yield text[start:position]
+            start = position + 1
+    yield text[start:]
+
+
+@cache
+def _cuts(character: str) -> bool:
+    category = unicodedata.category(character)
+    if character in _APOSTROPHES:
+        return False
+    return category == "Cc" or (category[0] in "PSZ" and not normalize_text(character))
+
+
+@cache
+def _only_hanzi() -> re.Pattern[str]:
+    return re.compile(f"[{HANZI}]+")
+
+
+@cache
+def _jieba() -> Any:
+    import rjieba
+
+    return rjieba.Jieba()
