@@ -1,6 +1,6 @@
 """How the report looks: one style sheet for light and dark mode, wide and narrow screens."""
 
-STYLE = """
+COLOURS = """
 :root {
   color-scheme: light dark;
   --paper: #ffffff; --card: #f6f7f9; --ink: #1c2026; --faint: #667080; --rule: #dde1e7;
@@ -18,7 +18,11 @@ STYLE = """
     --heat: #58b4f0; --heat-ink: #0b1118;
   }
 }
-* { box-sizing: border-box; }
+"""
+
+STYLE = (
+    COLOURS
+    + """* { box-sizing: border-box; }
 body {
   margin: 0 auto; padding: 24px 16px 64px; max-width: 1120px;
   background: var(--paper); color: var(--ink);
@@ -74,3 +78,4 @@ code { font-size: 14px; overflow-wrap: anywhere; }
 }
 @media print { details { break-inside: avoid; } }
 """
+)

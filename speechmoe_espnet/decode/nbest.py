@@ -1,0 +1,109 @@
+"""N-best lists on disk, read so that every mistake names its file, line and utterance.
+
+`nbest.jsonl` has one object a line, `{"utt": ID, "hyps": [{"text": ..., "score": ...}, ...]}`, the
+best hypothesis first. Fields that this module does not know are kept: whoever ranks lists anew
+loses nothing of what the search wrote. Scores are natural logarithms; names that end in `_logp`
+are as the model gave them, names that end in `_score` as the search weighted them.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Hyp = dict[str, Any]
+
+NBEST_FILE = "nbest.jsonl"
+
+
+def read_nbest(path: str | Path, numbers: Sequence[str] = ("score",)) -> dict[str, list[Hyp]]:
+    """Read n-best lists.
+
+    Args:
+        path: A `nbest.jsonl`.
+        numbers: Fields that every hypothesis must have, finite numbers.
+
+    Returns:
+        Hypotheses by utterance id, in the order of the file; each has `text` and `numbers`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is empty, a line is not such an object, an utterance occurs twice
+            or has no hypothesis, or a field is missing or no finite number.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no n-best lists {path}; decode first, with a search that finds several hypotheses"
+        )
+    lists: dict[str, list[Hyp]] = {}
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            place = f"{path}:{number}"
+            utt, hyps = _parse_line(place, raw)
+            if utt in lists:
+                raise ValueError(f"{place}: {utt}: occurs twice")
+            for rank, hyp in enumerate(hyps, start=1):
+                _check_hyp(f"{place}: {utt}: hypothesis {rank}", hyp, numbers)
+            lists[utt] = hyps
+    if not lists:
+        raise ValueError(f"{path}: no utterances")
+    return lists
+
+
+def write_nbest(path: str | Path, lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Write n-best lists sorted by utterance id, so that `read_nbest` gives them back.
+
+    Args:
+        path: File to write.
+        lists: Hypotheses by utterance id, best first.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    lines = [
+        json.dumps({"utt": utt, "hyps": list(lists[utt])}, ensure_ascii=False, allow_nan=False)
+        for utt in sorted(lists)
+    ]
+    Path(path).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def _parse_line(place: str, raw: bytes) -> tuple[str, list[Hyp]]:
+    try:
+        value = json.loads(raw)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{place}: not a JSON object: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{place}: expected an object with utt and hyps, got {_short(value)}")
+    utt, hyps = value.get("utt"), value.get("hyps")
+    if not isinstance(utt, str) or utt.split() != [utt]:
+        raise ValueError(f"{place}: utt must be an utterance id, got {_short(utt)}")
+    if not isinstance(hyps, list) or not hyps:
+        raise ValueError(f"{place}: {utt}: hyps must list at least one, got {_short(hyps)}")
+    return utt, hyps
+
+
+def _check_hyp(place: str, hyp: object, numbers: Sequence[str]) -> None:
+    if not isinstance(hyp, dict):
+        raise ValueError(f"{place}: expected an object, got {_short(hyp)}")
+    if not isinstance(hyp.get("text"), str):
+        raise ValueError(f"{place}: text must be a string, got {_short(hyp.get('text'))}")
+    for name in numbers:
+        if name not in hyp:
+            raise ValueError(
+                f"{place}: lacks {name}; decode again with a search that writes it (it has "
+                f"{', '.join(map(str, hyp))})"
+            )
+        value = hyp[name]
+        if (
+            not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not math.isfinite(value)
+        ):
+            raise ValueError(f"{place}: {name} must be a finite number, got {_short(value)}")
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."

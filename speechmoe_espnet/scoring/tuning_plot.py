@@ -1,0 +1,114 @@
+"""A picture of error rates over a grid of two weights, a file of its own."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from speechmoe_espnet.scoring.style import COLOURS
+from speechmoe_espnet.scoring.svg import FAINT, INK, element, text, tooltip
+
+_CELL_WIDTH, _CELL_HEIGHT = 40, 22
+_NARROW = 14
+_MOST_LABELLED = 24
+_FONT = 'font-family="system-ui, sans-serif" font-size="13"'
+
+
+def rate_map(
+    title: str,
+    x_axis: tuple[str, Sequence[float]],
+    y_axis: tuple[str, Sequence[float]],
+    rates: Mapping[tuple[float, float], float],
+    best: tuple[float, float],
+) -> str:
+    """Draw error rates as cells, the lower the stronger; the best one has a frame.
+
+    The colours span from the lowest rate to the 75th percentile, so that hopeless corners do
+    not hide the differences that matter.
+
+    Args:
+        title: What stands above.
+        x_axis: Name and values of the horizontal axis, ascending.
+        y_axis: Name and values of the vertical axis, ascending upwards.
+        rates: Error rate in percent by (x, y); points without one stay empty.
+        best: The point to frame, one of `rates`.
+
+    Returns:
+        A whole SVG file.
+    """
+    (x_name, xs), (y_name, ys) = x_axis, y_axis
+    labelled = len(xs) <= _MOST_LABELLED
+    cell = _CELL_WIDTH if labelled else _NARROW
+    left, top = 64, 50
+    width = max(left + cell * len(xs) + 16, 420)
+    bottom = top + _CELL_HEIGHT * len(ys)
+    low = min(rates.values())
+    span = max(float(np.percentile(list(rates.values()), 75)) - low, 1e-9)
+    parts = [text(left, 18, title, font_weight=600), text(left, 38, y_name, fill=FAINT)]
+    for row, y in enumerate(reversed(ys)):
+        place = top + _CELL_HEIGHT * row
+        parts.append(text(left - 8, place + 16, f"{y:g}", text_anchor="end", fill=FAINT))
+        for column, x in enumerate(xs):
+            if (x, y) in rates:
+                hint = f"{x_name} {x:g}, {y_name} {y:g}: {rates[x, y]:.2f} %"
+                strength = 1 - min((rates[x, y] - low) / span, 1.0)
+                parts += _cell(
+                    left + cell * column,
+                    place,
+                    cell,
+                    strength,
+                    hint,
+                    f"{rates[x, y]:.1f}" if labelled else "",
+                    framed=(x, y) == best,
+                )
+    every = 1 if labelled else -(-len(xs) // _MOST_LABELLED)
+    for column in range(0, len(xs), every):
+        x_place = left + cell * (column + 0.5)
+        parts.append(
+            text(x_place, bottom + 16, f"{xs[column]:g}", text_anchor="middle", fill=FAINT)
+        )
+    middle = left + cell * len(xs) / 2
+    parts.append(text(middle, bottom + 36, x_name, text_anchor="middle", fill=FAINT))
+    return _file(width, bottom + 46, parts, f"{title}: error rate over {x_name} and {y_name}")
+
+
+def _cell(
+    x: float, y: float, width: float, strength: float, hint: str, label: str, *, framed: bool
+) -> list[str]:
+    frame = {"stroke": INK, "stroke_width": 2} if framed else {}
+    parts = [
+        element(
+            "rect",
+            tooltip(hint),
+            x=x + 1,
+            y=y + 1,
+            width=width - 2,
+            height=_CELL_HEIGHT - 2,
+            rx=2,
+            fill="var(--heat)",
+            fill_opacity=max(0.04, strength),
+            **frame,
+        )
+    ]
+    if label:
+        colour = "var(--heat-ink)" if strength > 0.6 else INK
+        place = {"text_anchor": "middle", "font_size": 11, "pointer_events": "none"}
+        parts.append(text(x + width / 2, y + 15, label, fill=colour, **place))
+    return parts
+
+
+def _file(width: float, height: float, parts: Sequence[str], label: str) -> str:
+    background = element("rect", width="100%", height="100%", fill="var(--paper)")
+    group = f"<g {_FONT}>{''.join(parts)}</g>"
+    return (
+        element(
+            "svg",
+            element("style", COLOURS) + background + group,
+            xmlns="http://www.w3.org/2000/svg",
+            viewBox=f"0 0 {width:.0f} {height:.0f}",
+            width=f"{width:.0f}",
+            height=f"{height:.0f}",
+            role="img",
+            aria_label=label,
+        )
+        + "\n"
+    )
