@@ -64,6 +64,7 @@ def prepare(args: argparse.Namespace) -> None:
 
 def _prepare_synthetic(args: argparse.Namespace) -> None:
     from speechmoe_espnet.corpora.synthetic.generate import generate, plan_corpus, write_sets
+    from speechmoe_espnet.corpora.synthetic.lm_text import LM_TEXT, write_lm_text
     from speechmoe_espnet.corpora.synthetic.presets import get_preset
 
     if args.corpus_dir is not None:
@@ -77,6 +78,8 @@ def _prepare_synthetic(args: argparse.Namespace) -> None:
     seconds = sum(cli.progress(made, len(utterances), f"synthetic speech ({preset.name})"))
     write_sets(utterances, args.output_dir, args.final_dir or str(args.output_dir))
     print(f"{len(utterances)} utterances, {seconds / 3600:.2f} hours, seed {args.seed}")
+    lines, chars = write_lm_text(args.sets, utterances, preset, args.seed, args.output_dir)
+    print(f"{LM_TEXT}: {lines} sentences, {chars} characters for language models")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

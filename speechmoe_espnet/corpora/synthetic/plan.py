@@ -74,7 +74,7 @@ def _share_out(style: str, preset: Preset, seed: int) -> dict[str, list[str]]:
         enough = len(texts[partition]) >= preset.num_utts(partition)
         return enough and num_chars[partition] >= needed
 
-    for text, plain, partition in _distinct(SENTENCES[style](preset.num_characters, seed)):
+    for text, plain, partition in distinct_sentences(SENTENCES[style](preset.num_characters, seed)):
         if full(partition):
             if all(map(full, PARTITIONS)):
                 break
@@ -92,7 +92,15 @@ def _share_out(style: str, preset: Preset, seed: int) -> dict[str, list[str]]:
     return texts
 
 
-def _distinct(sentences: Iterator[Sentence]) -> Iterator[tuple[str, str, str]]:
+def distinct_sentences(sentences: Iterator[Sentence]) -> Iterator[tuple[str, str, str]]:
+    """Yield each sentence once.
+
+    Args:
+        sentences: What a style's generator yields.
+
+    Yields:
+        The sentence, the sentence normalised, and the partition it belongs to.
+    """
     seen = set()
     for sentence in sentences:
         plain = normalize_text(sentence.text)

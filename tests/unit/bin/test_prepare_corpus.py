@@ -11,14 +11,24 @@ def test_one_set_of_the_synthetic_corpus(tmp_path, capsys):
     options = ["--preset", "tiny", "--sets", "read", "--train-utts", "12", "--nj", "1"]
     final = ["--output-dir", str(folder), "--final-dir", "data/synthetic"]
     assert prepare_corpus.main([*options, *final]) == 0
-    assert sorted(path.name for path in folder.iterdir()) == ["dev", "read", "train", "wav"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "dev",
+        "lm_text",
+        "read",
+        "train",
+        "wav",
+    ]
     data = DataDir.load(folder / "train")
     assert len(data.text) == 12
     assert all(path.startswith("data/synthetic/wav/read/") for path in data.wav_scp.values())
     assert all(
         (folder / path.removeprefix("data/synthetic/")).is_file() for path in data.wav_scp.values()
     )
-    assert "30 utterances" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "30 utterances" in out
+    lines = (folder / "lm_text").read_text(encoding="utf-8").splitlines()
+    assert f"lm_text: {len(lines)} sentences" in out
+    assert set(data.text.values()) < set(lines)
 
 
 @pytest.mark.parametrize(
