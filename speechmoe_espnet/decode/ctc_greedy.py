@@ -19,7 +19,8 @@ def ctc_greedy_search(
         blank_id: Id of the blank unit.
 
     Returns:
-        One hypothesis an utterance, scored by the log-probability of its best path.
+        One hypothesis an utterance, scored by the log-probability of its best path, with the
+        frames of each unit.
 
     Raises:
         ValueError: If shapes or lengths do not fit together.
@@ -29,13 +30,22 @@ def ctc_greedy_search(
     valid = frames < lengths[:, None]
     best_log_probs, best_units = log_probs.max(dim=2)
     scores = torch.where(valid, best_log_probs.double(), 0.0).sum(dim=1)
-    before = torch.nn.functional.pad(best_units, (1, 0), value=blank_id)[:, :-1]
-    emits = valid & (best_units != blank_id) & (best_units != before)
-    units = best_units[emits].tolist()
+    path = best_units.masked_fill(~valid, blank_id)
+    changes = torch.nn.functional.pad(path, (1, 1), value=blank_id).diff(dim=1) != 0
+    emits = (path != blank_id) & changes[:, :-1]
+    units = path[emits].tolist()
+    first_frames = emits.nonzero()[:, 1].tolist()
+    last_frames = ((path != blank_id) & changes[:, 1:]).nonzero()[:, 1].tolist()
+    unit_frames = [(first, last + 1) for first, last in zip(first_frames, last_frames, strict=True)]
     ends = emits.sum(dim=1).cumsum(dim=0).tolist()
     starts = [0, *ends[:-1]]
     return [
-        Hypothesis(tuple(units[start:end]), score)
+        Hypothesis(
+            tuple(units[start:end]),
+            score,
+            acoustic_score=score,
+            unit_frames=tuple(unit_frames[start:end]),
+        )
         for start, end, score in zip(starts, ends, scores.tolist(), strict=True)
     ]
 

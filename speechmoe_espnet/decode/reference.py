@@ -4,7 +4,7 @@ One utterance, a dictionary of prefixes, no pruning but the beam.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from speechmoe_espnet.decode.hypothesis import Hypothesis
 
@@ -20,23 +20,29 @@ def log_add(a: float, b: float) -> float:
 
 
 def reference_prefix_beam_search(
-    log_probs: Sequence[Sequence[float]], beam_size: int, blank_id: int = 0
+    log_probs: Sequence[Sequence[float]],
+    beam_size: int,
+    blank_id: int = 0,
+    lm_score: Callable[[Prefix, bool], float] | None = None,
 ) -> list[Hypothesis]:
     """Search one utterance.
 
     A prefix is kept with two log-probabilities: of its paths that end in blank, and of those
     that end in its last unit. A frame lets every prefix stay (by blank, or by repeating its
     last unit) or grow by any unit; paths that lead to the same prefix add up; the
-    `beam_size` most probable prefixes live on.
+    `beam_size` best prefixes live on.
 
     Args:
         log_probs: Log-probabilities, frames x units.
         beam_size: Number of prefixes kept.
         blank_id: Id of the blank unit.
+        lm_score: What a prefix's units add to its score; with True, what they add as a whole
+            utterance, end included. None adds nothing.
 
     Returns:
         The beam, best first, prefixes of probability zero left out.
     """
+    lm_score = lm_score or (lambda prefix, is_whole: 0.0)
     beam: dict[Prefix, tuple[float, float]] = {(): (0.0, LOG_ZERO)}
     for frame in log_probs:
         grown: dict[Prefix, tuple[float, float]] = {}
@@ -51,9 +57,13 @@ def reference_prefix_beam_search(
                 else:
                     _add(grown, (*prefix, unit), LOG_ZERO, total + log_prob)
         possible = [item for item in grown.items() if log_add(*item[1]) > LOG_ZERO]
-        possible.sort(key=lambda item: -log_add(*item[1]))
+        possible.sort(key=lambda item: -(log_add(*item[1]) + lm_score(item[0], False)))
         beam = dict(possible[:beam_size])
-    return [Hypothesis(prefix, log_add(*scores)) for prefix, scores in beam.items()]
+    hyps = []
+    for prefix, scores in beam.items():
+        acoustic, added = log_add(*scores), lm_score(prefix, True)
+        hyps.append(Hypothesis(prefix, acoustic + added, acoustic, added))
+    return sorted(hyps, key=lambda hyp: -hyp.score)
 
 
 def _add(

@@ -27,6 +27,12 @@ def test_equals_the_obvious_loop_whatever_lies_in_padding(
     ):
         path = row[:length].argmax(1).tolist()
         assert hyp.units == tuple(unit for unit, _ in itertools.groupby(path) if unit != 0)
+        runs = [(unit, len(list(run))) for unit, run in itertools.groupby(path)]
+        ends = itertools.accumulate(count for _, count in runs)
+        assert hyp.unit_frames == tuple(
+            (end - count, end) for (unit, count), end in zip(runs, ends, strict=True) if unit != 0
+        )
+        assert hyp.acoustic_score == hyp.score
         assert hyp.score == pytest.approx(float(row[:length].double().amax(1).sum()), abs=1e-9)
 
 

@@ -1,0 +1,269 @@
+"""An n-gram over a model's units, compiled so that whole beams ask it at once.
+
+Searches that merge prefixes need the probability of a unit after each prefix, many times a
+frame. Histories become numbered states, n-grams become arcs in one sorted table, and back-off
+a fixed number of look-ups; no Python touches a hypothesis.
+
+Shapes: U units, any leading shape `...` of states (batch, beams).
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+
+BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
+FLOOR_LOG10 = -7.0
+"""Log10 probability of a unit that the model lacks, where it has no `<unk>` either."""
+
+Ngram = tuple[str, ...]
+_ROOT = 0
+
+
+@dataclass(frozen=True)
+class NgramFusion:
+    """A back-off n-gram as tensors; make it by `from_ngrams`.
+
+    A state is the longest history that still matters: one that some n-gram extends or that has
+    a back-off weight. All log-probabilities are natural, float64.
+
+    Attributes:
+        start: State at the beginning of an utterance.
+        num_words: Words kept of the model (W).
+        word_of_unit: Word of each unit id, (V,).
+        backoff_states: A state and the states it backs off to, longest first, without the
+            empty one, -1 from there on, (S, order - 1).
+        backoff_weights: Log weight of having backed off so far, (S, order); the last is that
+            of the empty history.
+        arc_keys: state * W + word of each n-gram of order 2 and up, sorted, (A,).
+        arc_log_probs: Log-probability of each arc, then that of each word by itself, (A + W,).
+        arc_targets: State after each arc, then after each word by itself, (A + W,).
+        end_log_probs: Log-probability of the utterance ending in each state, (S,).
+    """
+
+    start: int
+    num_words: int
+    word_of_unit: torch.Tensor
+    backoff_states: torch.Tensor
+    backoff_weights: torch.Tensor
+    arc_keys: torch.Tensor
+    arc_log_probs: torch.Tensor
+    arc_targets: torch.Tensor
+    end_log_probs: torch.Tensor
+
+    @classmethod
+    def from_ngrams(
+        cls, ngrams: Iterable[tuple[Ngram, float, float]], units: Sequence[str]
+    ) -> Self:
+        """Compile a back-off model.
+
+        Args:
+            ngrams: Words, log10 probability and log10 back-off weight (0 where there is none)
+                of each n-gram, as an ARPA file lists them. `<s>` begins and `</s>` ends an
+                utterance.
+            units: The model's units by id. A unit that the n-gram lacks has the probability of
+                its `<unk>`, or of `FLOOR_LOG10` by itself, and is forgotten after.
+
+        Raises:
+            ValueError: No unit but special ones is a word of the n-gram, it has no `</s>`, or
+                it has an n-gram whose history or last word it lacks.
+        """
+        known = {unit for unit in units if unit not in (BEGIN, END, UNKNOWN)}
+        table = {
+            words: (log10_prob, log10_backoff)
+            for words, log10_prob, log10_backoff in ngrams
+            if all(word in known or word in (BEGIN, END, UNKNOWN) for word in words)
+        }
+        _check(table, known)
+        table.setdefault((UNKNOWN,), (FLOOR_LOG10, 0.0))
+        words = {ngram[0]: index for index, ngram in enumerate(n for n in table if len(n) == 1)}
+        states = _number_states(table)
+        order = max(map(len, table))
+
+        singles = torch.full((len(words),), -math.inf, dtype=torch.float64)
+        single_targets = torch.zeros(len(words), dtype=torch.long)
+        keys, log_probs, targets = [], [], []
+        for ngram, (log10_prob, _) in table.items():
+            target = states[_longest_state(ngram, states)]
+            if len(ngram) == 1:
+                singles[words[ngram[0]]] = log10_prob * math.log(10)
+                single_targets[words[ngram[0]]] = target
+            else:
+                keys.append(states[ngram[:-1]] * len(words) + words[ngram[-1]])
+                log_probs.append(log10_prob * math.log(10))
+                targets.append(target)
+        arc_keys, order_of_arcs = torch.tensor(keys, dtype=torch.long).sort()
+        arc_log_probs = torch.tensor(log_probs, dtype=torch.float64)[order_of_arcs]
+        arc_targets = torch.tensor(targets, dtype=torch.long)[order_of_arcs]
+        backoff_states, backoff_weights = _backoff_chains(table, states, order)
+        unknown = words[UNKNOWN]
+        compiled = cls(
+            start=states[_longest_state((BEGIN,), states)],
+            num_words=len(words),
+            word_of_unit=torch.tensor(
+                [words.get(unit, unknown) if unit in known else unknown for unit in units]
+            ),
+            backoff_states=backoff_states,
+            backoff_weights=backoff_weights,
+            arc_keys=arc_keys,
+            arc_log_probs=torch.cat([arc_log_probs, singles]),
+            arc_targets=torch.cat([arc_targets, single_targets]),
+            end_log_probs=torch.zeros(len(states), dtype=torch.float64),
+        )
+        every = torch.arange(len(states))
+        end_log_probs, _ = compiled._look_up(every, torch.tensor([words[END]]))
+        return replace(compiled, end_log_probs=end_log_probs[:, 0])
+
+    def check_num_units(self, num_units: int) -> None:
+        """Refuse posteriors over other units.
+
+        Raises:
+            ValueError: If the model was made for another number of units than `num_units`.
+        """
+        if len(self.word_of_unit) != num_units:
+            raise ValueError(
+                f"lm is made for {len(self.word_of_unit)} units, log_probs have {num_units}; "
+                f"make it of the token list of the model"
+            )
+
+    def to(self, device: torch.device | str) -> "NgramFusion":
+        """Return this model with its tensors on a device."""
+        moved: dict[str, Any] = {
+            field.name: value.to(device)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), torch.Tensor)
+        }
+        return replace(self, **moved)
+
+    def extend(
+        self, states: torch.Tensor, units: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Score units after states.
+
+        Args:
+            states: States, (..., K).
+            units: Unit ids to try after each of them, (..., U).
+
+        Returns:
+            Log-probabilities, (..., K, U), and for `advance` the arcs they come from.
+        """
+        return self._look_up(states, self.word_of_unit[units])
+
+    def advance(self, arcs: torch.Tensor) -> torch.Tensor:
+        """Return the states that arcs of `extend` lead to."""
+        return self.arc_targets[arcs]
+
+    def _look_up(
+        self, states: torch.Tensor, words: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        num_arcs = self.arc_keys.size(0)
+        weights = self.backoff_weights[states]
+        words = words.unsqueeze(-2)
+        arcs = (words + num_arcs).expand(*states.shape, words.size(-1))
+        log_probs = self.arc_log_probs[arcs] + weights[..., -1:]
+        if not num_arcs:
+            return log_probs, arcs
+        # Shortest history first, so that longer ones, which count, overwrite.
+        histories = self.backoff_states[states]
+        for level in reversed(range(histories.size(-1))):
+            keys = histories[..., level, None] * self.num_words + words
+            place = torch.searchsorted(self.arc_keys, keys).clamp_(max=num_arcs - 1)
+            is_hit = self.arc_keys[place] == keys
+            score = self.arc_log_probs[place] + weights[..., level, None]
+            log_probs = torch.where(is_hit, score, log_probs)
+            arcs = torch.where(is_hit, place, arcs)
+        return log_probs, arcs
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """What a language model adds to the scores of a search.
+
+    Attributes:
+        lm: The language model.
+        weight: Weight of its log-probabilities.
+        bonus: Added for each unit.
+
+    Raises:
+        ValueError: If the weight is negative or one of the numbers is not finite.
+    """
+
+    lm: NgramFusion
+    weight: float
+    bonus: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.weight < math.inf:
+            raise ValueError(f"lm_weight must be a number of at least 0, got {self.weight}")
+        if not math.isfinite(self.bonus):
+            raise ValueError(f"insertion_bonus must be a number, got {self.bonus}")
+
+    def grow(self, states: torch.Tensor, units: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Score each unit after each state, and name the arcs that lead on; as `extend`."""
+        log_probs, arcs = self.lm.extend(states, units)
+        return log_probs * self.weight + self.bonus, arcs
+
+    def end(self, states: torch.Tensor) -> torch.Tensor:
+        """Score the end of an utterance after each state."""
+        return self.lm.end_log_probs[states] * self.weight
+
+
+def _check(table: Mapping[Ngram, object], known: set[str]) -> None:
+    shared = [ngram for ngram in table if len(ngram) == 1 and ngram[0] in known]
+    if not shared:
+        examples = ", ".join(sorted(known)[:3])
+        raise ValueError(
+            f"the n-gram has none of the model's {len(known)} units ({examples}, ...) among its "
+            f"words; train it on text in the units of the model's token list"
+        )
+    if (END,) not in table:
+        raise ValueError(f"the n-gram has no {END}; train it with ends of sentences")
+    for ngram in table:
+        for part in (ngram[:-1], ngram[-1:]):
+            if part and part not in table:
+                raise ValueError(
+                    f"the n-gram has {' '.join(ngram)!r} but not {' '.join(part)!r}; "
+                    f"an ARPA file must list both"
+                )
+
+
+def _number_states(table: Mapping[Ngram, tuple[float, float]]) -> dict[Ngram, int]:
+    order = max(map(len, table))
+    states: dict[Ngram, int] = {(): _ROOT}
+    for ngram, (_, log10_backoff) in table.items():
+        if len(ngram) > 1:
+            states.setdefault(ngram[:-1], len(states))
+        if log10_backoff != 0.0 and len(ngram) < order:
+            states.setdefault(ngram, len(states))
+    return states
+
+
+def _longest_state(history: Ngram, states: Mapping[Ngram, int]) -> Ngram:
+    while history not in states:
+        history = history[1:]
+    return history
+
+
+def _backoff_chains(
+    table: Mapping[Ngram, tuple[float, float]], states: Mapping[Ngram, int], order: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    chains = []
+    weights = []
+    for history in states:
+        chain: list[int] = []
+        sums: list[float] = []
+        total = 0.0
+        while history:
+            chain.append(states[history])
+            sums.append(total)
+            total += table[history][1] * math.log(10)
+            history = _longest_state(history[1:], states)
+        padding = order - len(chain)
+        chains.append(chain + [-1] * (padding - 1))
+        weights.append(sums + [total] * padding)
+    return (
+        torch.tensor(chains, dtype=torch.long).reshape(len(states), order - 1),
+        torch.tensor(weights, dtype=torch.float64),
+    )
