@@ -7,10 +7,12 @@ import torch
 import yaml
 from models import TOKENS
 
+from speechmoe_espnet.lm_task import CheckpointedLMTask
 from speechmoe_espnet.task import SpeechMoEASRTask
 
 CONF = Path(__file__).parents[2] / "conf"
-FILES = sorted([*CONF.glob("train_*.yaml"), *CONF.glob("tune_*.yaml")])
+LM_FILES = sorted(CONF.glob("train_lm_*.yaml"))
+FILES = sorted({*CONF.glob("train_*.yaml"), *CONF.glob("tune_*.yaml")} - set(LM_FILES))
 
 
 def build(path):
@@ -28,6 +30,17 @@ def test_builds(path):
     (optimizer,) = SpeechMoEASRTask.build_optimizers(args, model)
     assert optimizer.param_groups
     assert sum(p.numel() for p in model.parameters()) > 10_000
+
+
+@pytest.mark.parametrize("path", LM_FILES, ids=lambda path: path.stem)
+def test_language_model_builds(path):
+    parser = CheckpointedLMTask.get_parser()
+    args = parser.parse_args(["--config", str(path), "--output_dir", "x"])
+    args.token_list = TOKENS
+    model = CheckpointedLMTask.build_model(args)
+    assert CheckpointedLMTask.build_optimizers(args, model)[0].param_groups
+    assert args.token_type == "char"
+    assert args.max_epoch * args.num_iters_per_epoch == args.scheduler_conf["max_steps"]
 
 
 def load(name):

@@ -1,0 +1,49 @@
+"""Bring text into the layout that a character language model is trained from."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechmoe_espnet.bin.cli import ArgumentParser, run
+from speechmoe_espnet.lm.characters import make_character_data
+
+
+def get_parser() -> ArgumentParser:
+    """Return the parser of this command."""
+    parser = ArgumentParser(
+        prog="make_lm_data",
+        description="Write token list, texts with ids and shapes for a character language model. "
+        "Files named `text` have an id on each line, others a sentence a line.",
+    )
+    parser.add_argument(
+        "--train_texts", type=Path, nargs="+", required=True, help="files to learn from"
+    )
+    parser.add_argument("--dev_text", type=Path, required=True, help="file with held-out text")
+    parser.add_argument(
+        "--max_sentences", type=int, help="learn from so many at most; default: all"
+    )
+    parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
+    return parser
+
+
+def make(args: argparse.Namespace) -> None:
+    """Write the data and print how much there is.
+
+    Args:
+        args: What `get_parser` returns.
+
+    Raises:
+        FileNotFoundError: A file does not exist.
+        ValueError: A file cannot be read or has no text.
+    """
+    print(make_character_data(args.train_texts, args.dev_text, args.output_dir, args.max_sentences))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `--help`."""
+    return run(make, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
