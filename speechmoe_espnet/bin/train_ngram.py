@@ -1,0 +1,94 @@
+"""Train an n-gram language model: Kneser-Ney, pruned by entropy, measured on other text."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechmoe_espnet.bin import cli
+from speechmoe_espnet.lm.ngram import PHASES, PRUNED, UNPRUNED, NgramOptions, train_ngram
+from speechmoe_espnet.lm.text import LEVELS
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Build the command's parser."""
+    parser = cli.ArgumentParser(prog="train_ngram", description=__doc__)
+    parser.add_argument(
+        "--texts",
+        nargs="+",
+        required=True,
+        help="files to learn from: Kaldi's (named text, with ids) or plain (a sentence a line)",
+    )
+    parser.add_argument("--dev_text", required=True, help="other text, to measure perplexity")
+    parser.add_argument("--level", choices=LEVELS, default="word", help="what the n-gram is of")
+    parser.add_argument("--order", type=int, default=5, help="length of the longest n-grams")
+    parser.add_argument(
+        "--min_count",
+        type=int,
+        default=2,
+        help="words of Hanzi that occur less often are written by their characters",
+    )
+    parser.add_argument(
+        "--prune_threshold",
+        type=float,
+        default=1e-7,
+        help="relative growth of perplexity below which an n-gram is pruned; 0 keeps all",
+    )
+    parser.add_argument(
+        "--keep_unpruned", action="store_true", help=f"write {UNPRUNED}, the model before pruning"
+    )
+    parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
+    return parser
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, write and describe an n-gram.
+
+    Args:
+        args: What the parser returned.
+
+    Raises:
+        FileNotFoundError: A text file does not exist.
+        ValueError: An option or a text is not valid.
+    """
+    options = NgramOptions(
+        args.level, args.order, args.min_count, args.prune_threshold, args.keep_unpruned
+    )
+    start = time.monotonic()
+    begun = 0
+
+    def report(phase: str) -> None:
+        nonlocal begun
+        begun += 1
+        seconds = time.monotonic() - start
+        print(f"n-gram {begun}/{PHASES}, {seconds:.0f} s: {phase}", file=sys.stderr, flush=True)
+
+    facts = train_ngram(args.texts, args.dev_text, options, args.output_dir, report)
+    dev, text = facts["dev"], facts["train"]
+    print(
+        f"{text['sentences']} sentences, {text['tokens']} tokens ({args.level}), "
+        f"{facts['vocabulary']} words"
+    )
+    print(
+        f"dev: {dev['sentences']} sentences, {dev['tokens']} tokens, "
+        f"{100 * dev['oov_rate']:.2f} % unknown"
+    )
+    for name in ("unpruned", "pruned"):
+        model = facts[name]
+        sizes = " ".join(map(str, model["ngrams"]))
+        print(
+            f"{name}: perplexity {model['perplexity']:.1f} a token, "
+            f"{model['perplexity_per_character']:.1f} a character; n-grams by order {sizes}"
+        )
+    size = (args.output_dir / PRUNED).stat().st_size
+    print(f"{PRUNED}: {size / 1e6:.1f} MB, {sum(facts['seconds'].values()):.0f} s")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `--help`."""
+    return cli.run(train, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""From text files to a directory with a pruned n-gram and what is known about it."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speechmoe_espnet.lm.arpa import NgramModel, read_arpa, write_arpa
+from speechmoe_espnet.lm.estimation import estimate, prune_entropy, to_model
+from speechmoe_espnet.lm.evaluation import Perplexity, highest_sum_error, perplexity
+from speechmoe_espnet.lm.text import read_sentences
+from speechmoe_espnet.lm.vocabulary import Vocabulary
+
+PRUNED = "lm_pruned.arpa"
+UNPRUNED = "lm.arpa.gz"
+VOCABULARY = "vocab"
+FACTS = "ngram.json"
+PHASES = 4
+_SUM_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class NgramOptions:
+    """How to make an n-gram.
+
+    Attributes:
+        level: `word` or `char`, see `lm.text.segment_lines`.
+        order: Length of the longest n-grams, 1 to 5.
+        min_count: Occurrences that a word of several Hanzi needs to stay whole.
+        prune_threshold: Relative growth of perplexity below which an n-gram is pruned.
+        keep_unpruned: Whether to write the unpruned model, too.
+    """
+
+    level: str = "word"
+    order: int = 5
+    min_count: int = 2
+    prune_threshold: float = 1e-7
+    keep_unpruned: bool = False
+
+
+def train_ngram(
+    texts: Sequence[str | Path],
+    dev_text: str | Path,
+    options: NgramOptions,
+    output_dir: str | Path,
+    report: Callable[[str], None] = lambda phase: None,
+) -> dict[str, Any]:
+    """Train, prune and measure an n-gram.
+
+    Writes `lm_pruned.arpa`, `vocab` (word and count in the training text), `ngram.json` (what
+    is returned) and, if wanted, `lm.arpa.gz`.
+
+    Args:
+        texts: Files to learn from, see `lm.text.read_text`.
+        dev_text: File with other text, to measure with.
+        options: How.
+        output_dir: Directory to write into, made if needed.
+        report: Called with the name of each of the `PHASES` phases when it begins.
+
+    Returns:
+        Options, sources with SHA-256 digests, sizes, seconds by phase, and under `unpruned` and
+        `pruned` the n-grams of each order and the perplexity of dev_text.
+
+    Raises:
+        FileNotFoundError: A file does not exist.
+        ValueError: A file or an option is not valid.
+    """
+    timer = _Timer(report)
+    timer.begin("read text")
+    sentences = read_sentences(texts, options.level)
+    dev = read_sentences([dev_text], options.level)
+    vocabulary = Vocabulary.from_sentences(sentences, options.min_count)
+    sentences = [vocabulary.split(sentence) for sentence in sentences]
+    dev_words = sum(map(len, dev))
+    dev_split = sum(w not in vocabulary and len(w) > 1 for sentence in dev for w in sentence)
+    dev = [vocabulary.split(sentence) for sentence in dev]
+
+    timer.begin(f"estimate order {options.order}")
+    arpa = estimate(sentences, options.order, vocabulary.unseen)
+    unpruned = _facts([n for _, n in arpa.counts()], perplexity(arpa.log_p_raw, options.order, dev))
+    output_dir = Path(output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    if options.keep_unpruned:
+        write_arpa(output_dir / UNPRUNED, to_model(arpa))
+
+    timer.begin(f"prune to {options.prune_threshold:g}")
+    prune_entropy(arpa, options.prune_threshold)
+    write_arpa(output_dir / PRUNED, to_model(arpa))
+    del arpa
+
+    timer.begin("check")
+    model = read_arpa(output_dir / PRUNED)
+    _check_sums(model, output_dir / PRUNED)
+    pruned = _facts(model.counts(), perplexity(model.log10_prob, model.order, dev))
+    vocabulary.write(output_dir / VOCABULARY)
+    facts = {
+        "level": options.level,
+        "order": options.order,
+        "min_count": options.min_count,
+        "prune_threshold": options.prune_threshold,
+        "sources": [_source(path) for path in texts],
+        "dev": {
+            **_source(dev_text),
+            "sentences": len(dev),
+            "words": dev_words,
+            "words_split": dev_split,
+            "tokens": sum(map(len, dev)),
+            "oov_rate": pruned.pop("oov_rate"),
+        },
+        "train": {"sentences": len(sentences), "tokens": sum(map(len, sentences))},
+        "vocabulary": len(vocabulary),
+        "unseen_characters": len(vocabulary.unseen),
+        "unpruned": {name: value for name, value in unpruned.items() if name != "oov_rate"},
+        "pruned": pruned,
+        "seconds": timer.end(),
+    }
+    (output_dir / FACTS).write_text(
+        json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+    )
+    return facts
+
+
+def _facts(counts: Sequence[int], measured: Perplexity) -> dict[str, Any]:
+    return {
+        "ngrams": list(counts),
+        "perplexity": round(measured.per_token, 3),
+        "perplexity_per_character": round(measured.per_character, 3),
+        "oov_rate": round(measured.unknown_rate, 6),
+    }
+
+
+def _check_sums(model: NgramModel, path: Path) -> None:
+    distance, history = highest_sum_error(model)
+    if not distance <= _SUM_TOLERANCE:
+        raise ValueError(
+            f"{path}: probabilities after {' '.join(history) or 'no word'!r} are {distance:.1e} "
+            f"from summing up to 1 (allowed: {_SUM_TOLERANCE:g}); try more text or a lower order"
+        )
+
+
+def _source(path: str | Path) -> dict[str, str]:
+    with open(path, "rb") as file:
+        return {"path": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+class _Timer:
+    """Names phases as they begin and knows how long each took."""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
+        self._began: list[tuple[str, float]] = []
+
+    def begin(self, phase: str) -> None:
+        self._report(phase)
+        self._began.append((phase, time.monotonic()))
+
+    def end(self) -> dict[str, float]:
+        ends = [start for _, start in self._began[1:]] + [time.monotonic()]
+        return {
+            phase: round(end - start, 1)
+            for (phase, start), end in zip(self._began, ends, strict=True)
+        }

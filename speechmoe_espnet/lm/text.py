@@ -1,0 +1,111 @@
+"""Where language models get their text: sentences of any mix of files, and the words in them.
+
+Transcripts of a corpus lie in Kaldi tables with ids, other text in plain files. Both become
+lists of words by the one rule that lexicon and search use as well.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from speechmoe_espnet.data.segmentation import segment
+from speechmoe_espnet.data.table import read_table
+from speechmoe_espnet.data.text_norm import normalize_text
+
+KALDI_TEXT = "text"
+LEVELS = ("word", "char")
+
+
+def read_text(path: str | Path) -> list[str]:
+    """Read the sentences of a file as they stand.
+
+    Args:
+        path: A file named `text` is Kaldi's, with an id on each line; any other is plain, a
+            sentence a line. UTF-8, with or without a byte order mark. Plain files may have
+            blank lines; they are left out.
+
+    Returns:
+        Sentences, in the order of the file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line is not UTF-8 or (Kaldi) has no id or no text; the message starts with
+            `file:line`.
+    """
+    path = Path(path)
+    if path.name == KALDI_TEXT:
+        return list(read_table(path).values())
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    return list(_plain_lines(path))
+
+
+def segment_lines(
+    lines: Iterable[str], level: str = "word", source: str = "text"
+) -> list[list[str]]:
+    """Cut sentences into tokens.
+
+    Args:
+        lines: Sentences as they stand; those with nothing countable in them are left out.
+        level: `word` for the words of `data.segmentation.segment`, `char` for the characters
+            of the normalised sentence.
+        source: What the lines are, for the message.
+
+    Returns:
+        Tokens of each sentence, at least one a sentence.
+
+    Raises:
+        ValueError: There is no such level, or no sentence is left.
+    """
+    if level not in LEVELS:
+        raise ValueError(f"level must be one of {', '.join(LEVELS)}; got {level!r}")
+    cut = segment if level == "word" else _characters
+    sentences = [tokens for tokens in map(cut, lines) if tokens]
+    if not sentences:
+        raise ValueError(f"{source}: no text: nothing is left of any line after normalisation")
+    return sentences
+
+
+def read_sentences(paths: Sequence[str | Path], level: str = "word") -> list[list[str]]:
+    """Read and cut the sentences of several files, one file after the other.
+
+    Args:
+        paths: Files, see `read_text`. A sentence that occurs several times counts as often.
+        level: See `segment_lines`.
+
+    Returns:
+        Tokens of each sentence.
+
+    Raises:
+        FileNotFoundError: A file does not exist.
+        ValueError: No file is named, one is named twice, one has no text or text that cannot
+            be read, or there is no such level.
+    """
+    if not paths:
+        raise ValueError("no text file is named; name at least one")
+    resolved = [Path(path).resolve() for path in paths]
+    for index, path in enumerate(resolved):
+        if path in resolved[:index]:
+            raise ValueError(f"text file {paths[index]} is named twice; its counts would double")
+    return [
+        sentence
+        for path in paths
+        for sentence in segment_lines(read_text(path), level, source=str(path))
+    ]
+
+
+def _characters(text: str) -> list[str]:
+    return list(normalize_text(text))
+
+
+def _plain_lines(path: Path) -> Iterator[str]:
+    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    for number, raw in enumerate(lines, start=1):
+        try:
+            line = raw.decode("utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{path}:{number}: not UTF-8 at byte {error.start}; "
+                f"convert the file, e.g. `iconv -f GB18030 -t UTF-8`"
+            ) from None
+        if line:
+            yield line
