@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from speechmoe_espnet.bin import cli
 from speechmoe_espnet.data.unit_dir import make_units
-from speechmoe_espnet.data.units import TOKEN_TYPES
+from speechmoe_espnet.data.units import TOKEN_TYPES, SyllablePhoneTokenizer
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -44,6 +44,11 @@ def make(args: argparse.Namespace) -> None:
     print(f"{len(tokens.units)} units ({args.token_type}) from {origin}")
     for line in coverage:
         print(line)
+    if args.token_type == "syllable_phone":
+        unread = [unit for unit in tokens.units if not SyllablePhoneTokenizer.has_reading(unit)]
+        if unread:
+            shown = " ".join(unread[:10]) + (" ..." if len(unread) > 10 else "")
+            print(f"{len(unread)} units are words without a reading: {shown}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

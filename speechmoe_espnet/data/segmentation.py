@@ -22,10 +22,13 @@ from typing import Any
 
 from speechmoe_espnet.data.text_norm import normalize_text
 
-HANZI = "〇㐀-䶿一-鿿﨎-﨩\U00020000-\U0003ffff"
-LATIN = "A-Za-zªºÀ-ÖØ-öø-ʯᴀ-ᶿḀ-ỿⱠ-Ɀ\ua720-\ua7ff\uab30-\uab6f"
+_HANZI = "〇㐀-䶿一-鿿﨎-﨩\U00020000-\U0003ffff"
+_LATIN = "A-Za-zªºÀ-ÖØ-öø-ʯᴀ-ᶿḀ-ỿⱠ-Ɀ\ua720-\ua7ff\uab30-\uab6f"
 _MARKS = "\u0300-\u036f"
-_RUN = re.compile(rf"(?P<hanzi>[{HANZI}]+)|[{LATIN}][{LATIN}{_MARKS}]*|.", re.DOTALL)
+_LATIN_WORD = rf"[{_LATIN}][{_LATIN}{_MARKS}]*"
+_RUN = re.compile(rf"(?P<hanzi>[{_HANZI}]+)|{_LATIN_WORD}|.", re.DOTALL)
+_ONLY_HANZI = re.compile(rf"[{_HANZI}]+")
+_ONLY_LATIN = re.compile(_LATIN_WORD)
 _APOSTROPHES = frozenset("'’‘＇`´")
 
 
@@ -55,7 +58,12 @@ def segment(text: str) -> list[str]:
 
 def is_hanzi(word: str) -> bool:
     """Whether a word is made of Hanzi alone (and is not empty)."""
-    return bool(word) and bool(_only_hanzi().fullmatch(word))
+    return bool(_ONLY_HANZI.fullmatch(word))
+
+
+def is_latin(word: str) -> bool:
+    """Whether a word is made of Latin letters (and their accents) alone and is not empty."""
+    return bool(_ONLY_LATIN.fullmatch(word))
 
 
 def _pieces(text: str) -> list[str]:
@@ -81,11 +89,6 @@ def _cuts(character: str) -> bool:
     if character in _APOSTROPHES:
         return False
     return category == "Cc" or (category[0] in "PSZ" and not normalize_text(character))
-
-
-@cache
-def _only_hanzi() -> re.Pattern[str]:
-    return re.compile(f"[{HANZI}]+")
 
 
 @cache

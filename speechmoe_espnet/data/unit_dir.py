@@ -1,7 +1,7 @@
 """Stage 3: the units of a corpus, and how much of its other sets they cover."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from speechmoe_espnet.data.units import (
     TOKEN_TYPES,
     BpeTokenizer,
     CharTokenizer,
-    SyllableTokenizer,
+    SyllablePhoneTokenizer,
     Tokenizer,
 )
 
@@ -58,11 +58,11 @@ def make_units(
 ) -> tuple[TokenList, list[Coverage]]:
     """Choose the units of a corpus from its training text, or take those of a trained model.
 
-    Writes tokens.txt, for bpe also bpe.model, and for syllable also <set>/text in syllables
+    Writes tokens.txt, for bpe also bpe.model, and for syllable_phone also <set>/text in units
     for the training set and every other set.
 
     Args:
-        token_type: "char", "bpe" or "syllable".
+        token_type: "char", "bpe" or "syllable_phone".
         train_dir: Directory with the training `text`.
         set_dirs: Directories with the `text` of other sets; their names must differ.
         output_dir: Directory to write, made if needed.
@@ -86,7 +86,7 @@ def make_units(
     train_name = Path(train_dir).name
     tokenizer = _make_tokenizer(token_type, texts[train_name], num_pieces, token_list)
     units = {
-        name: {utterance: tokenizer.text_to_units(value) for utterance, value in text.items()}
+        name: dict(zip(text, _read(tokenizer, text.values()), strict=True))
         for name, text in texts.items()
     }
     for name, utterances in units.items():
@@ -131,8 +131,8 @@ def _make_tokenizer(
 ) -> Tokenizer:
     if token_type == "char":
         return CharTokenizer()
-    if token_type == "syllable":
-        return SyllableTokenizer()
+    if token_type == "syllable_phone":
+        return SyllablePhoneTokenizer()
     if token_list is None:
         if num_pieces is None:
             raise ValueError("token_type bpe needs nbpe, the number of pieces, e.g. --nbpe 3000")
@@ -145,6 +145,14 @@ def _make_tokenizer(
             f"no file {model}; token_type bpe needs the SentencePiece model beside {token_list}"
         )
     return BpeTokenizer.load(model)
+
+
+def _read(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[list[str]]:
+    if isinstance(tokenizer, SyllablePhoneTokenizer):
+        for _, readings in tokenizer.read_texts(texts):
+            yield [unit for units in readings for unit in units]
+    else:
+        yield from map(tokenizer.text_to_units, texts)
 
 
 def _coverage(name: str, units: dict[str, list[str]], tokens: TokenList) -> Coverage:
@@ -165,7 +173,7 @@ def _write(
     tokens.write(output_dir / "tokens.txt")
     if isinstance(tokenizer, BpeTokenizer):
         (output_dir / BPE_MODEL).write_bytes(tokenizer.model)
-    if isinstance(tokenizer, SyllableTokenizer):
+    if isinstance(tokenizer, SyllablePhoneTokenizer):
         for name, utterances in units.items():
             (output_dir / name).mkdir(exist_ok=True)
             write_table(

@@ -1,20 +1,24 @@
-"""Units that a model writes: characters, SentencePiece pieces or tonal syllables.
+"""Units that a model writes: characters, SentencePiece pieces, or syllables and phones.
 
 Every tokenizer normalises its text first, so that units never depend on how a corpus writes
 punctuation or case.
 """
 
 import io
+import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from speechmoe_espnet.data.english import PHONES, pronunciations, read_ahead
+from speechmoe_espnet.data.segmentation import is_hanzi, is_latin, segment
+from speechmoe_espnet.data.syllables import DIGIT_READINGS, is_syllable, read_hanzi
 from speechmoe_espnet.data.text_norm import normalize_text
 
-TOKEN_TYPES = ("char", "bpe", "syllable")
-_DIGIT_READINGS = str.maketrans("0123456789", "零一二三四五六七八九")
+TOKEN_TYPES = ("char", "bpe", "syllable_phone")
+_BATCH_SIZE = 1000
 
 
 class Tokenizer(Protocol):
@@ -43,34 +47,74 @@ class CharTokenizer:
 
 
 @dataclass(frozen=True)
-class SyllableTokenizer:
-    """Tonal syllables in pinyin, the units of the SpeechMoE paper.
+class SyllablePhoneTokenizer:
+    """Tonal Mandarin syllables and English phones, the units of the SpeechMoE paper.
 
-    Tones are numbered 1 to 4 and 5 for the neutral tone (`ma5`), ü is v (`nv3`); words decide
-    the reading of a character (`yin2 hang2`). Latin words are spelled in upper-case letters,
-    digits are read one by one in Mandarin, and characters without a reading stand for
-    themselves. There is no way back to characters without a language model: `units_to_text`
-    gives syllables separated by spaces.
+    Hanzi are read by `syllables` (`yin2 hang2`), digits one by one in Mandarin, Latin words and
+    letters by `english` (`W AY F AY`). A word without a reading (kana, Cyrillic, a rare Hanzi)
+    stands for itself as one unit; `has_reading` tells. There is no way back to text without a
+    lexicon and a language model: `units_to_text` gives units separated by spaces.
     """
 
     def text_to_units(self, text: str) -> list[str]:
-        """Read a transcript out as syllables and letters."""
-        from pypinyin import Style, lazy_pinyin
+        """Read a transcript out as syllables and phones.
 
-        return [
-            unit
-            for unit in lazy_pinyin(
-                normalize_text(text).translate(_DIGIT_READINGS),
-                style=Style.TONE3,
-                neutral_tone_with_five=True,
-                errors=list,  # type: ignore[arg-type]  # a list of units is allowed too
-            )
-            if unit
-        ]
+        Raises:
+            ValueError: A Latin word needs espeak-ng, which is not installed.
+        """
+        return [unit for units in self.read_words(segment(text)) for unit in units]
+
+    def read_words(self, words: Sequence[str]) -> list[tuple[str, ...]]:
+        """Read the words of one transcript.
+
+        Args:
+            words: Words as `segment` cuts them. Neighbours decide how Hanzi are read.
+
+        Returns:
+            The units of each word; joined they are the units of the transcript.
+
+        Raises:
+            ValueError: A Latin word needs espeak-ng, which is not installed.
+        """
+        readings: list[tuple[str, ...]] = []
+        for hanzi, group in itertools.groupby(words, is_hanzi):
+            neighbours = list(group)
+            readings += read_hanzi(neighbours) if hanzi else map(_read_word, neighbours)
+        return readings
+
+    def read_texts(self, texts: Iterable[str]) -> Iterator[tuple[list[str], list[tuple[str, ...]]]]:
+        """Read transcripts as `text_to_units` does, but faster where Latin words are unknown.
+
+        Args:
+            texts: Transcripts.
+
+        Yields:
+            The words of each transcript, and the units of each word.
+
+        Raises:
+            ValueError: A Latin word needs espeak-ng, which is not installed.
+        """
+        for batch in itertools.batched(texts, _BATCH_SIZE):
+            sentences = [segment(text) for text in batch]
+            read_ahead(word for words in sentences for word in words if is_latin(word))
+            for words in sentences:
+                yield words, self.read_words(words)
 
     def units_to_text(self, units: Sequence[str]) -> str:
-        """Join syllables with spaces."""
+        """Join units with spaces."""
         return " ".join(units)
+
+    @staticmethod
+    def has_reading(unit: str) -> bool:
+        """Whether a unit is a syllable or a phone and not a word standing for itself."""
+        return is_syllable(unit) or unit in PHONES
+
+
+def _read_word(word: str) -> tuple[str, ...]:
+    if word in DIGIT_READINGS:
+        return DIGIT_READINGS[word][0]
+    found = pronunciations(word) if is_latin(word) else ()
+    return found[0] if found else (word,)
 
 
 @dataclass(frozen=True)

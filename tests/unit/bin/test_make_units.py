@@ -25,6 +25,16 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "make_units: error: nbpe 3 does not suit" in capsys.readouterr().err
 
 
+def test_words_without_a_reading_are_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "text").write_text("a 好あい\n", encoding="utf-8")
+    options = ["--train_dir", str(tmp_path / "train"), "--output_dir", str(tmp_path / "units")]
+    assert make_units.main(["--token_type", "syllable_phone", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 units are words without a reading: あ い"
+
+
 def test_starts_without_torch() -> None:
     code = (
         "import sys, speechmoe_espnet.bin.make_units, speechmoe_espnet.bin.validate_data_dir, "

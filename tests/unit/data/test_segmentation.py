@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from speechmoe_espnet.data.segmentation import is_hanzi, segment
 from speechmoe_espnet.data.text_norm import normalize_text
 
+JIEBA = rjieba.Jieba()
+
 
 @pytest.mark.parametrize(
     ("text", "words"),
@@ -54,8 +56,7 @@ def test_scripts_never_mix(parts: list[str]) -> None:
 
 @given(st.text("今天去银行一会儿花儿长春市"))
 def test_long_words_are_in_the_dictionary(text: str) -> None:
-    dictionary = rjieba.Jieba()
-    assert all(dictionary.has_word(word) for word in segment(text) if len(word) > 1)
+    assert all(JIEBA.has_word(word) for word in segment(text) if len(word) > 1)
 
 
 def test_is_hanzi() -> None:

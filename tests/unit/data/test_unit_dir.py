@@ -31,11 +31,12 @@ def test_char(dump: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_syllable(dump: Path, tmp_path: Path) -> None:
-    tokens, _ = make_units("syllable", dump / "train", [dump / "dev"], tmp_path)
-    assert "ting1" in tokens.units
-    assert read_table(tmp_path / "train" / "text")["c"] == "ting1 A B"
-    assert read_table(tmp_path / "dev" / "text")["e"] == "kan4 C"
+def test_syllable_phone(dump: Path, tmp_path: Path) -> None:
+    tokens, coverage = make_units("syllable_phone", dump / "train", [dump / "dev"], tmp_path)
+    assert " ".join(tokens.units) == "AE B ge1 kan4 shu1 ting1 wo3 xiang3"
+    assert read_table(tmp_path / "train" / "text")["c"] == "ting1 AE B"
+    assert read_table(tmp_path / "dev" / "text")["e"] == "kan4 S IY"
+    assert coverage[1].unknown == (("chang4", 2), ("IY", 1), ("S", 1))
 
 
 def test_bpe_and_taking_over(dump: Path, tmp_path: Path) -> None:
@@ -58,13 +59,14 @@ def test_taking_over_keeps_the_order(dump: Path, tmp_path: Path) -> None:
     (tmp_path / "tokens.txt").write_text(content, encoding="utf-8")
     make_units("char", dump / "train", [], tmp_path / "x", token_list=tmp_path / "tokens.txt")
     assert (tmp_path / "x" / "tokens.txt").read_text(encoding="utf-8") == content
-    with pytest.raises(ValueError, match=r"has none of the units .* is its token_type syllable"):
-        make_units("syllable", dump / "train", [], tmp_path, token_list=tmp_path / "tokens.txt")
+    characters = tmp_path / "tokens.txt"
+    with pytest.raises(ValueError, match=r"has none of the units .* its token_type syllable_phone"):
+        make_units("syllable_phone", dump / "train", [], tmp_path, token_list=characters)
 
 
 def test_mistakes(dump: Path, tmp_path: Path) -> None:
     train = dump / "train"
-    with pytest.raises(ValueError, match="token_type must be one of char, bpe, syllable"):
+    with pytest.raises(ValueError, match="token_type must be one of char, bpe, syllable_phone"):
         make_units("chars", train, [], tmp_path)
     with pytest.raises(ValueError, match="needs nbpe"):
         make_units("bpe", train, [], tmp_path)

@@ -5,10 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speechmoe_espnet.data.english import PHONES
+from speechmoe_espnet.data.segmentation import segment
+from speechmoe_espnet.data.syllables import is_syllable
 from speechmoe_espnet.data.text_norm import normalize_text
-from speechmoe_espnet.data.units import BpeTokenizer, CharTokenizer, SyllableTokenizer
+from speechmoe_espnet.data.units import BpeTokenizer, CharTokenizer, SyllablePhoneTokenizer
 
 TEXTS = [f"我想听歌曲{first}{second}" for first in "一二三四五" for second in "甲乙丙ABC12"]
+SYLLABLE_PHONE = SyllablePhoneTokenizer()
 BPE = BpeTokenizer.train(TEXTS, 40)
 
 
@@ -23,13 +27,22 @@ def test_bpe_round_trip(text: str) -> None:
     assert BPE.units_to_text(BPE.text_to_units(text)) == normalize_text(text)
 
 
-@given(st.text() | st.text("我想听行长了嗯呣欸欸一不AB12 "))
-def test_syllables_are_words(text: str) -> None:
-    tokenizer = SyllableTokenizer()
-    units = tokenizer.text_to_units(text)
+@given(st.text() | st.text("我想听行长了嗯呣欸一不花儿女ABÉWIFI12 あ,'"))
+def test_syllables_and_phones(text: str) -> None:
+    units = SYLLABLE_PHONE.text_to_units(text)
     assert all(unit.split() == [unit] for unit in units)
-    assert tokenizer.units_to_text(units).split() == units
+    assert SYLLABLE_PHONE.units_to_text(units).split() == units
     assert bool(units) == bool(normalize_text(text))
+    assert not any(is_syllable(unit) and unit in PHONES for unit in units)
+
+
+@given(st.lists(st.text() | st.text("行长儿女一ABC wifi zzyzx12,")))
+def test_texts_are_read_as_each_of_them(texts: list[str]) -> None:
+    read = list(SYLLABLE_PHONE.read_texts(texts))
+    assert [words for words, _ in read] == [segment(text) for text in texts]
+    for text, (words, readings) in zip(texts, read, strict=True):
+        assert len(words) == len(readings)
+        assert [u for units in readings for u in units] == SYLLABLE_PHONE.text_to_units(text)
 
 
 @pytest.mark.parametrize(
@@ -38,14 +51,22 @@ def test_syllables_are_words(text: str) -> None:
         ("你好吗？", "ni3 hao3 ma5"),
         ("银行行长", "yin2 hang2 hang2 zhang3"),
         ("女儿绿了", "nv3 er2 lv4 le5"),
-        ("打开 wifi", "da3 kai1 W I F I"),
+        ("打开 wifi", "da3 kai1 W AY F AY"),
+        ("don't", "D OW N T"),
+        ("看 NBA 的 A 股", "kan4 EH N B IY EY de5 EY gu3"),
         ("10号", "yi1 ling2 hao4"),
         ("二〇一〇", "er4 ling2 yi1 ling2"),
         ("あ好", "あ hao3"),
+        ("兙", "兙"),
     ],
 )
-def test_syllables(text: str, units: str) -> None:
-    assert SyllableTokenizer().text_to_units(text) == units.split()
+def test_syllables_and_phones_by_example(text: str, units: str) -> None:
+    assert SYLLABLE_PHONE.text_to_units(text) == units.split()
+
+
+def test_has_reading() -> None:
+    assert all(map(SYLLABLE_PHONE.has_reading, SYLLABLE_PHONE.text_to_units("花儿 ok 12")))
+    assert not any(map(SYLLABLE_PHONE.has_reading, ["あ", "兙", "A", "hao", "aa", "<unk>"]))
 
 
 def test_bpe_is_deterministic() -> None:

@@ -1,0 +1,106 @@
+"""Make the lexicon of a vocabulary for search through words."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from speechmoe_espnet.bin import cli
+from speechmoe_espnet.data.lexicon_build import MOST_PRONUNCIATIONS, build_lexicon
+from speechmoe_espnet.data.tokens import TokenList
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Make the command's parser."""
+    parser = cli.ArgumentParser(
+        prog="make_lexicon",
+        description="Write lexicon.txt (word unit unit ..., a line a pronunciation) and oov.txt "
+        "(words that the units cannot write, with counts) of a vocabulary.",
+    )
+    parser.add_argument(
+        "--words", required=True, help="vocabulary: a word a line, all or none with a count"
+    )
+    parser.add_argument(
+        "--texts",
+        nargs="*",
+        default=[],
+        help="files of plain sentences, one a line, in which readings are observed",
+    )
+    parser.add_argument("--token_list", required=True, help="tokens.txt of the model")
+    parser.add_argument(
+        "--max_pronunciations",
+        type=int,
+        default=MOST_PRONUNCIATIONS,
+        help="most pronunciations of a word",
+    )
+    parser.add_argument("--output_dir", required=True, help="directory to write")
+    return parser
+
+
+def make(args: argparse.Namespace) -> None:
+    """Run the command."""
+    tokens = TokenList.load(args.token_list)
+    build = build_lexicon(
+        _read_words(Path(args.words)),
+        _lines(args.texts),
+        units=tokens.units,
+        max_pronunciations=args.max_pronunciations,
+    )
+    output_dir = Path(args.output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    build.lexicon.write(output_dir / "lexicon.txt")
+    oov = "".join(f"{word} {count}\n" for word, count in build.oov)
+    (output_dir / "oov.txt").write_text(oov, encoding="utf-8")
+    print(f"{len(build.lexicon)} words, {build.lexicon.num_pronunciations} pronunciations")
+    share = 100 * build.num_oov / build.num_words if build.num_words else 0.0
+    shown = ", ".join(f"{word} {count}" for word, count in build.oov[:10])
+    more = ", ..." if len(build.oov) > 10 else ""
+    print(
+        f"{len(build.oov)} words out of vocabulary, {build.num_oov} of {build.num_words} "
+        f"occurrences ({share:.2f} %){': ' + shown + more if shown else ''}"
+    )
+    print(
+        f"left out: {build.num_dropped} pronunciations with units not in the token list "
+        f"({build.num_dropped_occurrences} occurrences), {build.num_over_bound} beyond "
+        f"{args.max_pronunciations} a word"
+    )
+
+
+def _read_words(path: Path) -> dict[str, int] | list[str]:
+    """Read a word list; only lists with counts give a mapping.
+
+    Raises:
+        ValueError: A line has more than a word and a count, or only some have a count.
+    """
+    counts: dict[str, int] = {}
+    words: list[str] = []
+    for number, line in enumerate(_lines([path]), start=1):
+        fields = line.split()
+        if len(fields) == 2 and fields[1].isascii() and fields[1].isdigit():
+            if fields[0] in counts:
+                raise ValueError(f"{path}, line {number}: {fields[0]} is listed twice")
+            counts[fields[0]] = int(fields[1])
+        elif len(fields) != 1:
+            raise ValueError(f"{path}, line {number}: expected a word and its count, got {line!r}")
+        words.append(fields[0])
+        if counts and len(words) != len(counts):
+            raise ValueError(
+                f"{path}, line {number}: {fields[0]}: either all words have a count or none has"
+            )
+    return counts or words
+
+
+def _lines(paths: Sequence[str | Path]) -> Iterator[str]:
+    for path in paths:
+        with Path(path).open(encoding="utf-8") as file:
+            for line in file:
+                yield line.removesuffix("\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    return cli.run(make, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

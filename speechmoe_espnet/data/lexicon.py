@@ -1,0 +1,129 @@
+"""The lexicon: how words are made of a model's units, in Kaldi's format.
+
+Search through words can only find what the lexicon lets it say, and a line lost or doubled changes
+every result a little. So a lexicon is checked where it is read, and names the line.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+type Pronunciation = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Pronunciations of words.
+
+    Attributes:
+        entries: The pronunciations of each word, the most frequent first, each a tuple of units.
+
+    Raises:
+        ValueError: There is no word, a word or unit is empty or holds white space, a word has no
+            pronunciation, an empty one, or one twice.
+    """
+
+    entries: Mapping[str, tuple[Pronunciation, ...]]
+
+    def __post_init__(self) -> None:
+        if not self.entries:
+            raise ValueError("a lexicon needs at least one word, got none")
+        for word, pronunciations in self.entries.items():
+            if word.split() != [word]:
+                raise ValueError(f"a word must not be empty or hold white space, got {word!r}")
+            if not pronunciations:
+                raise ValueError(f"{word}: no pronunciation; leave the word out or give it one")
+            for units in pronunciations:
+                if not units:
+                    raise ValueError(f"{word}: a pronunciation without units")
+                if " ".join(units).split() != list(units):
+                    raise ValueError(
+                        f"{word}: a unit must not be empty or hold white space, got {units}"
+                    )
+            if len(set(pronunciations)) < len(pronunciations):
+                raise ValueError(f"{word}: a pronunciation occurs twice in {pronunciations}")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a `lexicon.txt`: a word and its units a line, a line for each pronunciation.
+
+        Args:
+            path: The file. Lines may come in any order; those of one word count as ordered by
+                frequency.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file has no lines, a line has no units or occurred before, or the file
+                is not UTF-8; the message names file, line and word.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not UTF-8 ({error})") from None
+        entries: dict[str, dict[Pronunciation, int]] = {}
+        for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+            fields = line.split()
+            if not fields:
+                if not text.strip():
+                    raise ValueError(f"{path}: no words; expected lines `word unit unit ...`")
+                raise ValueError(f"{path}, line {number}: empty; remove it")
+            word, units = fields[0], tuple(fields[1:])
+            if not units:
+                raise ValueError(
+                    f"{path}, line {number}: {word} has no pronunciation; expected `word unit "
+                    f"unit ...`"
+                )
+            lines = entries.setdefault(word, {})
+            if units in lines:
+                raise ValueError(
+                    f"{path}, line {number}: {word} {' '.join(units)} already is on line "
+                    f"{lines[units]}; remove one"
+                )
+            lines[units] = number
+        return cls({word: tuple(lines) for word, lines in entries.items()})
+
+    def write(self, path: str | Path) -> None:
+        """Write `lexicon.txt`: words sorted by code point, each with its pronunciations in order.
+
+        Args:
+            path: The file; the same lexicon always gives the same bytes.
+        """
+        with Path(path).open("w", encoding="utf-8", newline="\n") as file:
+            for word in sorted(self.entries):
+                for units in self.entries[word]:
+                    file.write(f"{word} {' '.join(units)}\n")
+
+    def check_units(self, units: Iterable[str]) -> None:
+        """Check that a model has every unit of the lexicon.
+
+        Args:
+            units: The model's units, e.g. `TokenList.units`.
+
+        Raises:
+            ValueError: It lacks one; the message names the first word and says how many words.
+        """
+        known = set(units)
+        lacking = [
+            (word, unit)
+            for word in sorted(self.entries)
+            for pronunciation in self.entries[word]
+            for unit in pronunciation
+            if unit not in known
+        ]
+        if lacking:
+            word, unit = lacking[0]
+            raise ValueError(
+                f"{word}: unit {unit} is not one of the model's {len(known)} units, nor are units "
+                f"of {len({word for word, _ in lacking})} words in all; make the lexicon with the "
+                f"token list of this model"
+            )
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def num_pronunciations(self) -> int:
+        """Number of pronunciations of all words."""
+        return sum(map(len, self.entries.values()))
