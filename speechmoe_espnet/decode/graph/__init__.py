@@ -1,0 +1,1 @@
+"""The decoding graph: CTC topology, lexicon and grammar composed into one transducer."""

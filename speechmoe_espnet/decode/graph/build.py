@@ -1,0 +1,140 @@
+"""Builds HLG: the CTC topology, the lexicon and the grammar as one transducer.
+
+L is composed with G, determinized and minimised with its disambiguation symbols, which then
+become epsilon; H is composed with that. HLG itself is not determinized: H only spreads each
+arc over frames, in one way for each path of CTC.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import kaldifst
+import numpy as np
+
+from speechmoe_espnet.decode.graph.fst_arrays import EPSILON, FstArrays
+from speechmoe_espnet.decode.graph.grammar import grammar_fst, read_grammar
+from speechmoe_espnet.decode.graph.lexicon_fst import (
+    SPECIAL_WORDS,
+    Pronunciation,
+    WordList,
+    lexicon_fst,
+)
+from speechmoe_espnet.decode.graph.topology import backoff_label, ctc_topology
+
+
+@dataclass(frozen=True)
+class BuiltGraph:
+    """A graph and how it came about.
+
+    Attributes:
+        fst: HLG: unit labels in, word ids out.
+        words: Its words.
+        order: Order of the grammar.
+        num_ngrams: n-grams of each order in the grammar's file.
+        words_without_pronunciation: Words of the grammar that the lexicon lacks: the search
+            cannot say them.
+        words_without_probability: Words of the lexicon that the grammar lacks: likewise.
+        steps: Name, states, arcs and seconds of each step.
+    """
+
+    fst: FstArrays
+    words: WordList
+    order: int
+    num_ngrams: tuple[int, ...]
+    words_without_pronunciation: tuple[str, ...]
+    words_without_probability: tuple[str, ...]
+    steps: tuple[tuple[str, int, int, float], ...]
+
+
+def build_graph(
+    lexicon: Mapping[str, Sequence[Pronunciation]],
+    arpa: str | Path,
+    tokens: Sequence[str],
+    *,
+    order: int | None = None,
+    blank_id: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+) -> BuiltGraph:
+    """Build a graph.
+
+    Args:
+        lexicon: Pronunciations by word.
+        arpa: The grammar, an ARPA file over words.
+        tokens: Tokens of the model by id.
+        order: The order the grammar must have; None takes any.
+        blank_id: Id of the blank.
+        report: Called with a line of text after each step.
+
+    Returns:
+        The graph.
+
+    Raises:
+        FileNotFoundError: There is no such ARPA file.
+        ValueError: The grammar is bad or of another order, the lexicon has a unit that the
+            model lacks, or the two have no word in common.
+    """
+    steps = _Steps(report)
+    model = read_grammar(arpa, order)
+    known = {ngram[0] for ngram in model.ngrams if len(ngram) == 1} - {*SPECIAL_WORDS, "<unk>"}
+    usable = {word: units for word, units in sorted(lexicon.items()) if word in known}
+    if not usable:
+        raise ValueError(
+            f"{arpa}: has none of the {len(lexicon)} words of the lexicon; make the lexicon of "
+            f"the model's vocabulary"
+        )
+    words = WordList.of_lexicon(tuple(usable))
+    unit_ids = {token: number for number, token in enumerate(tokens)}
+
+    grammar = grammar_fst(arpa, words.ids)
+    steps.done("G", FstArrays.from_fst(grammar))
+    arrays, num_symbols = lexicon_fst(usable, words.ids, unit_ids)
+    steps.done("L", arrays)
+    fst = arrays.to_fst()
+    kaldifst.arcsort(fst, "olabel")
+    fst = kaldifst.compose(fst, grammar)
+    del grammar
+    kaldifst.determinize_star(fst)
+    steps.done("LG, determinized", FstArrays.from_fst(fst))
+    kaldifst.minimize_encoded(fst)
+    arrays = FstArrays.from_fst(fst)
+    steps.done("LG, minimised", arrays)
+
+    backoff = backoff_label(len(tokens))
+    arcs = arrays.arcs.copy()
+    is_symbol = (arcs["ilabel"] >= backoff) & (arcs["ilabel"] <= backoff + num_symbols)
+    arcs["ilabel"][is_symbol] = EPSILON
+    used = np.unique(arcs["ilabel"])
+    fst = FstArrays(arrays.start, arrays.final, arrays.num_arcs, arcs).to_fst()
+    kaldifst.arcsort(fst, "ilabel")
+    topology = ctc_topology(used[used != EPSILON].astype(np.int64) - 1, blank_id).to_fst()
+    kaldifst.arcsort(topology, "olabel")
+    fst = kaldifst.compose(topology, fst)
+    kaldifst.arcsort(fst, "ilabel")
+    arrays = FstArrays.from_fst(fst)
+    steps.done("HLG", arrays)
+    return BuiltGraph(
+        fst=arrays,
+        words=words,
+        order=model.order,
+        num_ngrams=model.counts(),
+        words_without_pronunciation=tuple(sorted(known - usable.keys())),
+        words_without_probability=tuple(sorted(lexicon.keys() - known)),
+        steps=tuple(steps.all_),
+    )
+
+
+class _Steps:
+    """Notes what each step made and how long it took."""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self.all_: list[tuple[str, int, int, float]] = []
+        self._report = report
+        self._begun = time.perf_counter()
+
+    def done(self, name: str, fst: FstArrays) -> None:
+        seconds = time.perf_counter() - self._begun
+        self.all_.append((name, len(fst.final), len(fst.arcs), round(seconds, 2)))
+        self._report(f"{name}: {len(fst.final)} states, {len(fst.arcs)} arcs, {seconds:.1f} s")
+        self._begun = time.perf_counter()

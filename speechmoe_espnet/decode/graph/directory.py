@@ -1,0 +1,143 @@
+"""A graph on disk, and the checks that it belongs to the model that is decoded with it.
+
+A graph reads unit ids. With the token list of another model it would still search and write
+nonsense, so it carries its token list and is refused where the model has another one.
+"""
+
+import hashlib
+import json
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from speechmoe_espnet.data.lexicon import Lexicon
+from speechmoe_espnet.data.tokens import TokenList
+from speechmoe_espnet.decode.graph.build import BuiltGraph
+from speechmoe_espnet.decode.graph.fst_arrays import FstArrays
+from speechmoe_espnet.decode.graph.lexicon_fst import WordList
+
+FST, WORDS, TOKENS, LEXICON, SUMMARY = (
+    "HLG.fst",
+    "words.txt",
+    "tokens.txt",
+    "lexicon.txt",
+    "graph.json",
+)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph that was read.
+
+    Attributes:
+        fst: HLG.
+        words: Its words by id.
+        lexicon: The pronunciations it was built of.
+        tokens: Tokens of the model it was built for.
+    """
+
+    fst: FstArrays
+    words: WordList
+    lexicon: Lexicon
+    tokens: TokenList
+
+    @classmethod
+    def load(cls, directory: str | Path, tokens: Sequence[str] | None = None) -> Self:
+        """Read a graph.
+
+        Args:
+            directory: What `write_graph` wrote.
+            tokens: Tokens of the model to decode with; None: not checked.
+
+        Raises:
+            FileNotFoundError: A file is missing.
+            ValueError: The graph is damaged, or was built for another model.
+        """
+        directory = Path(directory)
+        for name in (FST, WORDS, TOKENS, LEXICON, SUMMARY):
+            if not (directory / name).is_file():
+                raise FileNotFoundError(
+                    f"no file {directory / name}; {directory} must be a finished graph (made by "
+                    f"`python -m speechmoe_espnet.bin.make_graph`, a stage of the recipes)"
+                )
+        token_list = TokenList.load(directory / TOKENS)
+        if tokens is not None and tuple(tokens) != token_list.tokens:
+            raise ValueError(
+                f"{directory}: built for another model: {_difference(tokens, token_list.tokens)}; "
+                f"build it with the model's tokens.txt"
+            )
+        summary = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
+        fst = FstArrays.read(directory / FST)
+        try:
+            words = WordList.from_text((directory / WORDS).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{directory / WORDS}: {error}") from None
+        found = {"states": len(fst.final), "arcs": len(fst.arcs), "words": len(words.words)}
+        if expected := {name: summary[name] for name in found if summary[name] != found[name]}:
+            raise ValueError(f"{directory}: {SUMMARY} tells of {expected}, its files have {found}")
+        return cls(fst, words, Lexicon.load(directory / LEXICON), token_list)
+
+
+def write_graph(
+    directory: str | Path,
+    graph: BuiltGraph,
+    lexicon: Lexicon,
+    tokens: TokenList,
+    arpa: str | Path,
+) -> dict[str, Any]:
+    """Write a graph with what it was built of.
+
+    Args:
+        directory: Where to write; it exists.
+        graph: The graph.
+        lexicon: Its lexicon.
+        tokens: Its token list.
+        arpa: Its grammar, noted by digest.
+
+    Returns:
+        What graph.json holds: sizes, seconds, memory and digests.
+    """
+    directory = Path(directory)
+    graph.fst.write(directory / FST)
+    (directory / WORDS).write_text(graph.words.to_text(), encoding="utf-8")
+    tokens.write(directory / TOKENS)
+    lexicon.write(directory / LEXICON)
+    summary = {
+        "states": len(graph.fst.final),
+        "arcs": len(graph.fst.arcs),
+        "words": len(graph.words.words),
+        "order": graph.order,
+        "num_ngrams": graph.num_ngrams,
+        "num_pronunciations": lexicon.num_pronunciations,
+        "words_without_pronunciation": len(graph.words_without_pronunciation),
+        "words_without_probability": len(graph.words_without_probability),
+        "bytes": (directory / FST).stat().st_size,
+        "seconds": round(sum(step[3] for step in graph.steps), 2),
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "steps": [
+            {"name": name, "states": states, "arcs": arcs, "seconds": seconds}
+            for name, states, arcs, seconds in graph.steps
+        ],
+        "sha256": {
+            "tokens": _digest(directory / TOKENS),
+            "lexicon": _digest(directory / LEXICON),
+            "arpa": _digest(Path(arpa)),
+        },
+    }
+    text = json.dumps(summary, ensure_ascii=False, indent=1)
+    (directory / SUMMARY).write_text(text + "\n", encoding="utf-8")
+    return summary
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _difference(model: Sequence[str], graph: Sequence[str]) -> str:
+    for number, (ours, theirs) in enumerate(zip(model, graph, strict=False)):
+        if ours != theirs:
+            return f"token {number} is {ours} in the model and {theirs} in the graph"
+    return f"the model has {len(model)} tokens, the graph {len(graph)}"

@@ -1,0 +1,81 @@
+"""The grammar G: an ARPA model as a transducer, made by kaldilm."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import kaldifst
+import kaldilm
+
+from speechmoe_espnet.decode.graph.lexicon_fst import BACKOFF_WORD, BOS, EOS
+from speechmoe_espnet.lm.arpa import NgramModel, read_arpa
+
+
+def read_grammar(arpa: str | Path, order: int | None) -> NgramModel:
+    """Read and check an n-gram model.
+
+    Args:
+        arpa: An ARPA file, checked as a whole.
+        order: The order it must have; None takes any.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not an ARPA file, or of another order.
+    """
+    model = read_arpa(arpa)
+    if order is not None and model.order != order:
+        raise ValueError(
+            f"{arpa}: a model of order {model.order}, but order {order} was asked for; train it "
+            f"again with that order, or ask for {model.order}"
+        )
+    return model
+
+
+def grammar_fst(arpa: str | Path, word_ids: Mapping[str, int]) -> kaldifst.StdVectorFst:
+    """Make the grammar: word ids in and out, costs are natural logarithms.
+
+    Back-off arcs read `#0`; begin and end of a sentence read nothing. n-grams with a word that
+    has no id are left out.
+
+    Args:
+        arpa: An ARPA file that `read_grammar` has read.
+        word_ids: Id of each word, of `#0`, `<s>` and `</s>`.
+
+    Raises:
+        ValueError: kaldilm does not make a grammar of it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        table, target, log = (Path(folder, name) for name in ("words.txt", "G.fst", "log"))
+        table.write_text("".join(f"{word} {id_}\n" for word, id_ in word_ids.items()), "utf-8")
+        with _native_stderr_to(log):
+            kaldilm.arpa2fst(
+                str(arpa),
+                output_fst=str(target),
+                bos_symbol=BOS,
+                eos_symbol=EOS,
+                disambig_symbol=BACKOFF_WORD,
+                read_symbol_table=str(table),
+                max_arpa_warnings=0,
+            )
+        if not target.is_file():
+            raise ValueError(f"{arpa}: kaldilm makes no grammar of it: {log.read_text('utf-8')}")
+        grammar = kaldifst.StdVectorFst.read(str(target))
+    kaldifst.arcsort(grammar, "ilabel")
+    return grammar
+
+
+@contextmanager
+def _native_stderr_to(path: Path) -> Iterator[None]:
+    """Send what native code writes to standard error into a file."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(path, "wb") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
