@@ -5,15 +5,14 @@ rescores the hypotheses of any search, whatever its units and words.
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechmoe_espnet.data.table import read_table, write_table
-from speechmoe_espnet.data.text_norm import normalize_text
+from speechmoe_espnet.data.table import write_table
 from speechmoe_espnet.data.tokens import TokenList
+from speechmoe_espnet.lm.text import KALDI_TEXT, read_sentences
 
-KALDI_TEXT = "text"
 TOKENS_FILE = "tokens.txt"
 SHAPE_FILE = "text_shape"
 
@@ -46,32 +45,6 @@ class CharacterData:
         )
 
 
-def read_sentences(path: str | Path) -> list[str]:
-    """Read the sentences of a file.
-
-    Args:
-        path: A file named `text` is Kaldi's, with an id on each line; any other is plain, a
-            sentence a line. UTF-8.
-
-    Returns:
-        Sentences as characters without spaces, none of them empty.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not UTF-8, a Kaldi line is wrong, or nothing is left of any line after
-            normalisation.
-    """
-    path = Path(path)
-    if path.name == KALDI_TEXT:
-        lines: Iterable[str] = read_table(path).values()
-    else:
-        lines = _plain_lines(path)
-    sentences = [sentence for sentence in map(normalize_text, lines) if sentence]
-    if not sentences:
-        raise ValueError(f"{path}: no text: nothing is left of any line after normalisation")
-    return sentences
-
-
 def make_character_data(
     train_texts: Sequence[str | Path],
     dev_text: str | Path,
@@ -81,7 +54,7 @@ def make_character_data(
     """Write `tokens.txt` and, for train and dev, `text` with ids and its shapes.
 
     Args:
-        train_texts: Files to learn from, see `read_sentences`; a sentence that several hold
+        train_texts: Files to learn from, see `lm.text.read_text`; a sentence that several hold
             counts several times.
         dev_text: File with held-out text.
         output_dir: Directory to write, made if needed.
@@ -92,14 +65,13 @@ def make_character_data(
 
     Raises:
         FileNotFoundError: A file does not exist.
-        ValueError: No file is given, one has no text, or max_sentences is not at least 1.
+        ValueError: No file is given, one is given twice or has no text, or max_sentences is
+            not at least 1.
     """
-    if not train_texts:
-        raise ValueError("train_texts: no file given to learn from")
     if max_sentences is not None and max_sentences < 1:
         raise ValueError(f"max_sentences must be at least 1, got {max_sentences}")
-    train = [sentence for path in train_texts for sentence in read_sentences(path)]
-    dev = read_sentences(dev_text)
+    train = ["".join(sentence) for sentence in read_sentences(train_texts, "char")]
+    dev = ["".join(sentence) for sentence in read_sentences([dev_text], "char")]
     if max_sentences is not None and len(train) > max_sentences:
         train = random.Random(0).sample(train, max_sentences)
     tokens = TokenList.from_units({character for sentence in train for character in sentence})
@@ -117,18 +89,6 @@ def make_character_data(
         dev_characters=sum(map(len, dev)),
         dev_unknown=sum(character not in known for sentence in dev for character in sentence),
     )
-
-
-def _plain_lines(path: Path) -> list[str]:
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ValueError(
-            f"{path}:{line}: not UTF-8; convert the file, e.g. `iconv -f GB18030 -t UTF-8`"
-        ) from None
 
 
 def _write_set(directory: Path, sentences: Sequence[str]) -> None:

@@ -1,0 +1,202 @@
+"""Rank the n-best lists of decoded sets anew with a neural language model over characters.
+
+What comes out is laid out as what `decode` writes: scoring and reports take either.
+"""
+
+import argparse
+import dataclasses
+import json
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from speechmoe_espnet.bin.cli import ArgumentParser, run
+from speechmoe_espnet.data.table import write_table
+from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest, write_nbest
+from speechmoe_espnet.decode.rescoring import RescoringWeights, rescore
+from speechmoe_espnet.decode.results import write_json
+from speechmoe_espnet.lm.text import read_text
+from speechmoe_espnet.neural_lm import NeuralLM
+
+UNITS_FILE, RTF_FILE = "units", "rtf.json"
+
+
+def get_parser() -> ArgumentParser:
+    """Return the parser of this command."""
+    parser = ArgumentParser(
+        prog="rescore",
+        description="Rank n-best lists anew: score = acoustic_score + lm_score + nn_lm_weight x "
+        "ln P(text) by a neural language model; with --lm_weight or --tuning the other scores are "
+        "weighted anew as well.",
+    )
+    parser.add_argument(
+        "--decode_dir", type=Path, required=True, help="results of decode, a directory a set"
+    )
+    parser.add_argument("--sets", nargs="+", required=True, help="sets in --decode_dir")
+    parser.add_argument(
+        "--lm_dir", type=Path, required=True, help="language model (utils/train_lm.sh)"
+    )
+    parser.add_argument("--lm_file", default="valid.loss.ave.pth", help="checkpoint in --lm_dir")
+    parser.add_argument("--nn_lm_weight", type=float, help="of the neural model's ln P(text)")
+    parser.add_argument(
+        "--lm_weight", type=float, help="of lm_logp; default: scores as the search weighted them"
+    )
+    parser.add_argument(
+        "--insertion_bonus", type=float, help="for each word; only with --lm_weight; default: 0"
+    )
+    parser.add_argument(
+        "--tuning", type=Path, help="tuning.json with the three weights, instead of the options"
+    )
+    parser.add_argument("--dev_text", type=Path, help="text to print the model's perplexity on")
+    parser.add_argument(
+        "--batch_characters", type=int, default=2000, help="in a batch, padding included"
+    )
+    parser.add_argument("--ngpu", type=int, choices=(0, 1), default=0, help="1 uses a GPU")
+    parser.add_argument(
+        "--output_dir", type=Path, required=True, help="results go to a directory a set in here"
+    )
+    return parser
+
+
+def rescore_sets(args: argparse.Namespace) -> None:
+    """Rescore every set and write its results.
+
+    Args:
+        args: What `get_parser` reads.
+
+    Raises:
+        FileNotFoundError: Lists, the model or its configuration do not exist.
+        ValueError: An option, a list or the model is wrong.
+    """
+    weights = _weights(args)
+    if args.ngpu and not torch.cuda.is_available():
+        raise ValueError(f"--ngpu {args.ngpu}: torch finds no GPU here; use --ngpu 0")
+    sets = {name: _read_set(args, name, weights) for name in dict.fromkeys(args.sets)}
+    dev_text = None if args.dev_text is None else read_text(args.dev_text)
+    lm = NeuralLM.from_experiment(
+        args.lm_dir,
+        args.lm_file,
+        device="cuda" if args.ngpu else "cpu",
+        batch_characters=args.batch_characters,
+    )
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    summary: dict[str, object] = {"lm": str(args.lm_dir / args.lm_file), **vars(weights)}
+    if dev_text is not None:
+        found = lm.perplexity(dev_text)
+        summary["dev"] = dataclasses.asdict(found)
+        print(
+            f"{args.dev_text}: perplexity {found.perplexity:.2f} a character "
+            f"({found.num_characters} characters, {found.num_unknown} of them unknown, "
+            f"{found.num_sentences} sentences)"
+        )
+    for name, lists in sets.items():
+        _rescore_set(lm, lists, weights, args.decode_dir / name, args.output_dir / name)
+    for source in _other_files(args.decode_dir, ()):
+        shutil.copy(source, args.output_dir)
+    write_json(args.output_dir / "rescoring.json", summary)
+
+
+def _weights(args: argparse.Namespace) -> RescoringWeights:
+    given = [
+        name
+        for name in ("nn_lm_weight", "lm_weight", "insertion_bonus")
+        if getattr(args, name) is not None
+    ]
+    if args.tuning is not None:
+        if given:
+            raise ValueError(f"--tuning holds the weights; leave out --{', --'.join(given)}")
+        return RescoringWeights.from_tuning(args.tuning)
+    if args.nn_lm_weight is None:
+        raise ValueError("no weights: give --nn_lm_weight (and --lm_weight), or --tuning")
+    return RescoringWeights(args.nn_lm_weight, args.lm_weight, args.insertion_bonus)
+
+
+def _read_set(
+    args: argparse.Namespace, name: str, weights: RescoringWeights
+) -> dict[str, list[Hyp]]:
+    source, target = args.decode_dir / name, args.output_dir / name
+    if target.exists():
+        raise ValueError(
+            f"--output_dir: {target} exists already; name another directory or remove this one"
+        )
+    lists = read_nbest(source / NBEST_FILE, weights.numbers)
+    if (source / UNITS_FILE).is_file():
+        for utt, hyps in lists.items():
+            for rank, hyp in enumerate(hyps, start=1):
+                if not isinstance(hyp.get("units"), str):
+                    raise ValueError(
+                        f"{source / NBEST_FILE}: {utt}: hypothesis {rank}: units must be a "
+                        f"string, got {hyp.get('units')!r}: {source / UNITS_FILE} is there"
+                    )
+    return lists
+
+
+def _rescore_set(
+    lm: NeuralLM,
+    lists: Mapping[str, list[Hyp]],
+    weights: RescoringWeights,
+    source: Path,
+    target: Path,
+) -> None:
+    start = time.perf_counter()
+    ranked = rescore(lists, lm.score, weights)
+    seconds = time.perf_counter() - start
+    target.mkdir()
+    write_table(target / "text", {utt: hyps[0]["text"] for utt, hyps in ranked.items()})
+    write_nbest(target / NBEST_FILE, ranked)
+    if (source / UNITS_FILE).is_file():
+        write_table(target / UNITS_FILE, {utt: hyps[0]["units"] for utt, hyps in ranked.items()})
+    if (source / RTF_FILE).is_file():
+        _add_seconds(source / RTF_FILE, target / RTF_FILE, seconds)
+    for file in _other_files(source, ("text", NBEST_FILE, UNITS_FILE, RTF_FILE)):
+        shutil.copy(file, target)
+    changed = sum(hyps[0]["text"] != lists[utt][0]["text"] for utt, hyps in ranked.items())
+    print(
+        f"rescored {target.name}: {len(ranked)} utterances, "
+        f"{sum(map(len, ranked.values()))} hypotheses in {seconds:.1f} s; another one is best "
+        f"in {changed}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _add_seconds(source: Path, target: Path, seconds: float) -> None:
+    """Write the real-time factor of decoding and rescoring together."""
+    try:
+        rtf = json.loads(source.read_text(encoding="utf-8"))
+        total = rtf["seconds_decode"] + seconds
+        write_json(
+            target,
+            {
+                **rtf,
+                "seconds_decode": total,
+                "rtf": total / rtf["seconds_audio"],
+                "seconds_rescore": rtf.get("seconds_rescore", 0.0) + seconds,
+            },
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise ValueError(
+            f"{source}: expected seconds_decode and seconds_audio as `decode` writes them: {error}"
+        ) from None
+
+
+def _other_files(directory: Path, known: Sequence[str]) -> list[Path]:
+    """List what else decoding wrote: routing, the model's size; no marks, no scores."""
+    return [
+        path
+        for path in sorted(directory.iterdir())
+        if path.is_file() and path.name not in known and not path.name.startswith(".")
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `--help`."""
+    return run(rescore_sets, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

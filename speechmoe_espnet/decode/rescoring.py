@@ -1,0 +1,145 @@
+"""N-best lists ranked anew with the score of another language model.
+
+The total of a hypothesis is what it was decoded with plus the weighted log-probability of its text,
+
+    score = acoustic_score + lm_score + nn_lm_weight * ln P_nn(text),
+
+or, with other weights than the search had, everything is weighted anew from the raw scores, in
+natural logarithms:
+
+    score = acoustic_logp + lm_weight * lm_logp + insertion_bonus * num_words
+            + nn_lm_weight * ln P_nn(text).
+
+A list that is rescored again takes the new model's score in place of the old one.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from speechmoe_espnet.decode.nbest import Hyp
+
+TextScorer = Callable[[Sequence[str]], Sequence[float]]
+
+
+@dataclass(frozen=True)
+class RescoringWeights:
+    """Weights of the scores.
+
+    Attributes:
+        nn_lm_weight: Of the log-probability that the other model gives the text.
+        lm_weight: Of the language model that the search used; None leaves the scores as the
+            search weighted them.
+        insertion_bonus: For each word; only with lm_weight.
+
+    Raises:
+        ValueError: A weight is not finite, or an insertion bonus is given without lm_weight.
+    """
+
+    nn_lm_weight: float
+    lm_weight: float | None = None
+    insertion_bonus: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"{name} must be a finite number, got {value}")
+        if self.lm_weight is None and self.insertion_bonus is not None:
+            raise ValueError(
+                f"insertion_bonus {self.insertion_bonus:g}: also give lm_weight; without it the "
+                f"scores stay as the search weighted them"
+            )
+
+    @classmethod
+    def from_tuning(cls, path: str | Path) -> Self:
+        """Read the weights that tuning found.
+
+        Args:
+            path: A `tuning.json`.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is not JSON or lacks one of the three weights.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}; `tune` writes it")
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path}: not JSON: {error}") from None
+        weights = {}
+        for name in ("nn_lm_weight", "lm_weight", "insertion_bonus"):
+            value = found.get(name) if isinstance(found, dict) else None
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise ValueError(
+                    f"{path}: {name} must be a number, got {value!r}; tune rescored lists, with "
+                    f"--nn_lm_weights"
+                )
+            weights[name] = float(value)
+        return cls(**weights)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Fields that a hypothesis needs."""
+        if self.lm_weight is None:
+            return ("acoustic_score", "lm_score")
+        return ("acoustic_logp", "lm_logp", "num_words")
+
+    def decoded_scores(self, hyp: Mapping[str, Any]) -> tuple[float, float]:
+        """Return acoustic and language model score of a hypothesis, without the other model's."""
+        if self.lm_weight is None:
+            return hyp["acoustic_score"], hyp["lm_score"]
+        bonus = self.insertion_bonus or 0.0
+        return (
+            hyp["acoustic_logp"],
+            self.lm_weight * hyp["lm_logp"] + bonus * hyp["num_words"],
+        )
+
+
+def rescore(
+    lists: Mapping[str, Sequence[Hyp]], score_texts: TextScorer, weights: RescoringWeights
+) -> dict[str, list[Hyp]]:
+    """Rank n-best lists anew.
+
+    Args:
+        lists: Hypotheses by utterance id with `weights.numbers`, as `read_nbest` returns them.
+        score_texts: Gives ln P of texts; called once, with each different text once.
+        weights: What the parts count.
+
+    Returns:
+        Lists with the highest score first; of equal scores the earlier one stays first.
+        Hypotheses are copies with `nn_lm_logp` (ln P of the text), `nn_lm_score` (weighted),
+        `acoustic_score`, `lm_score` and `score` (the sum of the three) set.
+
+    Raises:
+        ValueError: The model gives a text a score that is not finite; the utterance is named.
+    """
+    texts = sorted({hyp["text"] for hyps in lists.values() for hyp in hyps})
+    known = dict(zip(texts, score_texts(texts), strict=True))
+    ranked: dict[str, list[Hyp]] = {}
+    for utt, hyps in lists.items():
+        scored = [_scored(utt, hyp, known[hyp["text"]], weights) for hyp in hyps]
+        ranked[utt] = sorted(scored, key=lambda hyp: -hyp["score"])
+    return ranked
+
+
+def _scored(utt: str, hyp: Hyp, logp: float, weights: RescoringWeights) -> Hyp:
+    if not math.isfinite(logp):
+        raise ValueError(
+            f"{utt}: the language model gives {hyp['text']!r} a log-probability of {logp}; "
+            f"its training has failed"
+        )
+    acoustic_score, lm_score = weights.decoded_scores(hyp)
+    nn_lm_score = weights.nn_lm_weight * logp
+    return {
+        **hyp,
+        "score": acoustic_score + lm_score + nn_lm_score,
+        "acoustic_score": acoustic_score,
+        "lm_score": lm_score,
+        "nn_lm_score": nn_lm_score,
+        "nn_lm_logp": logp,
+    }

@@ -1,0 +1,138 @@
+import json
+
+import pytest
+
+from speechmoe_espnet.bin import rescore
+from speechmoe_espnet.data.table import read_table
+from speechmoe_espnet.neural_lm import NeuralLM, Perplexity
+
+LOGP = {"今天天启": -20.0, "今天天气": -4.0, "好": -2.0, "": -1.0}
+
+
+class FakeLM:
+    """What the command needs of NeuralLM, with scores that a reader can add up."""
+
+    def score(self, texts):
+        return [LOGP[text] for text in texts]
+
+    def perplexity(self, texts):
+        return Perplexity(12.5, sum(map(len, texts)), 1, len(texts))
+
+
+def hyp(text, units, acoustic, lm, words):
+    return {
+        "text": text,
+        "score": acoustic + lm,
+        "acoustic_score": acoustic,
+        "lm_score": lm,
+        "acoustic_logp": 2 * acoustic,
+        "lm_logp": lm,
+        "num_words": words,
+        "units": units,
+    }
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    asked = {}
+
+    def from_experiment(lm_dir, model_file, **options):
+        asked.update(lm_dir=lm_dir, model_file=model_file, **options)
+        return FakeLM()
+
+    monkeypatch.setattr(NeuralLM, "from_experiment", from_experiment)
+    lists = {
+        "a": [hyp("今天天启", "qi3", -1.0, -2.0, 3), hyp("今天天气", "qi4", -2.0, -3.0, 2)],
+        "b": [hyp("好", "hao3", -1.0, -1.0, 1), hyp("", "", -9.0, 0.0, 0)],
+    }
+    for name in ("dev", "read"):
+        folder = tmp_path / "decode" / name
+        (folder / "score").mkdir(parents=True)
+        lines = [json.dumps({"utt": utt, "hyps": hyps}) + "\n" for utt, hyps in lists.items()]
+        (folder / "nbest.jsonl").write_text("".join(lines))
+        (folder / "text").write_text("a 今天天启\nb 好\n")
+        (folder / "units").write_text("a qi3\nb hao3\n")
+        (folder / "rtf.json").write_text(
+            '{"seconds_audio": 10.0, "seconds_decode": 2.0, "rtf": 0.2, "num_utts": 2}'
+        )
+        (folder / "routing.json").write_text("{}")
+        (folder / "score/cer.json").write_text("{}")
+    (tmp_path / "decode/model.json").write_text('{"size": 1}')
+    (tmp_path / "decode/.done.json").write_text("{}")
+    (tmp_path / "dev.txt").write_text("今天\n好\n")
+    return tmp_path
+
+
+def run(tree, *more):
+    words = ["--decode-dir", tree / "decode", "--lm_dir", "lm", "--output_dir", tree / "out"]
+    return rescore.main([str(word) for word in [*words, "--sets", "dev", "read", *more]])
+
+
+def test_lists_are_ranked_anew_in_the_layout_of_decoding(tree, capsys):
+    assert run(tree, "--nn_lm_weight", "0.5", "--dev_text", tree / "dev.txt") == 0
+    said = capsys.readouterr()
+    assert "perplexity 12.50 a character (3 characters, 1 of them unknown, 2 sentences)" in said.out
+    assert "rescored read: 2 utterances, 4 hypotheses" in said.err
+    assert "another one is best in 1" in said.err
+    files = {str(path.relative_to(tree / "out")) for path in (tree / "out").rglob("*.*")}
+    assert files == {"model.json", "rescoring.json"} | {
+        f"{name}/{file}"
+        for name in ("dev", "read")
+        for file in ("nbest.jsonl", "rtf.json", "routing.json")
+    }
+    assert read_table(tree / "out/read/text") == {"a": "今天天气", "b": "好"}
+    assert read_table(tree / "out/read/units") == {"a": "qi4", "b": "hao3"}
+    first = json.loads((tree / "out/read/nbest.jsonl").read_text().splitlines()[0])
+    assert first["utt"] == "a"
+    best = first["hyps"][0]
+    assert (best["score"], best["nn_lm_score"], best["nn_lm_logp"]) == (-7.0, -2.0, -4.0)
+    rtf = json.loads((tree / "out/read/rtf.json").read_text())
+    assert rtf["seconds_rescore"] > 0
+    assert rtf["seconds_decode"] == pytest.approx(2.0 + rtf["seconds_rescore"])
+    assert rtf["rtf"] == pytest.approx(rtf["seconds_decode"] / 10)
+    summary = json.loads((tree / "out/rescoring.json").read_text())
+    assert (summary["nn_lm_weight"], summary["lm_weight"]) == (0.5, None)
+    assert summary["dev"]["perplexity"] == 12.5
+
+
+def test_weights_of_a_tuning_weigh_the_raw_scores(tree):
+    tuned = {"nn_lm_weight": 0.0, "lm_weight": 0.5, "insertion_bonus": 4.0}
+    (tree / "tuning.json").write_text(json.dumps(tuned))
+    assert run(tree, "--tuning", tree / "tuning.json") == 0
+    first = json.loads((tree / "out/dev/nbest.jsonl").read_text().splitlines()[0])["hyps"][0]
+    assert (first["text"], first["acoustic_score"], first["lm_score"]) == ("今天天启", -2.0, 11.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "no weights: give --nn_lm_weight"),
+        (["--nn_lm_weight", "1", "--tuning", "t.json"], "leave out --nn_lm_weight"),
+        (["--nn_lm_weight", "1", "--insertion_bonus", "1"], "also give lm_weight"),
+        (["--tuning", "t.json"], "no file t.json"),
+        (["--nn_lm_weight", "1", "--sets", "chat"], "no n-best lists"),
+        (["--nn_lm_weight", "1", "--dev_text", "none"], "no file none"),
+    ],
+)
+def test_mistakes(tree, capsys, words, said):
+    assert run(tree, *words) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("rescore: error: ")
+    assert said in error
+    assert not (tree / "out").exists()
+
+
+def test_what_is_there_is_not_overwritten(tree, capsys):
+    (tree / "out/read").mkdir(parents=True)
+    assert run(tree, "--nn_lm_weight", "1") == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_units_and_time_must_be_there_in_full(tree, capsys):
+    path = tree / "decode/read/nbest.jsonl"
+    path.write_text(path.read_text().replace('"units": "qi4"', '"units": null'))
+    assert run(tree, "--nn_lm_weight", "1") == 1
+    assert "nbest.jsonl: a: hypothesis 2: units must be a string" in capsys.readouterr().err
+    (tree / "decode/dev/rtf.json").write_text("{}")
+    assert run(tree, "--nn_lm_weight", "1", "--sets", "dev") == 1
+    assert "rtf.json: expected seconds_decode and seconds_audio" in capsys.readouterr().err
