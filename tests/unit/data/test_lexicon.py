@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechmoe_espnet.data.lexicon import Lexicon
@@ -15,6 +15,7 @@ PRONUNCIATIONS = st.lists(
 ENTRIES = st.dictionaries(NAMES, PRONUNCIATIONS, min_size=1)
 
 
+@settings(max_examples=40)
 @given(ENTRIES)
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, entries: dict) -> None:
     path = tmp_path_factory.getbasetemp() / "lexicon.txt"
