@@ -32,6 +32,18 @@ _NO_PROBABILITY = -99.0
 _NOBODY = ""
 
 
+def check_order(order: int) -> None:
+    """Raise ValueError where n-grams of this length cannot be estimated."""
+    if not 1 <= order <= MAX_ORDER:
+        raise ValueError(f"order must be from 1 to {MAX_ORDER}, got {order}")
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise ValueError where a threshold of pruning is negative or not a number."""
+    if not 0 <= threshold < math.inf:
+        raise ValueError(f"prune_threshold must be a number of at least 0, got {threshold}")
+
+
 def estimate(sentences: Iterable[Sequence[str]], order: int, unseen: Iterable[str] = ()) -> Arpa:
     """Estimate a Kneser-Ney model.
 
@@ -47,8 +59,7 @@ def estimate(sentences: Iterable[Sequence[str]], order: int, unseen: Iterable[st
         ValueError: The order is not from 1 to 5, there is no sentence, or a word cannot stand in
             a model (see `vocabulary.check_word`).
     """
-    if not 1 <= order <= MAX_ORDER:
-        raise ValueError(f"order must be from 1 to {MAX_ORDER}, got {order}")
+    check_order(order)
     with _quiet():
         counts = NgramCounts(order)
         known: set[str] = set()
@@ -84,8 +95,7 @@ def prune_entropy(arpa: Arpa, threshold: float) -> None:
     Raises:
         ValueError: The threshold is negative or not a number.
     """
-    if not 0 <= threshold < math.inf:
-        raise ValueError(f"prune_threshold must be a number of at least 0, got {threshold}")
+    check_threshold(threshold)
     if threshold > 0:
         arpa.add_entry((BEGIN,), arpa.log_p_raw((END,)))
         with _quiet():

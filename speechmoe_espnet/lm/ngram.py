@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from speechmoe_espnet.lm.arpa import NgramModel, read_arpa, write_arpa
-from speechmoe_espnet.lm.estimation import estimate, prune_entropy, to_model
+from speechmoe_espnet.lm.estimation import (
+    check_order,
+    check_threshold,
+    estimate,
+    prune_entropy,
+    to_model,
+)
 from speechmoe_espnet.lm.evaluation import Perplexity, highest_sum_error, perplexity
 from speechmoe_espnet.lm.text import read_sentences
 from speechmoe_espnet.lm.vocabulary import Vocabulary
@@ -68,6 +74,8 @@ def train_ngram(
         FileNotFoundError: A file does not exist.
         ValueError: A file or an option is not valid.
     """
+    check_order(options.order)
+    check_threshold(options.prune_threshold)
     timer = _Timer(report)
     timer.begin("read text")
     sentences = read_sentences(texts, options.level)
