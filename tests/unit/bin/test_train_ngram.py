@@ -29,7 +29,7 @@ def test_command(options, tmp_path, capfd):
     ]
     lines = out.splitlines()
     assert lines[0].startswith("7 sentences, 20 tokens (word), ")
-    assert lines[1] == "dev: 1 sentences, 3 tokens, 0.00 % unknown"
+    assert lines[1] == "dev: 1 sentences, 4 tokens, 0.00 % unknown"
     assert lines[2].startswith("unpruned: perplexity ")
     sizes = " ".join(map(str, read_arpa(tmp_path / "lm" / "lm_pruned.arpa").counts()))
     assert lines[3].endswith(f"n-grams by order {sizes}")
