@@ -17,15 +17,18 @@ import torch
 
 from speechmoe_espnet.bin import cli
 from speechmoe_espnet.complexity import measure
-from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.decode.config import ESPNET_JOINT, DecodeConfig
 from speechmoe_espnet.decode.recognizer import Recognizer
 from speechmoe_espnet.decode.results import (
+    Weights,
     write_hypotheses,
     write_json,
     write_routing,
     write_rtf,
 )
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
+from speechmoe_espnet.decode.search import make_search
+from speechmoe_espnet.decode.tuning_file import read_tuning
 from speechmoe_espnet.decode.units import UnitText
 from speechmoe_espnet.decode.utterances import (
     Utterance,
@@ -56,6 +59,17 @@ def get_parser() -> cli.ArgumentParser:
     )
     parser.add_argument(
         "--output_dir", type=Path, required=True, help="results go to a directory a set in here"
+    )
+    parser.add_argument(
+        "--graph_dir", type=Path, help="decoding graph (make_graph), for method wfst"
+    )
+    parser.add_argument(
+        "--ngram", type=Path, help="ARPA file over units, for ctc_prefix_beam with use_ngram"
+    )
+    parser.add_argument(
+        "--tuning",
+        type=Path,
+        help="tuning.json (tune): its lm_weight and insertion_bonus win over those of --config",
     )
     parser.add_argument("--ngpu", type=int, choices=(0, 1), default=0, help="1 decodes on a GPU")
     parser.add_argument(
@@ -94,25 +108,34 @@ def decode(args: argparse.Namespace) -> None:
         raise ValueError(f"--ngpu {args.ngpu}: torch finds no GPU here; use --ngpu 0")
     if args.nj > 1:
         torch.set_num_threads(1)
-    config = DecodeConfig.from_yaml(args.config)
+    tuned = {} if args.tuning is None else read_tuning(args.tuning)
+    config = DecodeConfig.from_yaml(args.config, tuned)
     model_config = _read_model_config(args.model_dir, args.model_file)
     num_bins, rate = model_config["input_size"], sample_rate(model_config)
     sets = _list_sets(args.data_dirs, args.output_dir, num_bins, rate)
 
     print(f"loading {args.model_dir / args.model_file}", file=sys.stderr, flush=True)
     device = "cuda" if args.ngpu else "cpu"
-    model, recognizer = _load(args.model_dir, args.model_file, model_config, config, device)
+    model = load_trained(args.model_dir, args.model_file, model_config, device)
+    recognizer = make_recognizer(
+        model, model_config, config, device=device, graph_dir=args.graph_dir, ngram=args.ngram
+    )
     args.output_dir.mkdir(parents=True, exist_ok=True)
     complexity = measure(model, num_bins=num_bins, sample_rate=rate)
     write_json(args.output_dir / "model.json", dataclasses.asdict(complexity))
+    write_json(args.output_dir / "decode.json", {**dataclasses.asdict(config), "tuned": tuned})
     for name, utterances in sets.items():
-        _decode_set(recognizer, utterances, args.output_dir / name, args.nj)
+        _decode_set(recognizer, config, utterances, args.output_dir / name, args.nj)
 
 
 def _decode_set(
-    recognizer: Recognizer, utterances: Sequence[Utterance], directory: Path, num_jobs: int
+    recognizer: Recognizer,
+    config: DecodeConfig,
+    utterances: Sequence[Utterance],
+    directory: Path,
+    num_jobs: int,
 ) -> None:
-    batches = make_batches(utterances, recognizer.config.batch_frames)
+    batches = make_batches(utterances, config.batch_frames)
     progress = cli.progress(
         recognize_batches(recognizer, batches, num_jobs),
         total=len(batches),
@@ -126,7 +149,7 @@ def _decode_set(
     seconds_decode = time.perf_counter() - start
 
     directory.mkdir()
-    write_hypotheses(directory, results)
+    write_hypotheses(directory, results, Weights.of(config))
     seconds_audio = sum(utt.seconds for utt in utterances)
     threads = torch.get_num_threads() * num_jobs
     write_rtf(directory, seconds_audio, seconds_decode, len(utterances), threads)
@@ -189,15 +212,10 @@ def _read_model_config(model_dir: Path, model_file: str) -> dict[str, Any]:
     return config
 
 
-def _load(
-    model_dir: Path,
-    model_file: str,
-    model_config: dict[str, Any],
-    config: DecodeConfig,
-    device: str,
-) -> tuple[torch.nn.Module, Recognizer]:
-    from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
-
+def load_trained(
+    model_dir: Path, model_file: str, model_config: dict[str, Any], device: str
+) -> Any:
+    """Load a model with a CTC head, and nothing of it left random."""
     path = model_dir / model_file
     model = load_model(model_config, path, device)
     if model.ctc is None:
@@ -206,16 +224,50 @@ def _load(
             f"decode it with `python -m speechmoe_espnet.bin.asr_inference`"
         )
     _check_all_loaded(model, path)
+    return model
+
+
+def make_recognizer(
+    model: Any,
+    model_config: dict[str, Any],
+    config: DecodeConfig,
+    *,
+    device: str,
+    graph_dir: Path | None,
+    ngram: Path | None,
+) -> Recognizer:
+    """Put a model and the search of a configuration together."""
+    from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
+
+    from speechmoe_espnet.joint_search import JointSearch
+
+    joint_search = None
+    if config.method == ESPNET_JOINT:
+        joint_search = JointSearch(
+            model,
+            beam_size=config.beam_size,
+            ctc_weight=config.ctc_weight,
+            penalty=config.penalty,
+            maxlenratio=config.maxlenratio,
+            minlenratio=config.minlenratio,
+            nbest=config.nbest,
+        )
     bpemodel = model_config.get("bpemodel") if model_config["token_type"] == "bpe" else None
-    recognizer = Recognizer(
+    return Recognizer(
         model,
-        config,
+        make_search(
+            config,
+            model.token_list,
+            blank_id=model.blank_id,
+            graph_dir=graph_dir,
+            ngram=ngram,
+            joint_search=joint_search,
+        ),
         UnitText(model.token_list, model_config["token_type"], bpemodel),
         device=device,
         num_bins=model_config["input_size"],
         too_short=TooShortUttError,
     )
-    return model, recognizer
 
 
 def _check_all_loaded(model: torch.nn.Module, path: Path) -> None:

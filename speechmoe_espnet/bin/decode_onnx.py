@@ -15,7 +15,8 @@ from speechmoe_espnet.bin import cli
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.decode.onnx_model import OnnxAcousticModel
 from speechmoe_espnet.decode.recognizer import Recognizer
-from speechmoe_espnet.decode.results import write_hypotheses, write_rtf
+from speechmoe_espnet.decode.results import Weights, write_hypotheses, write_rtf
+from speechmoe_espnet.decode.search import make_search
 from speechmoe_espnet.decode.units import UnitText
 from speechmoe_espnet.decode.utterances import Utterance, list_features, make_batches
 from speechmoe_espnet.export.metadata import Metadata
@@ -39,6 +40,8 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--output_dir", type=Path, required=True, help="results go to a directory a set in here"
     )
+    parser.add_argument("--graph_dir", type=Path, help="decoding graph, for method wfst")
+    parser.add_argument("--ngram", type=Path, help="ARPA file over units, for ctc_prefix_beam")
     parser.add_argument("--num_threads", type=int, default=1, help="threads of onnxruntime")
     return parser
 
@@ -82,13 +85,13 @@ def decode(args: argparse.Namespace) -> None:
         sets[name] = list_features(data_dir)
     recognizer = Recognizer(
         OnnxAcousticModel(session, metadata.least_frames),
-        config,
+        make_search(config, metadata.units, graph_dir=args.graph_dir, ngram=args.ngram),
         unit_text(metadata),
         num_bins=metadata.num_features,
         too_short=OnnxAcousticModel.TooShortError,
     )
     for name, utterances in sets.items():
-        _decode_set(recognizer, utterances, args.output_dir / name, args.num_threads)
+        _decode_set(recognizer, config, utterances, args.output_dir / name, args.num_threads)
 
 
 def unit_text(metadata: Metadata) -> UnitText:
@@ -99,16 +102,20 @@ def unit_text(metadata: Metadata) -> UnitText:
 
 
 def _decode_set(
-    recognizer: Recognizer, utterances: Sequence[Utterance], directory: Path, num_threads: int
+    recognizer: Recognizer,
+    config: DecodeConfig,
+    utterances: Sequence[Utterance],
+    directory: Path,
+    num_threads: int,
 ) -> None:
-    batches = make_batches(utterances, recognizer.config.batch_frames)
+    batches = make_batches(utterances, config.batch_frames)
     start = time.perf_counter()
     results = []
     for batch in cli.progress(batches, len(batches), f"decoding {directory.name} (batches)"):
         results += recognizer.recognize(batch)[0]
     seconds_decode = time.perf_counter() - start
     directory.mkdir(parents=True)
-    write_hypotheses(directory, results)
+    write_hypotheses(directory, results, Weights.of(config))
     seconds_audio = sum(utterance.seconds for utterance in utterances)
     write_rtf(directory, seconds_audio, seconds_decode, len(utterances), num_threads)
     short = [result.name for result in results if result.is_too_short]

@@ -9,8 +9,21 @@ import yaml
 
 CTC_GREEDY = "ctc_greedy"
 CTC_PREFIX_BEAM = "ctc_prefix_beam"
-METHODS = (CTC_GREEDY, CTC_PREFIX_BEAM)
-BEAM_OPTIONS = ("beam_size", "nbest", "max_units", "blank_threshold")
+WFST = "wfst"
+ESPNET_JOINT = "espnet_joint"
+
+_WEIGHTS = ("lm_weight", "insertion_bonus")
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    CTC_GREEDY: (),
+    CTC_PREFIX_BEAM: ("beam_size", "nbest", "max_units", "blank_threshold", "use_ngram", *_WEIGHTS),
+    WFST: (
+        *("beam", "max_active", "acoustic_scale", *_WEIGHTS),
+        *("nbest", "lattice_beam", "write_lattices", "blank_threshold"),
+    ),
+    ESPNET_JOINT: ("beam_size", "nbest", "ctc_weight", "penalty", "maxlenratio", "minlenratio"),
+}
+"""The keys that each method knows, beside method and batch_frames."""
+METHODS = tuple(OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -18,17 +31,30 @@ class DecodeConfig:
     """A decode YAML.
 
     Attributes:
-        method: ctc_greedy or ctc_prefix_beam.
+        method: ctc_greedy, ctc_prefix_beam, wfst or espnet_joint.
         batch_frames: Input frames (of 10 ms, padding included) in a batch, at most; a longer
             utterance makes a batch of its own.
-        beam_size: Prefixes kept an utterance. This and what follows: ctc_prefix_beam only.
-        nbest: Hypotheses written an utterance, at most `beam_size`.
+        beam_size: Prefixes kept an utterance (ctc_prefix_beam, espnet_joint).
+        nbest: Hypotheses written an utterance; for the beams of a fixed size at most that.
         max_units: Units that may start new prefixes in a frame; None: as many as make the
-            result equal to trying all of them.
+            result without an n-gram equal to trying all of them.
         blank_threshold: Blank probability from which on a frame is skipped; None: never.
+        use_ngram: Whether ctc_prefix_beam adds an n-gram model over units.
+        beam: wfst: paths worse than the best by more than this are dropped.
+        max_active: wfst: paths kept a frame, at most; None: as many as the beam holds.
+        acoustic_scale: wfst: factor of acoustic log-probabilities.
+        lm_weight: Factor of the n-gram's or the graph's log-probabilities.
+        insertion_bonus: Added to the score for each unit.
+        lattice_beam: wfst: lattice paths worse than the best by more than this are dropped.
+        write_lattices: wfst: whether lattices are written too.
+        ctc_weight: espnet_joint: weight of CTC, the attention decoder has the rest; None: 0.5
+            for a model with both.
+        penalty: espnet_joint: added to the score for each unit.
+        maxlenratio: espnet_joint: units an utterance at most, as a share of encoder frames.
+        minlenratio: espnet_joint: units an utterance at least, likewise.
 
     Raises:
-        ValueError: A value is out of its range.
+        ValueError: A value is out of its range, or two of them contradict each other.
     """
 
     method: str = CTC_GREEDY
@@ -37,29 +63,60 @@ class DecodeConfig:
     nbest: int = 1
     max_units: int | None = None
     blank_threshold: float | None = None
+    use_ngram: bool = False
+    beam: float = 12.0
+    max_active: int | None = None
+    acoustic_scale: float = 1.0
+    lm_weight: float = 1.0
+    insertion_bonus: float = 0.0
+    lattice_beam: float = 8.0
+    write_lattices: bool = False
+    ctc_weight: float | None = None
+    penalty: float = 0.0
+    maxlenratio: float = 0.0
+    minlenratio: float = 0.0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method: {self.method!r} is not one of {', '.join(METHODS)}")
-        _check_count("batch_frames", self.batch_frames)
-        _check_count("beam_size", self.beam_size)
-        _check_count("nbest", self.nbest)
-        if self.nbest > self.beam_size:
+        for name in ("batch_frames", "beam_size", "nbest"):
+            _check_count(name, getattr(self, name))
+        for name in ("max_units", "max_active"):
+            if getattr(self, name) is not None:
+                _check_count(name, getattr(self, name))
+        for name in ("beam", "acoustic_scale", "lm_weight", "lattice_beam"):
+            _check_number(name, getattr(self, name), positive=True)
+        for name in ("insertion_bonus", "penalty", "maxlenratio", "minlenratio"):
+            _check_number(name, getattr(self, name))
+        for name in ("use_ngram", "write_lattices"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}: {getattr(self, name)!r} is not true or false")
+        for name in ("blank_threshold", "ctc_weight"):
+            if getattr(self, name) is not None:
+                _check_probability(name, getattr(self, name))
+        if self.method in (CTC_PREFIX_BEAM, ESPNET_JOINT) and self.nbest > self.beam_size:
             raise ValueError(
                 f"nbest: {self.nbest} is more than beam_size ({self.beam_size}); "
                 f"the beam holds no more hypotheses than that"
             )
-        if self.max_units is not None:
-            _check_count("max_units", self.max_units)
-        if self.blank_threshold is not None and not (
-            isinstance(self.blank_threshold, int | float)
-            and not isinstance(self.blank_threshold, bool)
-            and 0.0 < self.blank_threshold <= 1.0
-        ):
-            raise ValueError(
-                f"blank_threshold: {self.blank_threshold!r} is not a probability in (0, 1]; "
-                f"null skips no frame"
-            )
+        if self.method == WFST and self.max_active is not None:
+            wanted = f"nbest: {self.nbest}" if self.nbest > 1 else ""
+            wanted = "write_lattices: true" if self.write_lattices else wanted
+            if wanted:
+                raise ValueError(
+                    f"max_active: {self.max_active} with {wanted}: kaldi-decoder bounds the "
+                    f"number of paths for a single best one only; remove one of them"
+                )
+
+    @property
+    def needs_graph(self) -> bool:
+        """Whether a decoding graph must be given."""
+        return self.method == WFST
+
+    @property
+    def needs_ngram(self) -> bool:
+        """Whether an n-gram model over units must be given."""
+        return self.method == CTC_PREFIX_BEAM and self.use_ngram
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
@@ -77,20 +134,25 @@ class DecodeConfig:
             raise ValueError(f"unknown key {', '.join(unknown)}; allowed are {', '.join(allowed)}")
         if "method" not in values:
             raise ValueError(f"method: missing; it is one of {', '.join(METHODS)}")
-        useless = [name for name in BEAM_OPTIONS if name in values]
-        if values["method"] == CTC_GREEDY and useless:
+        method = values["method"]
+        known = ("method", "batch_frames", *OPTIONS.get(method, allowed))
+        if useless := [name for name in values if name not in known]:
             raise ValueError(
-                f"{', '.join(useless)}: no meaning with method {CTC_GREEDY}; "
-                f"remove it, or set method: {CTC_PREFIX_BEAM}"
+                f"{', '.join(useless)}: no meaning with method {method}, which knows "
+                f"{', '.join(known)}"
             )
+        lacks_lm = method == CTC_PREFIX_BEAM and not values.get("use_ngram")
+        if lacks_lm and (useless := [name for name in _WEIGHTS if name in values]):
+            raise ValueError(f"{', '.join(useless)}: no meaning without use_ngram: true")
         return cls(**values)
 
     @classmethod
-    def from_yaml(cls, path: str | Path) -> Self:
+    def from_yaml(cls, path: str | Path, more: Mapping[str, Any] | None = None) -> Self:
         """Read a decode YAML.
 
         Args:
             path: The file.
+            more: Values that take the place of the file's, e.g. weights tuned on dev.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -106,7 +168,7 @@ class DecodeConfig:
         if not isinstance(values, dict):
             raise ValueError(f"{path}: expected `key: value` lines, got {values!r}")
         try:
-            return cls.from_mapping(values)
+            return cls.from_mapping({**values, **(more or {})})
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
@@ -114,3 +176,21 @@ class DecodeConfig:
 def _check_count(name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}: {value!r} is not a whole number of at least 1")
+
+
+def _check_number(name: str, value: object, positive: bool = False) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"{name}: {value!r} is not a number")
+    if not abs(value) < float("inf") or (positive and value <= 0):
+        raise ValueError(f"{name}: {value!r} is not a{' positive' if positive else ''} number")
+
+
+def _check_probability(name: str, value: object) -> None:
+    _check_number(name, value)
+    lowest_allowed = name == "ctc_weight"
+    if not (
+        isinstance(value, int | float) and (0.0 < value <= 1.0 or (lowest_allowed and value == 0))
+    ):
+        interval = "[0, 1]" if lowest_allowed else "(0, 1]"
+        cure = "null lets the model decide" if lowest_allowed else "null skips no frame"
+        raise ValueError(f"{name}: {value!r} is not in {interval}; {cure}")

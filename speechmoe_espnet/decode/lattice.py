@@ -90,17 +90,14 @@ class Lattice:
         paths = [self._best_path_of(arcs, sequence) for sequence in sequences]
         return sorted(paths, key=lambda path: -(path.acoustic + path.graph))
 
-    def to_kaldi_text(self, utterance: str) -> str:
-        """Write the lattice as an entry of a Kaldi text archive (`lattice-copy ark,t:`).
-
-        Args:
-            utterance: Its id.
+    def to_kaldi_text(self) -> str:
+        """Write the lattice as in a Kaldi text archive (`lattice-copy ark,t:`), without its key.
 
         Returns:
             Lines `from to word graph_cost,acoustic_cost,` and `state graph_cost,0,`, word ids
-            as in the graph's words.txt, an empty line at the end.
+            as in the graph's words.txt.
         """
-        lines = [utterance]
+        lines = []
         source = self.fst.source
         arcs = self.fst.arcs
         # Kaldi takes the first state named for the start.
@@ -112,7 +109,7 @@ class Lattice:
             )
         ends = np.flatnonzero(np.isfinite(self.final_graph)).tolist()
         lines += [f"{state} {self.final_graph[state]:.6g},0," for state in ends]
-        return "\n".join(lines) + "\n\n"
+        return "\n".join(lines) + "\n"
 
     def _word_acceptor(self) -> kaldifst.StdVectorFst:
         arcs = self.fst.arcs.copy()

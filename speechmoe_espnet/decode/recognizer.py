@@ -16,12 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
-from speechmoe_espnet.decode.config import CTC_GREEDY, DecodeConfig
-from speechmoe_espnet.decode.ctc_greedy import ctc_greedy_search
-from speechmoe_espnet.decode.ctc_prefix_beam import ctc_prefix_beam_search
 from speechmoe_espnet.decode.hypothesis import Hypothesis
 from speechmoe_espnet.decode.routing_summary import Routing, RoutingTotals
-from speechmoe_espnet.decode.units import UnitText
+from speechmoe_espnet.decode.search import Encoded, Found, Search
+from speechmoe_espnet.decode.units import UnitText, join_words
 from speechmoe_espnet.decode.utterances import Utterance
 
 
@@ -31,23 +29,28 @@ class Recognized:
 
     Attributes:
         name: Utterance id.
-        texts: Text of each hypothesis, best first.
-        scores: Log-probability of each.
+        texts: Text of each hypothesis, best first: words where the search knows words.
+        unit_texts: Units of each hypothesis, separated by spaces.
+        hypotheses: The hypotheses themselves.
+        frame_seconds: Seconds an encoder frame stands for.
+        lattice: Lattice in Kaldi's text format, empty for none.
         is_too_short: Whether the model has no output for so few frames.
     """
 
     name: str
     texts: tuple[str, ...]
-    scores: tuple[float, ...]
+    unit_texts: tuple[str, ...]
+    hypotheses: tuple[Hypothesis, ...]
+    frame_seconds: float = 0.0
+    lattice: str = ""
     is_too_short: bool = False
 
 
 @dataclass(frozen=True)
-class _Encoded:
-    """Log-probabilities (B, T', V) and valid frames (B,), with routing, one entry a layer."""
+class _Batch:
+    """A batch as the model sees it, with routing, one entry a layer."""
 
-    log_probs: torch.Tensor
-    lengths: torch.Tensor
+    encoded: Encoded
     routing: tuple[Routing, ...]
 
 
@@ -56,7 +59,7 @@ class Recognizer:
 
     Args:
         model: The ASR model; it is set to evaluation.
-        config: How to search.
+        search: Finds hypotheses in what the model computes.
         text: Writes its units.
         device: Where the model is.
         num_bins: Bins of its features, None where it takes audio.
@@ -66,7 +69,7 @@ class Recognizer:
     def __init__(
         self,
         model: torch.nn.Module,
-        config: DecodeConfig,
+        search: Search,
         text: UnitText,
         *,
         device: str = "cpu",
@@ -74,7 +77,7 @@ class Recognizer:
         too_short: type[Exception],
     ) -> None:
         self.model: Any = model.eval()
-        self.config = config
+        self.search = search
         self.text = text
         self.device = device
         self.num_bins = num_bins
@@ -94,27 +97,44 @@ class Recognizer:
             ValueError: An utterance cannot be read or does not fit the model; the message
                 names it.
         """
-        encoded = self._encode(*self._load(batch))
-        if encoded is None:
+        computed = self._encode(*self._load(batch))
+        if computed is None:
             return self._recognize_one_by_one(batch)
-        found = self._search(encoded)
+        lengths = computed.encoded.lengths
         results = [
-            Recognized(
-                utt.name,
-                tuple(self.text(hyp.units) for hyp in hyps),
-                tuple(hyp.score for hyp in hyps),
-                length == 0,
+            self._recognized(utterance, found, length)
+            for utterance, found, length in zip(
+                batch, self.search(computed.encoded), lengths.tolist(), strict=True
             )
-            for utt, hyps, length in zip(batch, found, encoded.lengths.tolist(), strict=True)
         ]
-        return results, RoutingTotals.count(encoded.routing, encoded.lengths)
+        return results, RoutingTotals.count(computed.routing, lengths)
+
+    def _recognized(self, utterance: Utterance, found: Found, length: int) -> Recognized:
+        hypotheses = tuple(found.hypotheses) or (Hypothesis((), 0.0),)
+        return Recognized(
+            name=utterance.name,
+            texts=tuple(
+                self.text(hyp.units)
+                if hyp.words is None
+                else join_words([word.text for word in hyp.words])
+                for hyp in hypotheses
+            ),
+            unit_texts=tuple(" ".join(self.text.visible(hyp.units)) for hyp in hypotheses),
+            hypotheses=hypotheses,
+            frame_seconds=utterance.seconds / max(1, length),
+            lattice=found.lattice,
+            is_too_short=length == 0,
+        )
 
     def _recognize_one_by_one(
         self, batch: Sequence[Utterance]
     ) -> tuple[list[Recognized], RoutingTotals]:
         """Find out which utterances of a batch are too short for the model."""
         if len(batch) == 1:
-            return [Recognized(batch[0].name, ("",), (0.0,), True)], RoutingTotals()
+            empty = Recognized(
+                batch[0].name, ("",), ("",), (Hypothesis((), 0.0),), is_too_short=True
+            )
+            return [empty], RoutingTotals()
         results, totals = [], RoutingTotals()
         for utterance in batch:
             recognized, counted = self.recognize([utterance])
@@ -136,11 +156,12 @@ class Recognizer:
             None where the model has no MoE layer or the utterance is too short.
         """
         speech, lengths = self._load([utterance])
-        encoded = self._encode(speech, lengths)
-        if encoded is None:
+        computed = self._encode(speech, lengths)
+        if computed is None:
             return None
+        encoded = computed.encoded
         length = int(encoded.lengths[0])
-        layers = [routing for routing in encoded.routing if routing.probs.size(2) > 1]
+        layers = [routing for routing in computed.routing if routing.probs.size(2) > 1]
         if not layers or not length:
             return None
         expert = torch.stack([routing.indices[0, :length, 0] for routing in layers])
@@ -175,7 +196,7 @@ class Recognizer:
         lengths = torch.tensor([len(values) for values in inputs])
         return pad_sequence(inputs, batch_first=True).to(self.device), lengths.to(self.device)
 
-    def _encode(self, speech: torch.Tensor, lengths: torch.Tensor) -> _Encoded | None:
+    def _encode(self, speech: torch.Tensor, lengths: torch.Tensor) -> _Batch | None:
         """Run the model; None where it refuses an utterance for having too few frames."""
         routing: tuple[Routing, ...] = ()
         try:
@@ -190,18 +211,4 @@ class Recognizer:
         if isinstance(encoder_out, tuple):
             encoder_out = encoder_out[0]
         log_probs = self.model.ctc.log_softmax(encoder_out).float()
-        return _Encoded(log_probs, out_lengths.clamp(min=0), routing)
-
-    def _search(self, encoded: _Encoded) -> list[list[Hypothesis]]:
-        log_probs, lengths = encoded.log_probs, encoded.lengths
-        if self.config.method == CTC_GREEDY:
-            return [[hyp] for hyp in ctc_greedy_search(log_probs, lengths, self._blank_id)]
-        return ctc_prefix_beam_search(
-            log_probs,
-            lengths,
-            beam_size=self.config.beam_size,
-            nbest=self.config.nbest,
-            max_units=self.config.max_units,
-            blank_threshold=self.config.blank_threshold,
-            blank_id=self._blank_id,
-        )
+        return _Batch(Encoded(encoder_out, log_probs, out_lengths.clamp(min=0)), routing)

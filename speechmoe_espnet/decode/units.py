@@ -37,8 +37,25 @@ class UnitText:
 
     def __call__(self, unit_ids: Sequence[int]) -> str:
         """Return the text of unit ids, without white space around it."""
+        return " ".join(self._join(self.visible(unit_ids)).split())
+
+    def visible(self, unit_ids: Sequence[int]) -> list[str]:
+        """Return the units of unit ids, those without text left out."""
         units = [self.units[unit_id] for unit_id in unit_ids]
-        return " ".join(self._join([u for u in units if u not in self._silent]).split())
+        return [unit for unit in units if unit not in self._silent]
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Write words as Mandarin is written: a space between Latin words, none elsewhere.
+
+    Args:
+        words: Words without white space.
+    """
+    text = ""
+    for word in words:
+        is_latin = text[-1:].isascii() and text[-1:].isalpha() and word[:1].isascii()
+        text += f" {word}" if is_latin and word[:1].isalpha() else word
+    return text
 
 
 def _joiner(token_type: str, bpemodel: str | Path | None) -> Callable[[list[str]], str]:

@@ -28,6 +28,7 @@ from speechmoe_espnet.decode.lattice import Lattice, Path
 from speechmoe_espnet.decode.word_times import align_words, units_of_path
 
 MIN_ACTIVE = 20
+WIDENINGS = (1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class WfstOptions:
         lattice_beam: Lattice paths worse than the best by more than this are dropped.
         blank_threshold: Blank probability from which on a frame is taken for blank, and all
             but the first frame of a run of such frames is skipped; None searches every frame.
+        keep_lattices: Whether lattices are returned.
     """
 
     beam: float = 12.0
@@ -55,18 +57,24 @@ class WfstOptions:
     nbest: int = 1
     lattice_beam: float = 8.0
     blank_threshold: float | None = None
+    keep_lattices: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched.
 
         Raises:
-            ValueError: Several hypotheses are asked for with max_active.
+            ValueError: Several hypotheses or lattices are asked for with max_active.
         """
-        if self.nbest > 1 and self.max_active is not None:
+        if self.needs_lattice and self.max_active is not None:
             raise ValueError(
-                f"max_active: {self.max_active} with nbest: {self.nbest}: kaldi-decoder bounds "
-                f"the number of paths for a single best one only; remove one of the two"
+                f"max_active: {self.max_active}: kaldi-decoder bounds the number of paths for a "
+                f"single best one only; remove it, or ask for neither n-best lists nor lattices"
             )
+
+    @property
+    def needs_lattice(self) -> bool:
+        """Whether the search must keep more than its best path."""
+        return self.nbest > 1 or self.keep_lattices
 
 
 class WfstSearch:
@@ -97,11 +105,18 @@ class WfstSearch:
 
         Returns:
             For each utterance up to `nbest` hypotheses with distinct words, best first. Where
-            no path through the graph fits the frames, one empty hypothesis.
+            no path in the beam comes to an end of the graph, it is widened; if even that does
+            not help, one empty hypothesis with the acoustic score of silence.
 
         Raises:
             ValueError: If shapes or lengths do not fit together.
         """
+        return [hypotheses for hypotheses, _ in self.search(log_probs, lengths)]
+
+    def search(
+        self, log_probs: torch.Tensor, lengths: torch.Tensor
+    ) -> list[tuple[list[Hypothesis], Lattice | None]]:
+        """Search a batch; as calling it, with the lattice of each utterance if kept."""
         lengths = check_posteriors(log_probs, lengths, self.blank_id)
         if log_probs.size(2) != len(self._units):
             raise ValueError(
@@ -110,30 +125,22 @@ class WfstSearch:
         frames = log_probs.float().cpu().numpy()
         return [self._search(frames[row, :length]) for row, length in enumerate(lengths.tolist())]
 
-    def lattice(self, log_probs: NDArray[np.float32]) -> Lattice | None:
-        """Search one utterance, keeping all paths within the lattice beam.
-
-        Args:
-            log_probs: Log-probabilities of units, (T, V).
-
-        Returns:
-            The lattice over the frames searched, None where no path fits the frames.
-        """
-        frames, _ = self._frames(log_probs)
-        return self._lattice(frames)
-
-    def _search(self, log_probs: NDArray[np.float32]) -> list[Hypothesis]:
+    def _search(self, log_probs: NDArray[np.float32]) -> tuple[list[Hypothesis], Lattice | None]:
         if not len(log_probs):
-            return [Hypothesis((), 0.0, 0.0, 0.0, (), ())]
+            return [Hypothesis((), 0.0, 0.0, 0.0, (), ())], None
         frames, numbers = self._frames(log_probs)
-        if self.options.nbest == 1:
-            paths = self._best_path(frames)
-        else:
-            lattice = self._lattice(frames)
-            paths = [] if lattice is None else lattice.best_paths(self.options.nbest)
-        if not paths:
-            return [Hypothesis((), -math.inf, -math.inf, 0.0, (), ())]
-        return [self._hypothesis(path, numbers, len(log_probs)) for path in paths]
+        for widening in WIDENINGS:
+            beam = self.options.beam * widening
+            if self.options.needs_lattice:
+                lattice = self._lattice(frames, beam)
+                paths = [] if lattice is None else lattice.best_paths(self.options.nbest)
+            else:
+                lattice, paths = None, self._best_path(frames, beam)
+            if paths:
+                found = [self._hypothesis(path, numbers, len(log_probs)) for path in paths]
+                return found, lattice if self.options.keep_lattices else None
+        silence = float(frames[:, self.blank_id].sum())
+        return [Hypothesis((), silence, silence, 0.0, (), ())], None
 
     def _frames(
         self, log_probs: NDArray[np.float32]
@@ -147,15 +154,15 @@ class WfstSearch:
         scaled = log_probs[numbers] * np.float32(self.options.acoustic_scale)
         return np.ascontiguousarray(scaled), numbers
 
-    def _best_path(self, frames: NDArray[np.float32]) -> list[Path]:
+    def _best_path(self, frames: NDArray[np.float32], beam: float) -> list[Path]:
         decodable = kaldi_decoder.DecodableCtc(frames)
         if self.options.max_active is None:
-            decoder = self._lattice_decoder()
+            decoder = self._lattice_decoder(beam)
             if not decoder.decode(decodable) or decoder.final_relative_cost() == math.inf:
                 return []
         else:
             options = kaldi_decoder.FasterDecoderOptions(
-                beam=self.options.beam,
+                beam=beam,
                 max_active=self.options.max_active,
                 min_active=min(MIN_ACTIVE, self.options.max_active),
             )
@@ -167,18 +174,18 @@ class WfstSearch:
         _, labels, words, weight = kaldifst.get_linear_symbol_sequence(best)
         return [Path(tuple(labels), tuple(words), -weight.value2, -weight.value1)]
 
-    def _lattice(self, frames: NDArray[np.float32]) -> Lattice | None:
-        decoder = self._lattice_decoder()
+    def _lattice(self, frames: NDArray[np.float32], beam: float) -> Lattice | None:
+        decoder = self._lattice_decoder(beam)
         decodable = kaldi_decoder.DecodableCtc(frames)
         if not decoder.decode(decodable) or decoder.final_relative_cost() == math.inf:
             return None
         return Lattice.from_kaldi(decoder.get_raw_lattice(use_final_probs=True)[1])
 
-    def _lattice_decoder(self) -> kaldi_decoder.LatticeSimpleDecoder:
+    def _lattice_decoder(self, beam: float) -> kaldi_decoder.LatticeSimpleDecoder:
         return kaldi_decoder.LatticeSimpleDecoder(
             self._fst,
             kaldi_decoder.LatticeSimpleDecoderConfig(
-                beam=self.options.beam, lattice_beam=self.options.lattice_beam
+                beam=beam, lattice_beam=self.options.lattice_beam
             ),
         )
 

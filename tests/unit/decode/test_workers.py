@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from speechmoe_espnet.decode.hypothesis import Hypothesis
 from speechmoe_espnet.decode.recognizer import Recognized
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
 from speechmoe_espnet.decode.utterances import Utterance
@@ -24,7 +25,10 @@ class Fake:
             if utterance.location == "killed":
                 os._exit(9)
             time.sleep(float(utterance.location))
-        return [Recognized(utt.name, (str(os.getpid()),), (0.0,)) for utt in batch], RoutingTotals()
+        return [
+            Recognized(utt.name, (str(os.getpid()),), ("",), (Hypothesis((), 0.0),))
+            for utt in batch
+        ], RoutingTotals()
 
 
 def batches(*locations: str) -> list[list[Utterance]]:
