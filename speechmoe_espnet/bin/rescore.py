@@ -16,8 +16,8 @@ import torch
 
 from speechmoe_espnet.bin.cli import ArgumentParser, run
 from speechmoe_espnet.data.table import write_table
-from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest, write_nbest
-from speechmoe_espnet.decode.rescoring import RescoringWeights, rescore
+from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, count_units, read_nbest, write_nbest
+from speechmoe_espnet.decode.rescoring import WEIGHTS, RescoringWeights, rescore
 from speechmoe_espnet.decode.results import write_json
 from speechmoe_espnet.lm.text import read_text
 from speechmoe_espnet.neural_lm import NeuralLM
@@ -46,7 +46,7 @@ def get_parser() -> ArgumentParser:
         "--lm_weight", type=float, help="of lm_logp; default: scores as the search weighted them"
     )
     parser.add_argument(
-        "--insertion_bonus", type=float, help="for each word; only with --lm_weight; default: 0"
+        "--insertion_bonus", type=float, help="for each unit; only with --lm_weight; default: 0"
     )
     parser.add_argument(
         "--tuning", type=Path, help="tuning.json with the three weights, instead of the options"
@@ -101,11 +101,7 @@ def rescore_sets(args: argparse.Namespace) -> None:
 
 
 def _weights(args: argparse.Namespace) -> RescoringWeights:
-    given = [
-        name
-        for name in ("nn_lm_weight", "lm_weight", "insertion_bonus")
-        if getattr(args, name) is not None
-    ]
+    given = [name for name in WEIGHTS if getattr(args, name) is not None]
     if args.tuning is not None:
         if given:
             raise ValueError(f"--tuning holds the weights; leave out --{', --'.join(given)}")
@@ -124,14 +120,8 @@ def _read_set(
             f"--output_dir: {target} exists already; name another directory or remove this one"
         )
     lists = read_nbest(source / NBEST_FILE, weights.numbers)
-    if (source / UNITS_FILE).is_file():
-        for utt, hyps in lists.items():
-            for rank, hyp in enumerate(hyps, start=1):
-                if not isinstance(hyp.get("units"), str):
-                    raise ValueError(
-                        f"{source / NBEST_FILE}: {utt}: hypothesis {rank}: units must be a "
-                        f"string, got {hyp.get('units')!r}: {source / UNITS_FILE} is there"
-                    )
+    if weights.counts_units or (source / UNITS_FILE).is_file():
+        count_units(lists, source / NBEST_FILE)
     return lists
 
 

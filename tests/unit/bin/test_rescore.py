@@ -96,7 +96,7 @@ def test_lists_are_ranked_anew_in_the_layout_of_decoding(tree, capsys):
 
 
 def test_weights_of_a_tuning_weigh_the_raw_scores(tree):
-    tuned = {"nn_lm_weight": 0.0, "lm_weight": 0.5, "insertion_bonus": 4.0}
+    tuned = {"nn_lm_weight": 0.0, "lm_weight": 0.5, "insertion_bonus": 4.0, "bonus_per": "word"}
     (tree / "tuning.json").write_text(json.dumps(tuned))
     assert run(tree, "--tuning", tree / "tuning.json") == 0
     first = json.loads((tree / "out/dev/nbest.jsonl").read_text().splitlines()[0])["hyps"][0]

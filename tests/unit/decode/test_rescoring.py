@@ -15,6 +15,7 @@ hyps = st.fixed_dictionaries(
         "acoustic_logp": numbers,
         "lm_logp": numbers,
         "num_words": st.integers(0, 5),
+        "num_units": st.integers(0, 9),
         "mark": st.integers(),
     }
 )
@@ -43,13 +44,13 @@ def test_scores_as_decoded_plus_the_new_one(lists, weight):
     assert rescore(ranked, score_texts, RescoringWeights(weight)) == ranked
 
 
-@given(list_sets, numbers, numbers, numbers)
-def test_everything_weighted_anew(lists, nn_weight, weight, bonus):
-    weights = RescoringWeights(nn_weight, weight, bonus)
+@given(list_sets, numbers, numbers, numbers, st.sampled_from(["unit", "word"]))
+def test_everything_weighted_anew(lists, nn_weight, weight, bonus, per):
+    weights = RescoringWeights(nn_weight, weight, bonus, per)
     for new in rescore(lists, score_texts, weights).values():
         for hyp in new:
             assert hyp["acoustic_score"] == hyp["acoustic_logp"]
-            lm_score = weight * hyp["lm_logp"] + bonus * hyp["num_words"]
+            lm_score = weight * hyp["lm_logp"] + bonus * hyp[f"num_{per}s"]
             assert hyp["lm_score"] == pytest.approx(lm_score)
             total = hyp["acoustic_logp"] + lm_score + nn_weight * hyp["nn_lm_logp"]
             assert hyp["score"] == pytest.approx(total)
@@ -85,10 +86,13 @@ def test_weights_are_checked():
         RescoringWeights(0.5, insertion_bonus=1.0)
 
 
+TUNED = {"lm_weight": 1, "insertion_bonus": -0.5, "nn_lm_weight": 0.25}
+
+
 def test_weights_of_a_tuning(tmp_path):
     path = tmp_path / "tuning.json"
-    path.write_text(json.dumps({"lm_weight": 1, "insertion_bonus": -0.5, "nn_lm_weight": 0.25}))
-    assert RescoringWeights.from_tuning(path) == RescoringWeights(0.25, 1.0, -0.5)
+    path.write_text(json.dumps({**TUNED, "bonus_per": "word"}))
+    assert RescoringWeights.from_tuning(path) == RescoringWeights(0.25, 1.0, -0.5, "word")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +102,7 @@ def test_weights_of_a_tuning(tmp_path):
         ("[]", "nn_lm_weight must be a number, got None"),
         ('{"lm_weight": 1, "insertion_bonus": 0}', "nn_lm_weight must be a number, got None"),
         ('{"nn_lm_weight": true}', "nn_lm_weight must be a number, got True"),
+        (json.dumps(TUNED), "bonus_per: None is not one of unit, word"),
     ],
 )
 def test_tunings_without_the_weights_are_named(tmp_path, content, said):
