@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The one driver behind every egs/*/asr1/run.sh: stages 1 to 8, from a corpus to a report.
+# The one driver behind every egs/*/asr1/run.sh: stages 1 to 12, from a corpus to a report.
 #
 # Each stage goes through speechmoe_espnet.bin.stage: it runs when its inputs or its options
 # changed, and a failed or killed stage leaves what was there before.
@@ -20,7 +20,11 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 runs() {
     [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] || return 1
-    [ -z "${model_dir}" ] || [[ "$1" != [458] ]]
+    [ -z "${model_dir}" ] || [[ "$1" != @(4|5|12) ]] || return 1
+    # What the decoding does not need.
+    [[ "$1" != [678] ]] || [ "${search_needs:-unknown}" != nothing ] || return 1
+    [ "$1" -ne 8 ] || [ "${tune}" = true ] || return 1
+    [ "$1" -ne 10 ] || [ "${rescore}" = true ] || return 1
 }
 runs_any() {
     local number
@@ -29,7 +33,8 @@ runs_any() {
     done
     return 1
 }
-runs_any || die "--stage ${stage} --stop-stage ${stop_stage}: --model-dir leaves stages 4, 5 and 8 out; nothing is left"
+runs_any || die "--stage ${stage} --stop-stage ${stop_stage}: nothing is left to run; --model-dir leaves stages 4, 5
+and 12 out, --tune false stage 8, and stage 10 runs with --rescore"
 export -n SPEECHMOE_PROGRAM
 [ -n "${RECIPE_DIR:-}" ] || die "RECIPE_DIR is not set; start this through egs/*/asr1/run.sh"
 
@@ -64,7 +69,24 @@ fi
 [ -z "${model_dir}" ] || model_dir="$(find_path --model-dir "${model_dir}")"
 fbank_config="$(find_path --fbank-config "${fbank_config}")"
 ! runs 5 || asr_config="$(find_path --asr-config "${asr_config}")"
-! runs 6 || decode_config="$(find_path --decode-config "${decode_config}")"
+search_method=unknown
+if [ "${stop_stage}" -ge 6 ]; then
+    decode_config="$(find_path --decode-config "${decode_config}")"
+    description="$(cd "${RECIPE_DIR}" && python -m speechmoe_espnet.bin.describe_decoding "${decode_config}")"
+    read -r search_method search_needs <<<"${description}"
+    runs_any || die "--stage ${stage} --stop-stage ${stop_stage}: nothing is left to run; ${decode_config} (method
+${search_method}) needs no language model, so stages 6 to 8 are left out"
+    if [ -z "${tune_config}" ]; then
+        tune_config="${decode_config}"
+        [ "${search_method}" != wfst ] || tune_config=conf/decode_wfst_nbest.yaml
+    fi
+    ! runs 8 || tune_config="$(find_path --tune-config "${tune_config}")"
+    ! runs 10 || lm_config="$(find_path --lm-config "${lm_config}")"
+fi
+lm_texts=()
+for file in ${lm_text}; do
+    ! runs 6 || lm_texts+=("$(find_path --lm-text "${file}")")
+done
 cd "${RECIPE_DIR}"
 
 read -r -a sets <<<"${eval_sets}"
@@ -91,19 +113,29 @@ fi
 [[ "${expname}" =~ ^[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}$ ]] ||
     die "--expname: a name has up to 40 letters, digits and any of _.+- , got '${expname}'"
 case "${expname}" in
-    log | stats_*) die "--expname ${expname}: exp/${corpus}/${expname} is not for experiments; choose another name" ;;
+    log | stats_* | lm_*) die "--expname ${expname}: exp/${corpus}/${expname} is not for experiments; choose another name" ;;
 esac
 data="data/${corpus}"
 dump="dump/${corpus}"
 units="units/${corpus}/${token_type}"
 stats="exp/${corpus}/stats_${token_type}"
 exp="exp/${corpus}/${expname}"
-decode_dir="${exp}/decode_$(basename "${decode_config}" .yaml | sed 's/^decode_//')"
+decoding="$(basename "${decode_config}" .yaml)"
+decoding="${decoding#decode_}"
+decode_dir="${exp}/decode_${decoding}"
+tune_dir="${exp}/tune_${decoding}"
 logs="exp/${corpus}/log"
 if [ -n "${token_list}" ]; then
     units="${units}_given"
     stats="${stats}_given"
 fi
+# What searches know beside the model: n-grams, lexicon, graph.
+lm_level=word
+[ "${search_needs:-}" != ngram ] || lm_level=char
+ngram="lang/${corpus}/ngram_${lm_level}${lm_order}"
+lexicon="lang/${corpus}/lexicon_$(basename "${units}")${lm_order}"
+graph="lang/${corpus}/graph_$(basename "${units}")${lm_order}"
+neural_lm="exp/${corpus}/lm_$(basename "${lm_config}" .yaml)"
 
 # One stage's work: run_stage NAME TARGET [options of the stage command] -- COMMAND
 run_stage() {
@@ -137,12 +169,12 @@ PYTHON
     case "${token_type}" in
         char) printf '%s\n' --token_type char ;;
         bpe) printf '%s\n' --token_type bpe --bpemodel "${units}/bpe.model" ;;
-        syllable) printf '%s\n' --token_type word ;;
+        syllable_phone) printf '%s\n' --token_type word ;;
     esac
     for name in train valid; do
         text_dir="${dump}/${name/valid/dev}"
         printf '%s\n' "--${name}_data_path_and_name_and_type" "${text_dir}/feats.scp,speech,kaldi_ark"
-        [ "${token_type}" != syllable ] || text_dir="${units}/${name/valid/dev}"
+        [ "${token_type}" != syllable_phone ] || text_dir="${units}/${name/valid/dev}"
         printf '%s\n' "--${name}_data_path_and_name_and_type" "${text_dir}/text,text,text"
     done
 }
@@ -225,60 +257,187 @@ if runs 5; then
         --resume true --ngpu "${ngpu}" "${extra_args[@]}"
 fi
 
+lm_inputs=("${dump}/train/text" "${lm_texts[@]}")
+[ "${corpus}" != synthetic ] || lm_inputs+=("${data}/lm_text")
+lm_hints=(--hint "$(made_by "${dump}/train/text" 2)" --hint "$(made_by "${dump}/dev/text" 2)"
+    --hint "$(made_by "${data}/lm_text" 1)")
 if runs 6; then
-    model="${model_dir:-${exp}}"
-    log "stage 6: decoding with ${model}"
-    hints=(--hint "$(made_by "${exp}" 5)")
-    [ -z "${model_dir}" ] ||
-        hints=(--hint "${model}=--model-dir wants a finished experiment (stage 5 of its recipe)")
-    # One process uses the GPU.
-    processes=(--nj "${nj}" --ngpu 0)
-    [ "${ngpu}" -eq 0 ] || processes=(--nj 1 --ngpu 1)
-    data_dirs=()
-    for set in "${sets[@]}"; do
+    log "stage 6: n-gram of order ${lm_order} (${lm_level}s)"
+    run_stage "stage 6" "${ngram}" --input "${lm_inputs[@]}" "${dump}/dev/text" "${lm_hints[@]}" \
+        --log "${logs}/train_ngram_${lm_level}.log" -- \
+        python -m speechmoe_espnet.bin.train_ngram --level "${lm_level}" --order "${lm_order}" \
+        --texts "${lm_inputs[@]}" --dev_text "${dump}/dev/text" \
+        ${lm_prune:+--prune_threshold "${lm_prune}"} --output_dir "{out}"
+    if [ "${search_needs}" = graph ]; then
+        log "stage 6: lexicon of ${token_type}"
+        run_stage "stage 6" "${lexicon}" --input "${ngram}" "${units}/tokens.txt" "${lm_inputs[@]}" \
+            "${lm_hints[@]}" --hint "$(made_by "${units}/tokens.txt" 3)" \
+            --log "${logs}/make_lexicon_${token_type}.log" -- \
+            python -m speechmoe_espnet.bin.make_lexicon --words "${ngram}/vocab" --texts "${lm_inputs[@]}" \
+            --token_list "${units}/tokens.txt" --output_dir "{out}"
+    fi
+fi
+
+search_options=()
+search_inputs=()
+search_hints=()
+case "${search_needs:-nothing}" in
+    graph)
+        search_options=(--graph_dir "${graph}")
+        search_inputs=("${graph}")
+        search_hints=(--hint "$(made_by "${graph}" 7)")
+        ;;
+    ngram)
+        search_options=(--ngram "${ngram}/lm_pruned.arpa")
+        search_inputs=("${ngram}")
+        search_hints=(--hint "$(made_by "${ngram}" 6)")
+        ;;
+esac
+
+if runs 7 && [ "${search_needs}" = graph ]; then
+    log "stage 7: decoding graph"
+    run_stage "stage 7" "${graph}" --input "${lexicon}" "${ngram}" "${units}/tokens.txt" \
+        --hint "$(made_by "${lexicon}" 6)" --hint "$(made_by "${ngram}" 6)" \
+        --hint "$(made_by "${units}/tokens.txt" 3)" --log "${logs}/make_graph_${token_type}.log" -- \
+        python -m speechmoe_espnet.bin.make_graph --lexicon "${lexicon}/lexicon.txt" \
+        --arpa "${ngram}/lm_pruned.arpa" --order "${lm_order}" --token_list "${units}/tokens.txt" \
+        --output_dir "{out}"
+fi
+
+model="${model_dir:-${exp}}"
+model_hints=(--hint "$(made_by "${exp}" 5)")
+[ -z "${model_dir}" ] ||
+    model_hints=(--hint "${model}=--model-dir wants a finished experiment (stage 5 of its recipe)")
+# One process uses the GPU.
+processes=(--nj "${nj}" --ngpu 0)
+[ "${ngpu}" -eq 0 ] || processes=(--nj 1 --ngpu 1)
+
+# decode NAME TARGET CONFIG SET...: decodes sets with what --decode-config searches with.
+decode() {
+    local name="$1" target="$2" config="$3" set
+    local data_dirs=() hints=("${model_hints[@]}" "${search_hints[@]}") inputs=("${search_inputs[@]}")
+    shift 3
+    local options=("${search_options[@]}")
+    for set in "$@"; do
         data_dirs+=("${dump}/${set}")
         hints+=(--hint "$(made_by "${dump}/${set}" 2)")
     done
-    run_stage "stage 6" "${decode_dir}" --input "${model}" "${decode_config}" "${data_dirs[@]}" "${hints[@]}" \
-        --log "${logs}/${expname}_$(basename "${decode_dir}").log" -- \
+    if [ -n "${tuning:-}" ]; then
+        options+=(--tuning "${tuning}")
+        inputs+=("${tuning}")
+        hints+=(--hint "$(made_by "${tuning}" 8)")
+    fi
+    run_stage "${name}" "${target}" --input "${model}" "${config}" "${data_dirs[@]}" "${inputs[@]}" "${hints[@]}" \
+        --log "${logs}/${expname}_$(basename "${target}").log" -- \
         python -m speechmoe_espnet.bin.decode --model_dir "${model}" \
-        --model_file "${inference_model}" --config "${decode_config}" --data_dirs "${data_dirs[@]}" \
-        --output_dir "{out}" "${processes[@]}"
-fi
-
-if runs 7; then
-    for set in "${sets[@]}"; do
-        log "stage 7: scoring of ${set}"
-        metric=cer
-        reference="${dump}/${set}/text"
-        maker=2
-        if [ "${token_type}" = syllable ]; then
-            metric=ser
-            reference="${units}/${set}/text"
-            maker=3
-        fi
-        run_stage "stage 7" "${decode_dir}/${set}/score" \
-            --input "${reference}" "${dump}/${set}/utt2spk" "${decode_dir}/${set}/text" \
-            --hint "$(made_by "${reference}" "${maker}")" --hint "$(made_by "${decode_dir}/${set}/text" 6)" \
-            --log "${logs}/score_${expname}_${set}.log" -- \
-            python -m speechmoe_espnet.bin.score --ref_dir "${reference%/text}" \
-            --utt2spk "${dump}/${set}/utt2spk" \
-            --hyp_dir "${decode_dir}/${set}" --metric "${metric}" --output_dir "{out}"
-    done
-fi
+        --model_file "${inference_model}" --config "${config}" --data_dirs "${data_dirs[@]}" \
+        "${options[@]}" --output_dir "{out}" "${processes[@]}"
+}
 
 if runs 8; then
-    log "stage 8: report"
-    inputs=("${exp}" "${decode_dir}")
-    hints=(--hint "$(made_by "${exp}" 5)" --hint "$(made_by "${decode_dir}" 6)")
+    log "stage 8: n-best lists of dev with ${model}"
+    decode "stage 8" "${tune_dir}/nbest" "${tune_config}" dev
+    log "stage 8: language model weight and insertion bonus"
+    run_stage "stage 8" "${tune_dir}/weights" --input "${tune_dir}/nbest" "${dump}/dev/text" \
+        --log "${logs}/${expname}_tune_${decoding}.log" -- \
+        python -m speechmoe_espnet.bin.tune --decode_dir "${tune_dir}/nbest/dev" --data_dir "${dump}/dev" \
+        --output_dir "{out}"
+fi
+
+if runs 9; then
+    log "stage 9: decoding with ${model}"
+    tuning=""
+    [ "${tune}" != true ] || [ "${search_needs}" = nothing ] || tuning="${tune_dir}/weights/tuning.json"
+    decode "stage 9" "${decode_dir}" "${decode_config}" "${sets[@]}"
+fi
+
+if runs 10; then
+    log "stage 10: neural language model (log: ${neural_lm}/train.log)"
+    python -m speechmoe_espnet.bin.stage --name "stage 10" --target "${neural_lm}" --in_place --quiet \
+        --input "${lm_inputs[@]}" "${dump}/dev/text" "${lm_config}" "${lm_hints[@]}" \
+        --log "${neural_lm}/train.log" -- \
+        ../../../utils/train_lm.sh "{out}" "${dump}/dev/text" "${lm_inputs[@]}" -- --config "${lm_config}" \
+        --seed "${seed}" --ngpu "${ngpu}"
+    # rescore TARGET DECODE_DIR SET... -- OPTIONS
+    rescore_stage() {
+        local target="$1" from="$2"
+        local rescored=() inputs=()
+        shift 2
+        while [ "$1" != -- ]; do
+            rescored+=("$1")
+            shift
+        done
+        shift
+        [ -z "${tuning:-}" ] || inputs+=("${tuning}")
+        run_stage "stage 10" "${target}" --input "${from}" "${neural_lm}" "${inputs[@]}" \
+            --hint "$(made_by "${from}" 9)" --log "${logs}/${expname}_$(basename "${target}").log" -- \
+            python -m speechmoe_espnet.bin.rescore --decode_dir "${from}" --sets "${rescored[@]}" \
+            --lm_dir "${neural_lm}" --ngpu "${ngpu}" --output_dir "{out}" "$@"
+    }
+    log "stage 10: weights of both language models on dev"
+    tuning=""
+    [ -d "${tune_dir}/nbest" ] || die "stage 10 needs n-best lists of dev; the same command with --stage 8 makes them"
+    rescore_stage "${tune_dir}/nbest_rescored" "${tune_dir}/nbest" dev -- --nn_lm_weight 0.3 \
+        --dev_text "${dump}/dev/text"
+    run_stage "stage 10" "${tune_dir}/weights_rescored" --input "${tune_dir}/nbest_rescored" "${dump}/dev/text" \
+        --log "${logs}/${expname}_tune_${decoding}_rescored.log" -- \
+        python -m speechmoe_espnet.bin.tune --decode_dir "${tune_dir}/nbest_rescored/dev" \
+        --data_dir "${dump}/dev" --nn_lm_weights 0:1.2:0.1 --output_dir "{out}"
+    log "stage 10: rescoring"
+    tuning="${tune_dir}/weights_rescored/tuning.json"
+    rescore_stage "${decode_dir}_rescored" "${decode_dir}" "${sets[@]}" -- --tuning "${tuning}"
+fi
+
+scored_dir="${decode_dir}"
+[ "${rescore}" = false ] || scored_dir="${decode_dir}_rescored"
+
+if runs 11; then
+    # Searches that know words write Hanzi, and beside it units.
+    measures=(cer)
+    if [ "${token_type}" = syllable_phone ]; then
+        measures=(ser)
+        [ "${search_needs}" != graph ] || measures=(cer ser)
+    fi
     for set in "${sets[@]}"; do
-        inputs+=("${decode_dir}/${set}/score")
-        hints+=(--hint "$(made_by "${decode_dir}/${set}/score" 7)")
+        for measure in "${measures[@]}"; do
+            log "stage 11: scoring of ${set} (${measure})"
+            target="${scored_dir}/${set}/score"
+            reference="${dump}/${set}/text"
+            maker=2
+            hypothesis=text
+            if [ "${measure}" = ser ]; then
+                reference="${units}/${set}/text"
+                maker=3
+                hypothesis=units
+                [ "${#measures[@]}" -eq 1 ] || target="${target}_ser"
+            fi
+            run_stage "stage 11" "${target}" \
+                --input "${reference}" "${dump}/${set}/utt2spk" "${scored_dir}/${set}/${hypothesis}" \
+                --hint "$(made_by "${reference}" "${maker}")" \
+                --hint "$(made_by "${scored_dir}/${set}/${hypothesis}" 9)" \
+                --log "${logs}/score_${expname}_${set}_${measure}.log" -- \
+                python -m speechmoe_espnet.bin.score --ref_dir "${reference%/text}" \
+                --utt2spk "${dump}/${set}/utt2spk" \
+                --hyp_dir "${scored_dir}/${set}" --hyp_name "${hypothesis}" --metric "${measure}" \
+                --output_dir "{out}"
+        done
     done
-    run_stage "stage 8" "${exp}/report" --input "${inputs[@]}" "${hints[@]}" \
+fi
+
+if runs 12; then
+    log "stage 12: report"
+    inputs=("${exp}" "${scored_dir}")
+    hints=(--hint "$(made_by "${exp}" 5)" --hint "$(made_by "${scored_dir}" 9)")
+    for set in "${sets[@]}"; do
+        for target in "${scored_dir}/${set}"/score*; do
+            inputs+=("${target}")
+            hints+=(--hint "$(made_by "${target}" 11)")
+        done
+    done
+    run_stage "stage 12" "${exp}/report" --input "${inputs[@]}" "${hints[@]}" \
         --log "${logs}/report_${expname}.log" -- \
         python -m speechmoe_espnet.bin.report --system "${expname}=${exp}" \
-        --corpus "${corpus}" --seed "${seed}" --decode "${decode_dir##*/decode_}" \
+        --corpus "${corpus}" --seed "${seed}" --decode "${scored_dir##*/decode_}" \
         --sets "${sets[@]}" --output_dir "{out}"
 fi
 

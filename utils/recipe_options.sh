@@ -3,11 +3,12 @@
 # Sourced by recipe.sh, which uses what this sets.
 # shellcheck disable=SC2034,SC2154
 
-LAST_STAGE=8
+LAST_STAGE=12
 
 stage=1
 declare_option stage int "first stage to run: 1 data, 2 features, 3 units, 4 statistics, 5 training,
-        6 decoding, 7 scoring, 8 report"
+        6 language model and lexicon, 7 decoding graph, 8 tuning on dev (these three where --decode-config
+        wants them), 9 decoding, 10 rescoring (with --rescore), 11 scoring, 12 report"
 stop_stage="${LAST_STAGE}"
 declare_option stop_stage int "last stage to run"
 nj=2
@@ -32,7 +33,8 @@ declare_option eval_sets str "sets to evaluate on, separated by spaces. Syntheti
 fbank_config=conf/fbank.yaml
 declare_option fbank_config str "features"
 token_type=char
-declare_option token_type "char|bpe|syllable" "what the model predicts"
+declare_option token_type "char|bpe|syllable_phone" "what the model predicts; syllable_phone: tonal
+        syllables and English phones, as in the paper"
 nbpe=2000
 declare_option nbpe int "number of units with --token-type bpe"
 token_list=""
@@ -47,12 +49,29 @@ declare_option init_param str "checkpoint that training starts from: FILE or, as
 expname=""
 declare_option expname str "name of the experiment; none: the name of --asr-config (of --model-dir)"
 model_dir=""
-declare_option model_dir str "decode with this experiment instead of training one: stages 4, 5 and 8
+declare_option model_dir str "decode with this experiment instead of training one: stages 4, 5 and 12
         are left out"
 inference_model=valid.loss.ave.pth
 declare_option inference_model str "checkpoint to decode with"
 decode_config=conf/decode_ctc_greedy.yaml
-declare_option decode_config str "decoding"
+declare_option decode_config str "decoding: its key method chooses the search"
+lm_text=""
+declare_option lm_text str "more text for the language model, files with a sentence a line, separated by spaces;
+        it has the training transcripts anyway, and the synthetic corpus its own text"
+lm_order=5
+declare_option lm_order int "length of the longest n-grams, 1 to 5"
+lm_prune=""
+declare_option lm_prune str "relative growth of perplexity below which an n-gram is pruned; none: 1e-7"
+tune=true
+declare_option tune "true|false" "choose language model weight and insertion bonus on dev; false: as in --decode-config"
+tune_config=""
+declare_option tune_config str "decoding of dev for tuning, with n-best lists; none: conf/decode_wfst_nbest.yaml for
+        method wfst, else --decode-config"
+rescore=false
+declare_option rescore flag "rescore n-best lists by a neural language model (stage 10); --decode-config must write
+        them, e.g. conf/decode_wfst_nbest.yaml"
+lm_config=conf/train_lm_rnn.yaml
+declare_option lm_config str "neural language model of --rescore"
 
 parse_options "Runs the stages of this recipe. Files are looked for where you are, in the recipe
 and at the top of the repository, in this order. Data, features, units and experiments come
@@ -64,6 +83,7 @@ to lie in data, dump, units and exp beside run.sh." "$@"
     die "--stop-stage ${stop_stage}: stages are 1 to ${LAST_STAGE}"
 [ "${stage}" -le "${stop_stage}" ] ||
     die "--stage ${stage} --stop-stage ${stop_stage}: this range runs nothing"
+[ "${lm_order}" -ge 1 ] && [ "${lm_order}" -le 5 ] || die "--lm-order ${lm_order}: from 1 to 5"
 [ "${nj}" -ge 1 ] || die "--nj ${nj}: at least 1"
 if [ "${corpus}" = synthetic ]; then
     [ -z "${corpus_dir}" ] ||

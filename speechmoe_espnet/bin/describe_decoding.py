@@ -1,0 +1,40 @@
+"""Tells a script what a decode YAML needs: its method, and what has to be made before."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechmoe_espnet.bin import cli
+from speechmoe_espnet.decode.config import DecodeConfig
+
+
+def get_parser() -> cli.ArgumentParser:
+    """Return the command's options."""
+    parser = cli.ArgumentParser(prog="describe_decoding", description=__doc__)
+    parser.add_argument("config", type=Path, help="decode YAML")
+    return parser
+
+
+def describe(args: argparse.Namespace) -> None:
+    """Print the method, and `graph`, `ngram` or `nothing`: what it searches with.
+
+    Args:
+        args: What the parser returned.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not a decode configuration.
+    """
+    config = DecodeConfig.from_yaml(args.config)
+    needs = "graph" if config.needs_graph else "ngram" if config.needs_ngram else "nothing"
+    print(config.method, needs)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `--help`."""
+    return cli.run(describe, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
