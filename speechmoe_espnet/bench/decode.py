@@ -1,9 +1,11 @@
 """Recognition with SpeechMoE against its static twin, and with our searches against ESPnet's.
 
-The models are those of the default job, with random weights. Searches alone get posteriors as a
-trained model gives them: a confident unit every few frames, blank between. ESPnet's search is its
-beam search over the CTC prefix score, utterance by utterance, as `asr_inference --ctc_weight 1.0`
-runs it. Seconds are those of a batch; "x real time" says how much audio is recognised in a second.
+With `--model_dir` and `--data_dir` a trained model is measured (see `bench.decode_trained`).
+Otherwise the models are those of the default job, with random weights. Searches alone get
+posteriors as a trained model gives them: a confident unit every few frames, blank between.
+ESPnet's search is its beam search over the CTC prefix score, utterance by utterance, as
+`asr_inference --ctc_weight 1.0` runs it. Seconds are those of a batch; "x real time" says how
+much audio is recognised in a second.
 """
 
 import argparse
@@ -15,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from speechmoe_espnet.bench import decode_trained
 from speechmoe_espnet.bench.result import Row, timed_rows
 from speechmoe_espnet.bench.timing import Spread, interleave
 from speechmoe_espnet.decode.ctc_greedy import ctc_greedy_search
@@ -50,18 +53,22 @@ class Case:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """This benchmark has no options of its own."""
+    """Add the options of the comparison on a trained model; without them models are random."""
+    decode_trained.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> list[Row]:
     """Measure.
 
     Args:
-        args: rounds and quick.
+        args: rounds, quick and what `add_arguments` adds.
 
     Returns:
-        Rows of encoder and search, of searches alone, and of speeds in x real time.
+        Rows of encoder and search, of searches alone, and of speeds in x real time; with a
+        trained model those of `decode_trained.run`.
     """
+    if args.model_dir is not None:
+        return decode_trained.run(args)
     case = Case(2, 1.0, 20) if args.quick else Case()
     rounds = args.rounds or (2 if args.quick else ROUNDS)
     models = {TWIN: _Model(case, 1), MOE: _Model(case, 8)}

@@ -10,21 +10,23 @@ Shapes: U units, any leading shape `...` of states (batch, beams).
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Self
 
 import torch
+
+from speechmoe_espnet.lm.arpa import Ngram, read_arpa
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 FLOOR_LOG10 = -7.0
 """Log10 probability of a unit that the model lacks, where it has no `<unk>` either."""
 
-Ngram = tuple[str, ...]
 _ROOT = 0
 
 
 @dataclass(frozen=True)
 class NgramFusion:
-    """A back-off n-gram as tensors; make it by `from_ngrams`.
+    """A back-off n-gram as tensors; make it by `from_arpa` or `from_ngrams`.
 
     A state is the longest history that still matters: one that some n-gram extends or that has
     a back-off weight. All log-probabilities are natural, float64.
@@ -115,6 +117,24 @@ class NgramFusion:
         every = torch.arange(len(states))
         end_log_probs, _ = compiled._look_up(every, torch.tensor([words[END]]))
         return replace(compiled, end_log_probs=end_log_probs[:, 0])
+
+    @classmethod
+    def from_arpa(cls, path: str | Path, units: Sequence[str]) -> Self:
+        """Compile an ARPA file; see `from_ngrams`.
+
+        Args:
+            path: The file; `.gz` is decompressed.
+            units: The model's units by id.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is not a whole ARPA file, or as `from_ngrams`; the message names it.
+        """
+        model = read_arpa(path)
+        try:
+            return cls.from_ngrams(model.entries(), units)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
     def check_num_units(self, num_units: int) -> None:
         """Refuse posteriors over other units.
