@@ -8,8 +8,18 @@ from pathlib import Path
 
 from speechmoe_espnet.bin.cli import ArgumentParser, run
 from speechmoe_espnet.data.table import read_table
-from speechmoe_espnet.scoring.cer import METRICS, Counts, pool, pool_by_speaker, score_texts
+from speechmoe_espnet.scoring.cer import (
+    METRICS,
+    UNIT_NAMES,
+    Counts,
+    pool,
+    pool_by_speaker,
+    score_texts,
+)
+from speechmoe_espnet.scoring.decoding import Decoding
 from speechmoe_espnet.scoring.listing import error_listing
+
+HYP_NAMES = ("text", "units")
 
 
 def get_parser() -> ArgumentParser:
@@ -25,6 +35,13 @@ def get_parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--hyp_dir", type=Path, required=True, help="directory with text, the hypotheses"
+    )
+    parser.add_argument(
+        "--hyp_name",
+        choices=HYP_NAMES,
+        default="text",
+        help="file in --hyp_dir: text, or units, what the model emitted (syllables and phones), "
+        "against references in units, with --metric ser",
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="where the scores go")
     parser.add_argument(
@@ -43,10 +60,18 @@ def score(args: argparse.Namespace) -> None:
         args: What `get_parser` returns.
 
     Raises:
-        FileNotFoundError: A text or utt2spk file does not exist.
-        ValueError: The files cannot be read or do not hold the same utterances.
+        FileNotFoundError: A text, units or utt2spk file does not exist.
+        ValueError: The files cannot be read or do not hold the same utterances, or units are
+            scored by characters.
     """
-    ref_path, hyp_path = args.ref_dir / "text", args.hyp_dir / "text"
+    in_units = args.hyp_name == "units"
+    if in_units and args.metric != "ser":
+        raise ValueError(
+            f"--hyp_name units: --metric {args.metric} would compare the letters of units; use "
+            f"--metric ser, and references in units"
+        )
+    decoding = Decoding.load(args.hyp_dir.resolve().parent)
+    ref_path, hyp_path = args.ref_dir / "text", args.hyp_dir / args.hyp_name
     spk_path = args.utt2spk or args.ref_dir / "utt2spk"
     scores = score_texts(
         read_table(ref_path),
@@ -63,16 +88,18 @@ def score(args: argparse.Namespace) -> None:
         **total.to_dict(),
         "per_speaker": {speaker: counts.to_dict() for speaker, counts in speakers.items()},
     }
+    unit = "units" if in_units else UNIT_NAMES[args.metric]
     args.output_dir.mkdir(parents=True, exist_ok=True)
     _write(args.output_dir / "cer.json", json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     _write(args.output_dir / "utts.jsonl", "".join(item.to_json() + "\n" for item in scores))
-    _write(args.output_dir / "errors.txt", error_listing(scores, args.metric))
+    _write(args.output_dir / "errors.txt", error_listing(scores, args.metric, unit=unit))
     _write(args.output_dir / "per_speaker.tsv", _speaker_table(speakers))
-    unit = "characters" if args.metric == "cer" else "syllables"
     print(
         f"{args.hyp_dir}: {args.metric.upper()} {total.cer:.2f} % (S {total.sub}, D {total.del_}, "
         f"I {total.ins} of {total.num_chars} {unit}, {total.num_utts} utterances)"
     )
+    if decoding is not None:
+        print(f"decoded by {decoding.describe()}")
 
 
 def _speaker_table(speakers: dict[str, Counts]) -> str:

@@ -19,6 +19,7 @@ from speechmoe_espnet.data.table import join_error
 from speechmoe_espnet.data.text_norm import normalize_text
 
 METRICS = ("cer", "ser")
+UNIT_NAMES = {"cer": "characters", "ser": "syllables"}
 UNKNOWN_TOKEN = "<unk>"
 UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 

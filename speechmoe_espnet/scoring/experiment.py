@@ -5,7 +5,6 @@ system has, such as a score or `model.json`, is an error where it is missing: a 
 silently compare fewer sets than it was asked for.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +13,11 @@ from typing import Any
 
 from speechmoe_espnet.digests import DONE, read_mark
 from speechmoe_espnet.scoring.cer import Counts, UtteranceScore, pool, pool_by_speaker
+from speechmoe_espnet.scoring.decoding import Decoding
+from speechmoe_espnet.scoring.json_files import parse_object, read_object, read_text
 from speechmoe_espnet.scoring.provenance import UNKNOWN
 from speechmoe_espnet.scoring.routing import RoutingExample, RoutingSummary
+from speechmoe_espnet.scoring.score_files import read_scores
 
 MODEL_KEYS = (
     "params_total",
@@ -23,6 +25,7 @@ MODEL_KEYS = (
     "flops_per_second_of_audio",
     "flops_without_embedding_network",
 )
+SCORE, SYLLABLE_SCORE = "score", "score_ser"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class SetOutcome:
         threads: Threads that decoded, or None where not recorded.
         routing: Load of the experts by layer, None for a static system.
         example: Routing of one utterance, None for a static system.
+        syllables: The same utterances compared as units (syllables and phones), sorted by id;
+            None where they were not.
     """
 
     metric: str
@@ -46,11 +51,17 @@ class SetOutcome:
     threads: int | None
     routing: RoutingSummary | None
     example: RoutingExample | None
+    syllables: tuple[UtteranceScore, ...] | None = None
 
     @property
     def counts(self) -> Counts:
         """Pooled counts of the set."""
         return pool(self.utterances)
+
+    @property
+    def syllable_counts(self) -> Counts | None:
+        """Pooled counts of the set in units; None where it was not scored in units."""
+        return None if self.syllables is None else pool(self.syllables)
 
     def speaker_rates(self) -> dict[str, float]:
         """Return the error rate in percent by speaker."""
@@ -68,6 +79,7 @@ class System:
         epochs: Records of `train_stats.jsonl`, one an epoch, in order.
         sets: Outcome by set.
         commit: Commit that trained it, `unknown` where the experiment does not tell.
+        decoding: Search and weights, None where the decoding does not tell.
     """
 
     name: str
@@ -76,6 +88,7 @@ class System:
     epochs: tuple[dict[str, Any], ...]
     sets: dict[str, SetOutcome]
     commit: str
+    decoding: Decoding | None = None
 
     @property
     def metric(self) -> str:
@@ -112,6 +125,16 @@ class System:
         """Counts pooled over the sets."""
         return pool(outcome.counts for outcome in self.sets.values())
 
+    @property
+    def syllable_counts(self) -> dict[str, Counts]:
+        """Counts in units by set, and of all sets as `total`; empty where not scored so."""
+        counts = {
+            name: outcome.syllable_counts
+            for name, outcome in self.sets.items()
+            if outcome.syllable_counts is not None
+        }
+        return {**counts, "total": pool(counts.values())} if counts else {}
+
 
 def load_system(name: str, directory: str | Path, decode: str, sets: Sequence[str]) -> System:
     """Read one system.
@@ -129,14 +152,19 @@ def load_system(name: str, directory: str | Path, decode: str, sets: Sequence[st
     """
     directory = Path(directory)
     decoded = directory / f"decode_{decode}"
+    in_units = [name for name in sets if (decoded / name / SYLLABLE_SCORE).is_dir()]
     try:
         system = System(
             name=name,
             directory=directory,
             model=_read_model(decoded / "model.json"),
             epochs=_read_epochs(directory / "train_stats.jsonl"),
-            sets={set_name: _load_set(decoded / set_name) for set_name in sets},
+            sets={
+                set_name: _load_set(decoded / set_name, scored_in_units=in_units)
+                for set_name in sets
+            },
             commit=_read_commit(directory / DONE),
+            decoding=Decoding.load(decoded),
         )
     except FileNotFoundError as error:
         raise FileNotFoundError(f"system {name}: {error}") from None
@@ -162,49 +190,33 @@ def check_comparable(systems: Sequence[System]) -> None:
                 f"{system.metric}; score both by the same metric"
             )
         for set_name, outcome in system.sets.items():
-            here = {item.utt: item.ref for item in outcome.utterances}
-            there = {item.utt: item.ref for item in first.sets[set_name].utterances}
-            odd = sorted(
-                utt for utt in here.keys() | there.keys() if here.get(utt) != there.get(utt)
+            _check_references(
+                set_name, (first, system), (first.sets[set_name].utterances, outcome.utterances)
             )
-            if odd:
-                raise ValueError(
-                    f"set {set_name}: systems {first.name} and {system.name} were scored on "
-                    f"different references, in {len(odd)} utterances: {', '.join(odd[:5])}; "
-                    f"decode and score both again on the same data"
-                )
+    with_syllables = [system for system in systems if system.syllable_counts]
+    for system in with_syllables[1:]:
+        first = with_syllables[0]
+        for set_name, outcome in system.sets.items():
+            _check_references(
+                f"{set_name}, in units",
+                (first, system),
+                (first.sets[set_name].syllables or (), outcome.syllables or ()),
+            )
 
 
-def _read_text(path: Path) -> str:
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    return path.read_text(encoding="utf-8")
-
-
-def read_object(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """Read a JSON object that has at least some keys.
-
-    Args:
-        path: File to read.
-        keys: Keys that it must have.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not such an object.
-    """
-    return _parse_object(_read_text(path), keys, str(path))
-
-
-def _parse_object(text: str, keys: Sequence[str], place: str) -> dict[str, Any]:
-    try:
-        fields = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{place}: not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise ValueError(f"{place}: expected an object, got {type(fields).__name__}")
-    if missing := [key for key in keys if key not in fields]:
-        raise ValueError(f"{place}: lacks {', '.join(missing)}")
-    return fields
+def _check_references(
+    place: str,
+    systems: tuple[System, System],
+    scores: tuple[Sequence[UtteranceScore], Sequence[UtteranceScore]],
+) -> None:
+    first, second = ({item.utt: item.ref for item in items} for items in scores)
+    odd = sorted(utt for utt in first.keys() | second.keys() if first.get(utt) != second.get(utt))
+    if odd:
+        raise ValueError(
+            f"set {place}: systems {systems[0].name} and {systems[1].name} were scored on "
+            f"different references, in {len(odd)} utterances: {', '.join(odd[:5])}; "
+            f"decode and score both again on the same data"
+        )
 
 
 def _read_model(path: Path) -> dict[str, int]:
@@ -222,40 +234,50 @@ def _read_commit(path: Path) -> str:
 
 def _read_epochs(path: Path) -> tuple[dict[str, Any], ...]:
     by_epoch: dict[int, dict[str, Any]] = {}
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
-        record = _parse_object(line, ("epoch", "steps", "seconds", "train"), f"{path}:{number}")
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        record = parse_object(line, ("epoch", "steps", "seconds", "train"), f"{path}:{number}")
         by_epoch[int(record["epoch"])] = record
     if not by_epoch:
         raise ValueError(f"{path}: no epochs; has the training finished one?")
     return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))
 
 
-def _load_set(directory: Path) -> SetOutcome:
-    score = read_object(directory / "score" / "cer.json", ("metric", "num_utts", "num_chars"))
-    utterances = []
-    path = directory / "score" / "utts.jsonl"
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
-        try:
-            utterances.append(UtteranceScore.from_json(line))
-        except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from None
-    counts = pool(utterances)
-    if (counts.num_utts, counts.num_chars) != (score["num_utts"], score["num_chars"]):
-        raise ValueError(
-            f"{path}: {counts.num_utts} utterances with {counts.num_chars} characters, but "
-            f"cer.json beside it says {score['num_utts']} and {score['num_chars']}; score again"
-        )
+def _load_set(directory: Path, *, scored_in_units: Sequence[str]) -> SetOutcome:
+    metric, utterances = read_scores(directory / SCORE)
+    syllables = _load_syllables(directory, utterances, scored_in_units)
     rtf_path = directory / "rtf.json"
     rtf = read_object(rtf_path, ("seconds_audio", "seconds_decode"))
     if not (rtf["seconds_audio"] > 0 and math.isfinite(rtf["seconds_decode"])):
         raise ValueError(f"{rtf_path}: seconds_audio must be positive, got {rtf}")
     routing, example = directory / "routing.json", directory / "routing_example.npz"
     return SetOutcome(
-        metric=score["metric"],
-        utterances=tuple(utterances),
+        metric=metric,
+        utterances=utterances,
         seconds_audio=float(rtf["seconds_audio"]),
         seconds_decode=float(rtf["seconds_decode"]),
         threads=rtf.get("threads"),
         routing=RoutingSummary.load(routing) if routing.exists() else None,
         example=RoutingExample.load(example) if example.exists() else None,
+        syllables=syllables,
     )
+
+
+def _load_syllables(
+    directory: Path, utterances: Sequence[UtteranceScore], scored_in_units: Sequence[str]
+) -> tuple[UtteranceScore, ...] | None:
+    if not scored_in_units:
+        return None
+    path = directory / SYLLABLE_SCORE / "cer.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no file {path}, but {', '.join(scored_in_units)} were scored in units; score every "
+            f"set so, or remove {SYLLABLE_SCORE} of those"
+        )
+    metric, syllables = read_scores(path.parent)
+    if metric != "ser":
+        raise ValueError(f"{path}: metric must be ser, got {metric!r}; score with --metric ser")
+    if [item.utt for item in syllables] != [item.utt for item in utterances]:
+        raise ValueError(
+            f"{path.parent}: holds other utterances than {directory / SCORE}; score both again"
+        )
+    return syllables

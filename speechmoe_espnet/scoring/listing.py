@@ -8,7 +8,7 @@ with full-width characters where a full-width character stands in the other row.
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from speechmoe_espnet.scoring.cer import Pair, UtteranceScore, align
+from speechmoe_espnet.scoring.cer import UNIT_NAMES, Pair, UtteranceScore, align
 
 MAX_COLUMNS = 96
 _MARKS = {"equal": " ", "substitute": "S", "delete": "D", "insert": "I"}
@@ -46,18 +46,19 @@ def worst_first(scores: Iterable[UtteranceScore]) -> list[UtteranceScore]:
     )
 
 
-def error_listing(scores: Sequence[UtteranceScore], metric: str) -> str:
+def error_listing(scores: Sequence[UtteranceScore], metric: str, *, unit: str | None = None) -> str:
     """Write the aligned errors of a set, worst utterance first.
 
     Args:
         scores: The utterances of the set.
         metric: `cer` or `ser`.
+        unit: What is counted; None: characters for `cer`, syllables for `ser`.
 
     Returns:
         Text of `errors.txt`.
     """
     wrong = worst_first(scores)
-    unit = "characters" if metric == "cer" else "syllables"
+    unit = unit or UNIT_NAMES[metric]
     lines = [
         f"{len(wrong)} of {len(scores)} utterances have errors. Most errors first. "
         "S substituted, D deleted, I inserted.",

@@ -5,6 +5,11 @@ from html import escape
 from typing import Any
 
 from speechmoe_espnet.scoring.experiment import System
+from speechmoe_espnet.scoring.page_decoding import (
+    decoding_table,
+    syllable_scatter,
+    syllable_table,
+)
 from speechmoe_espnet.scoring.page_parts import (
     comparison_sentence,
     cost_table,
@@ -89,6 +94,9 @@ def build_page(
             ),
             _fit(forest_plot(changes, comparison.control, comparison.candidate)),
         ]
+    sections += _syllable_sections(systems, colours)
+    if decoding := decoding_table(systems):
+        sections += [_heading("Decoding", "Search, and weights of language models."), decoding]
     sections += [_heading("Cost of each system"), cost_table(systems)]
     sections += [
         _heading("Training", "One point an epoch; values as training recorded them."),
@@ -127,6 +135,23 @@ def build_page(
     )
     body = "\n".join(sections)
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def _syllable_sections(systems: Sequence[System], colours: Mapping[str, str]) -> list[str]:
+    shown = [system for system in systems if system.syllable_counts]
+    if not shown:
+        return []
+    return [
+        _heading(
+            "Syllables",
+            "SER in percent: syllables with their tones, and English phones, of the best "
+            "hypothesis. Homophones are errors of characters only: points far above the dashed "
+            "line lose by the choice among them, points near it by the sounds.",
+        ),
+        syllable_table(systems),
+        legend({system.name: colours[system.name] for system in shown}),
+        _fit(syllable_scatter(shown, colours)),
+    ]
 
 
 def _routing_sections(systems: Sequence[System]) -> list[str]:

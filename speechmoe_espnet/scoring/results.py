@@ -1,4 +1,4 @@
-"""`results.json`: what it holds, how it is made from systems, and a check of both.
+"""`results.json`: what it holds and how it is made from systems.
 
 The keys are an interface: scripts compare runs by them. So the writer checks its own output
 with `validate_results`, the same function that tests and readers use.
@@ -13,9 +13,7 @@ from speechmoe_espnet.scoring import bootstrap
 from speechmoe_espnet.scoring.bootstrap import Interval
 from speechmoe_espnet.scoring.experiment import MODEL_KEYS, System, check_comparable
 from speechmoe_espnet.scoring.provenance import UNKNOWN, commit, machine, versions
-
-COUNT_KEYS = ("cer", "num_utts", "num_chars", "sub", "del", "ins")
-INTERVAL_KEYS = ("mean", "low", "high")
+from speechmoe_espnet.scoring.validation import validate_results
 
 
 @dataclass(frozen=True)
@@ -190,6 +188,8 @@ def _system_results(system: System, seed: int) -> dict[str, Any]:
         "rtf": system.rtf,
         "sets": {name: outcome.counts.to_dict() for name, outcome in system.sets.items()},
         "total": system.total.to_dict(),
+        "ser": {name: counts.to_dict() for name, counts in system.syllable_counts.items()} or None,
+        "decoding": system.decoding.to_dict() if system.decoding else None,
         "cer_interval": {
             name: bootstrap.error_rate(
                 [item.num_errors for item in outcome.utterances],
@@ -211,87 +211,3 @@ def _finite(value: object) -> float | None:
     if isinstance(value, int | float) and math.isfinite(value):
         return float(value)
     return None
-
-
-def validate_results(results: Mapping[str, Any]) -> None:
-    """Check that a dictionary is what `results.json` promises.
-
-    Args:
-        results: What was read from, or is to be written to, `results.json`.
-
-    Raises:
-        ValueError: A key is missing, a value has the wrong kind or range, sets differ between
-            systems, or counts contradict the error rate; the message gives the place.
-    """
-    systems = _mapping(results, "systems", "")
-    if not systems:
-        raise ValueError("results: systems is empty")
-    sets = list(_mapping(next(iter(systems.values())), "sets", "systems.*"))
-    for name, system in systems.items():
-        place = f"systems.{name}"
-        for key in MODEL_KEYS:
-            _number(system, key, place, above=0)
-        for key in ("steps", "seconds_training", "rtf"):
-            _number(system, key, place)
-        if system.get("share_waiting") is not None:
-            _number(system, "share_waiting", place)
-        if list(_mapping(system, "sets", place)) != sets:
-            raise ValueError(f"results: {place}.sets are {list(system['sets'])}, others {sets}")
-        for set_name, counts in [*system["sets"].items(), ("total", system.get("total"))]:
-            _check_counts(counts, f"{place}.{set_name}")
-        _text(system, "commit", place)
-        _mapping(system, "curves", place)
-        _mapping(system, "expert_load", place)
-    changes = _mapping(results, "relative_change", "")
-    if changes and list(changes) != sets:
-        raise ValueError(f"results: relative_change has {list(changes)}, the systems have {sets}")
-    if changes:
-        changes = {**changes, "total": _mapping(results, "relative_change_total", "")}
-    for set_name, interval in changes.items():
-        place = f"relative_change.{set_name}"
-        low, _, high = (
-            _number(interval, key, place, above=-math.inf) for key in ("low", "mean", "high")
-        )
-        if low > high:
-            raise ValueError(f"results: {place}: low {low} is above high {high}")
-    _number(results, "seed", "")
-    if results.get("seconds_total", 0) is not None:
-        _number(results, "seconds_total", "")
-    _mapping(results, "versions", "")
-    _text(results, "commit", "")
-
-
-def _mapping(parent: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
-    value = parent.get(key)
-    if not isinstance(value, Mapping):
-        raise ValueError(f"results: {_join(place, key)} must be an object, got {value!r}")
-    return value
-
-
-def _text(parent: Mapping[str, Any], key: str, place: str) -> None:
-    if not isinstance(parent.get(key), str):
-        raise ValueError(f"results: {_join(place, key)} must be text, got {parent.get(key)!r}")
-
-
-def _number(parent: Mapping[str, Any], key: str, place: str, above: float = -1e-9) -> float:
-    value = parent.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"results: {_join(place, key)} must be a finite number, got {value!r}")
-    if value <= above:
-        raise ValueError(f"results: {_join(place, key)} is too small: {value!r}")
-    return float(value)
-
-
-def _check_counts(counts: object, place: str) -> None:
-    if not isinstance(counts, Mapping) or set(counts) != set(COUNT_KEYS):
-        raise ValueError(f"results: {place} must have the keys {COUNT_KEYS}, got {counts!r}")
-    _number(counts, "num_utts", place, above=0)
-    num_chars = _number(counts, "num_chars", place, above=0)
-    errors = sum(_number(counts, key, place) for key in ("sub", "del", "ins"))
-    cer = _number(counts, "cer", place)
-    if not math.isclose(cer, 100.0 * errors / num_chars, abs_tol=1e-6):
-        raise ValueError(f"results: {place}.cer is {cer}, its counts give {errors / num_chars:%}")
-
-
-def _join(place: str, key: str) -> str:
-    return f"{place}.{key}" if place else key

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from speechmoe_espnet.scoring.bootstrap import Interval
+from speechmoe_espnet.scoring.decoding import Decoding, decoding_rows
 from speechmoe_espnet.scoring.results import commit_note, percent_waiting
 
 MAX_COLUMNS = 100
@@ -18,8 +19,9 @@ def text_table(results: Mapping[str, Any]) -> str:
         results: What `build_results` returns.
 
     Returns:
-        Error rates by set and system, the comparison of the two compared systems, and what
-        each system costs; a note where commits differ; ends with a newline.
+        Error rates by set and system, the comparison of the two compared systems, error rates
+        in units and settings of decoding where they are known, and what each system costs; a
+        note where commits differ; ends with a newline.
     """
     systems, sets = results["systems"], list(next(iter(results["systems"].values()))["sets"])
     metric = results["metric"].upper()
@@ -38,6 +40,9 @@ def text_table(results: Mapping[str, Any]) -> str:
     lines += _tables(["set", "utts", unit], rows, columns)
     if results["relative_change"]:
         lines += ["", *_comparison(results)]
+    if any(system.get("ser") for system in systems.values()):
+        lines += ["", *_syllables(systems)]
+    lines += _decoding(systems)
     lines += ["", "Cost"]
     costs = {name: _cost(system) for name, system in systems.items()}
     labels = [[label] for label in next(iter(costs.values()))]
@@ -68,6 +73,36 @@ def _comparison(results: Mapping[str, Any]) -> list[str]:
         "95 % paired bootstrap interval",
         *_columns([["set", "saved", "low", "high", "verdict"], *rows], left=(0, 4)),
     ]
+
+
+def _syllables(systems: Mapping[str, Any]) -> list[str]:
+    known = {name: system["ser"] for name, system in systems.items() if system.get("ser")}
+    first = next(iter(known.values()))
+    rows = [
+        [name, str(counts["num_utts"]), str(counts["num_chars"])] for name, counts in first.items()
+    ]
+    columns = {
+        name: [f"{known[name][row[0]]['cer']:.2f}" if name in known else "-" for row in rows]
+        for name in systems
+    }
+    return [
+        "SER in % (syllables and phones)",
+        *_tables(["set", "utts", "units"], rows, columns),
+    ]
+
+
+def _decoding(systems: Mapping[str, Any]) -> list[str]:
+    decodings = {
+        name: Decoding.from_dict(system["decoding"]) if system.get("decoding") else None
+        for name, system in systems.items()
+    }
+    rows = decoding_rows(decodings)
+    if not rows:
+        return []
+    columns = {
+        name: [cells[index] for cells in rows.values()] for index, name in enumerate(systems)
+    }
+    return ["", "Decoding", *_tables([""], [[name] for name in rows], columns)]
 
 
 def _cost(system: Mapping[str, Any]) -> dict[str, str]:

@@ -1,0 +1,53 @@
+"""JSON files of experiments, read so that a mistake in one names it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file.
+
+    Raises:
+        FileNotFoundError: There is no such file; the message names it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    return path.read_text(encoding="utf-8")
+
+
+def read_object(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """Read a JSON object that has at least some keys.
+
+    Args:
+        path: File to read.
+        keys: Keys that it must have.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not such an object.
+    """
+    return parse_object(read_text(path), keys, str(path))
+
+
+def parse_object(text: str, keys: Sequence[str], place: str) -> dict[str, Any]:
+    """Read a JSON object out of text.
+
+    Args:
+        text: What should be the object.
+        keys: Keys that it must have.
+        place: What messages call it.
+
+    Raises:
+        ValueError: It is not such an object.
+    """
+    try:
+        fields = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{place}: not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise ValueError(f"{place}: expected an object, got {type(fields).__name__}")
+    if missing := [key for key in keys if key not in fields]:
+        raise ValueError(f"{place}: lacks {', '.join(missing)}")
+    return fields

@@ -1,0 +1,93 @@
+"""Sections of the report about decoding: its settings, and what happened below the characters."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from speechmoe_espnet.scoring.decoding import decoding_rows
+from speechmoe_espnet.scoring.experiment import System
+from speechmoe_espnet.scoring.page_parts import table
+from speechmoe_espnet.scoring.svg import (
+    FAINT,
+    RULE,
+    Scale,
+    element,
+    line,
+    picture,
+    text,
+    tooltip,
+)
+
+
+def decoding_table(systems: Sequence[System]) -> str:
+    """Write how each system was decoded; nothing where that is known of none."""
+    rows = decoding_rows({system.name: system.decoding for system in systems})
+    if not rows:
+        return ""
+    cells = [
+        [escape(system.name), *(escape(values[index]) for values in rows.values())]
+        for index, system in enumerate(systems)
+    ]
+    return table(["system", *map(escape, rows)], cells)
+
+
+def syllable_table(systems: Sequence[System]) -> str:
+    """Write error rates in units by set and system, `-` for systems without any.
+
+    Args:
+        systems: The systems, of which at least one was scored in units.
+    """
+    by_system = [system.syllable_counts for system in systems]
+    first = next(counts for counts in by_system if counts)
+    head = ["set"]
+    head += [f"{escape(system.name)} <span class=small>SER %</span>" for system in systems]
+    rows = [
+        [
+            escape(name),
+            *(f"{counts[name].cer:.2f}" if counts else "-" for counts in by_system),
+            str(size.num_utts),
+            str(size.num_chars),
+        ]
+        for name, size in first.items()
+    ]
+    return table([*head, "utterances", "units"], rows, class_="headline")
+
+
+def syllable_scatter(systems: Sequence[System], colours: Mapping[str, str]) -> str:
+    """Draw the character error rate over the error rate in units, a point a set and system.
+
+    Args:
+        systems: The systems, of which at least one was scored in units.
+        colours: CSS colour by system.
+    """
+    points = [
+        (system.name, set_name, outcome.syllable_counts.cer, outcome.counts.cer)
+        for system in systems
+        for set_name, outcome in system.sets.items()
+        if outcome.syllable_counts is not None
+    ]
+    width, height, left, right, top, bottom = 480, 360, 52, 76, 30, 44
+    x_scale = Scale.around([point[2] for point in points], left, width - right, include=(0.0,))
+    y_scale = Scale.around([point[3] for point in points], height - bottom, top, include=(0.0,))
+    parts = [text(left, 16, "CER in %, over SER in %", font_weight=600)]
+    for tick in y_scale.ticks():
+        parts.append(line(left, y_scale(tick), width - right, y_scale(tick)))
+        label = text(left - 6, y_scale(tick) + 4, f"{tick:g}", text_anchor="end", fill=FAINT)
+        parts.append(label)
+    for tick in x_scale.ticks():
+        place, below = x_scale(tick), height - bottom + 16
+        parts.append(text(place, below, f"{tick:g}", text_anchor="middle", fill=FAINT))
+    end = min(x_scale.high, y_scale.high)
+    diagonal = (x_scale(0.0), y_scale(0.0), x_scale(end), y_scale(end))
+    parts.append(line(*diagonal, stroke=RULE, stroke_width=2, stroke_dasharray="5 4"))
+    parts.append(text(x_scale(end) + 4, y_scale(end) + 4, "equal", fill=FAINT))
+    labelled: set[str] = set()
+    for system_name, set_name, ser, cer in points:
+        hint = tooltip(f"{set_name}, {system_name}: SER {ser:.2f} %, CER {cer:.2f} %")
+        x, y = x_scale(ser), y_scale(cer)
+        parts.append(element("circle", hint, cx=x, cy=y, r=5, fill=colours[system_name]))
+        if set_name not in labelled:
+            labelled.add(set_name)
+            parts.append(text(x + 9, y + 4, set_name, font_size=12))
+    middle = (left + width - right) / 2
+    parts.append(text(middle, height - 8, "SER", text_anchor="middle", fill=FAINT))
+    return picture(width, height, parts, "Character error rate over error rate in units")

@@ -1,0 +1,36 @@
+"""Reading back what `score` wrote, whatever the metric."""
+
+from pathlib import Path
+
+from speechmoe_espnet.scoring.cer import UtteranceScore, pool
+from speechmoe_espnet.scoring.json_files import read_object, read_text
+
+
+def read_scores(directory: Path) -> tuple[str, tuple[UtteranceScore, ...]]:
+    """Read a score.
+
+    Args:
+        directory: What `score` was given as `--output_dir`.
+
+    Returns:
+        The metric, and the utterances in the order of the file, which is that of their ids.
+
+    Raises:
+        FileNotFoundError: `cer.json` or `utts.jsonl` does not exist.
+        ValueError: A file is not what `score` writes, or the two contradict each other.
+    """
+    score = read_object(directory / "cer.json", ("metric", "num_utts", "num_chars"))
+    utterances = []
+    path = directory / "utts.jsonl"
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        try:
+            utterances.append(UtteranceScore.from_json(line))
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: {error}") from None
+    counts = pool(utterances)
+    if (counts.num_utts, counts.num_chars) != (score["num_utts"], score["num_chars"]):
+        raise ValueError(
+            f"{path}: {counts.num_utts} utterances with {counts.num_chars} characters or units, "
+            f"but cer.json beside it says {score['num_utts']} and {score['num_chars']}; score again"
+        )
+    return str(score["metric"]), tuple(utterances)
