@@ -6,6 +6,7 @@ with them near ties of n-best lists on which utterances happened to be scored to
 
 import argparse
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,7 +193,9 @@ def _load(conf: dict[str, Any], path: Path) -> torch.nn.Module:
     # Here, because importing ESPnet takes seconds and the rest of this module does not need it.
     from espnet2.tasks.lm import LMTask
 
-    model = LMTask.build_model(argparse.Namespace(**conf))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "dropout option adds dropout")
+        model = LMTask.build_model(argparse.Namespace(**conf))
     saved = torch.load(path, map_location="cpu", weights_only=True)
     try:
         model.load_state_dict(saved)

@@ -16,13 +16,15 @@ import torch
 
 from speechmoe_espnet.bin.cli import ArgumentParser, run
 from speechmoe_espnet.data.table import write_table
-from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, count_units, read_nbest, write_nbest
+from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest, write_nbest
 from speechmoe_espnet.decode.rescoring import WEIGHTS, RescoringWeights, rescore
 from speechmoe_espnet.decode.results import write_json
 from speechmoe_espnet.lm.text import read_text
 from speechmoe_espnet.neural_lm import NeuralLM
 
-UNITS_FILE, RTF_FILE = "units", "rtf.json"
+UNITS_FILE, CTM_FILE, RTF_FILE = "units", "ctm", "rtf.json"
+# Lattices are of the search before; whoever wants them finds them there.
+NOT_COPIED = ("text", NBEST_FILE, UNITS_FILE, CTM_FILE, RTF_FILE, "lattice.ark.txt")
 
 
 def get_parser() -> ArgumentParser:
@@ -119,9 +121,15 @@ def _read_set(
         raise ValueError(
             f"--output_dir: {target} exists already; name another directory or remove this one"
         )
-    lists = read_nbest(source / NBEST_FILE, weights.numbers)
-    if weights.counts_units or (source / UNITS_FILE).is_file():
-        count_units(lists, source / NBEST_FILE)
+    path = source / NBEST_FILE
+    lists = read_nbest(path, weights.numbers)
+    for utt, hyps in lists.items():
+        for rank, hyp in enumerate(hyps, start=1):
+            place = f"{path}: {utt}: hypothesis {rank}"
+            if (source / UNITS_FILE).is_file() and not isinstance(hyp.get("units"), str):
+                raise ValueError(f"{place}: units must be a string, got {hyp.get('units')!r}")
+            if (source / CTM_FILE).is_file():
+                _ctm_lines(place, utt, hyp)
     return lists
 
 
@@ -140,9 +148,12 @@ def _rescore_set(
     write_nbest(target / NBEST_FILE, ranked)
     if (source / UNITS_FILE).is_file():
         write_table(target / UNITS_FILE, {utt: hyps[0]["units"] for utt, hyps in ranked.items()})
+    if (source / CTM_FILE).is_file():
+        lines = [line for utt in sorted(ranked) for line in _ctm_lines(utt, utt, ranked[utt][0])]
+        (target / CTM_FILE).write_text("".join(lines), encoding="utf-8")
     if (source / RTF_FILE).is_file():
         _add_seconds(source / RTF_FILE, target / RTF_FILE, seconds)
-    for file in _other_files(source, ("text", NBEST_FILE, UNITS_FILE, RTF_FILE)):
+    for file in _other_files(source, NOT_COPIED):
         shutil.copy(file, target)
     changed = sum(hyps[0]["text"] != lists[utt][0]["text"] for utt, hyps in ranked.items())
     print(
@@ -152,6 +163,20 @@ def _rescore_set(
         file=sys.stderr,
         flush=True,
     )
+
+
+def _ctm_lines(place: str, utt: str, hyp: Hyp) -> list[str]:
+    """Return the lines of `ctm` for a hypothesis that knows its words and when they were said."""
+    try:
+        return [
+            f"{utt} 1 {start:.3f} {end - start:.3f} {word}\n"
+            for word, (start, end) in zip(hyp["words"], hyp["word_times"], strict=True)
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{place}: expected words and word_times of the same number, since there is a "
+            f"{CTM_FILE} file: {error!r}"
+        ) from None
 
 
 def _add_seconds(source: Path, target: Path, seconds: float) -> None:

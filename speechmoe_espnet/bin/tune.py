@@ -9,20 +9,14 @@ from typing import Any
 
 from speechmoe_espnet.bin.cli import ArgumentParser, run
 from speechmoe_espnet.data.table import read_table
-from speechmoe_espnet.decode.nbest import (
-    BONUS_COUNTS,
-    NBEST_FILE,
-    Hyp,
-    count_units,
-    read_nbest,
-)
+from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest
 from speechmoe_espnet.decode.tuning import Axis, RankedLists, Tuning, grid_search
 from speechmoe_espnet.scoring.cer import METRICS
 from speechmoe_espnet.scoring.nbest import ListErrors, count_errors
 from speechmoe_espnet.scoring.tuning_plot import rate_map
 
 ACOUSTIC = "acoustic_logp"
-FIELDS = {"lm_weight": "lm_logp", "nn_lm_weight": "nn_lm_logp"}
+FIELDS = {"lm_weight": "lm_logp", "insertion_bonus": "num_units", "nn_lm_weight": "nn_lm_logp"}
 
 
 def get_parser() -> ArgumentParser:
@@ -46,13 +40,7 @@ def get_parser() -> ArgumentParser:
     parser.add_argument(
         "--insertion_bonuses",
         default="-1:2:0.25",
-        help="the same; where it begins with a minus: --insertion_bonuses=-1:2:0.25",
-    )
-    parser.add_argument(
-        "--bonus_per",
-        choices=tuple(BONUS_COUNTS),
-        default="unit",
-        help="what the insertion bonus is for each of; the searches of `decode` add it to units",
+        help="the same, for each unit; where it begins with a minus: --insertion_bonuses=-1:2:0.5",
     )
     parser.add_argument(
         "--nn_lm_weights", help="the same, for lists that `rescore` gave nn_lm_logp; default: 0"
@@ -78,12 +66,9 @@ def tune(args: argparse.Namespace) -> None:
             grid cannot be read.
     """
     axes = _axes(args)
-    counts = {"insertion_bonus": BONUS_COUNTS[args.bonus_per]}
-    fields = [(FIELDS | counts)[axis.name] for axis in axes]
+    fields = [FIELDS[axis.name] for axis in axes]
     path = args.decode_dir / NBEST_FILE
-    lists = read_nbest(path, [name for name in (ACOUSTIC, *fields) if name != "num_units"])
-    if args.bonus_per == "unit":
-        count_units(lists, path)
+    lists = read_nbest(path, (ACOUSTIC, *fields))
     counted = _errors(args.data_dir, args.metric, path, lists)
     ranked = RankedLists.from_lists(
         lists, counted.errors, counted.num_units, fixed=ACOUSTIC, weighted=fields
@@ -133,7 +118,6 @@ def _summary(
     metric = args.metric
     return {
         **found.named(found.best),
-        "bonus_per": args.bonus_per,
         "metric": metric,
         metric: found.rate,
         f"{metric}_as_decoded": ranked.first,

@@ -15,7 +15,6 @@ from typing import Any
 Hyp = dict[str, Any]
 
 NBEST_FILE = "nbest.jsonl"
-BONUS_COUNTS = {"unit": "num_units", "word": "num_words"}
 
 
 def read_nbest(path: str | Path, numbers: Sequence[str] = ("score",)) -> dict[str, list[Hyp]]:
@@ -68,27 +67,6 @@ def write_nbest(path: str | Path, lists: Mapping[str, Sequence[Mapping[str, Any]
         for utt in sorted(lists)
     ]
     Path(path).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-
-
-def count_units(lists: Mapping[str, Sequence[Hyp]], source: str | Path) -> None:
-    """Set `num_units` of every hypothesis: how many its `units`, between white space, are.
-
-    Args:
-        lists: Hypotheses by utterance id; changed in place.
-        source: What messages call the lists.
-
-    Raises:
-        ValueError: A hypothesis has no `units`.
-    """
-    for utt, hyps in lists.items():
-        for rank, hyp in enumerate(hyps, start=1):
-            units = hyp.get("units")
-            if not isinstance(units, str):
-                raise ValueError(
-                    f"{source}: {utt}: hypothesis {rank}: units must be a string, got "
-                    f"{_short(units)}; decode again with a search that writes them"
-                )
-            hyp["num_units"] = len(units.split())
 
 
 def _parse_line(place: str, raw: bytes) -> tuple[str, list[Hyp]]:

@@ -8,9 +8,7 @@ or, with other weights than the search had, everything is weighted anew from the
 natural logarithms:
 
     score = acoustic_logp + lm_weight * lm_logp + insertion_bonus * num_units
-            + nn_lm_weight * ln P_nn(text)
-
-(num_words where the bonus is for each word).
+            + nn_lm_weight * ln P_nn(text).
 
 A list that is rescored again takes the new model's score in place of the old one.
 """
@@ -22,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from speechmoe_espnet.decode.nbest import BONUS_COUNTS, Hyp
+from speechmoe_espnet.decode.nbest import Hyp
 
 WEIGHTS = ("nn_lm_weight", "lm_weight", "insertion_bonus")
 
@@ -37,24 +35,17 @@ class RescoringWeights:
         nn_lm_weight: Of the log-probability that the other model gives the text.
         lm_weight: Of the language model that the search used; None leaves the scores as the
             search weighted them.
-        insertion_bonus: For each unit or word; only with lm_weight; None is 0.
-        bonus_per: `unit` or `word`.
+        insertion_bonus: For each unit; only with lm_weight; None is 0.
 
     Raises:
-        ValueError: A weight is not finite, an insertion bonus is given without lm_weight, or
-            it is for neither units nor words.
+        ValueError: A weight is not finite, or an insertion bonus is given without lm_weight.
     """
 
     nn_lm_weight: float
     lm_weight: float | None = None
     insertion_bonus: float | None = None
-    bonus_per: str = "unit"
 
     def __post_init__(self) -> None:
-        if self.bonus_per not in BONUS_COUNTS:
-            raise ValueError(
-                f"bonus_per: {self.bonus_per!r} is not one of {', '.join(BONUS_COUNTS)}"
-            )
         for name in WEIGHTS:
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
@@ -92,22 +83,14 @@ class RescoringWeights:
                     f"--nn_lm_weights"
                 )
             weights[name] = float(value)
-        try:
-            return cls(**weights, bonus_per=found.get("bonus_per"))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+        return cls(**weights)
 
     @property
     def numbers(self) -> tuple[str, ...]:
         """Fields that a hypothesis needs."""
         if self.lm_weight is None:
             return ("acoustic_score", "lm_score")
-        return ("acoustic_logp", "lm_logp", *(("num_words",) if self.bonus_per == "word" else ()))
-
-    @property
-    def counts_units(self) -> bool:
-        """Whether hypotheses also need `num_units`, from `count_units`."""
-        return self.lm_weight is not None and self.bonus_per == "unit"
+        return ("acoustic_logp", "lm_logp", "num_units")
 
     def decoded_scores(self, hyp: Mapping[str, Any]) -> tuple[float, float]:
         """Return acoustic and language model score of a hypothesis, without the other model's."""
@@ -116,7 +99,7 @@ class RescoringWeights:
         bonus = self.insertion_bonus or 0.0
         return (
             hyp["acoustic_logp"],
-            self.lm_weight * hyp["lm_logp"] + bonus * hyp[BONUS_COUNTS[self.bonus_per]],
+            self.lm_weight * hyp["lm_logp"] + bonus * hyp["num_units"],
         )
 
 
@@ -126,8 +109,7 @@ def rescore(
     """Rank n-best lists anew.
 
     Args:
-        lists: Hypotheses by utterance id with `weights.numbers`, as `read_nbest` returns them,
-            and where `weights.counts_units`, their `num_units`.
+        lists: Hypotheses by utterance id with `weights.numbers`, as `read_nbest` returns them.
         score_texts: Gives ln P of texts; called once, with each different text once.
         weights: What the parts count.
 

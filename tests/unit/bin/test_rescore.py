@@ -27,7 +27,9 @@ def hyp(text, units, acoustic, lm, words):
         "lm_score": lm,
         "acoustic_logp": 2 * acoustic,
         "lm_logp": lm,
-        "num_words": words,
+        "num_units": words,
+        "words": [text],
+        "word_times": [[0.1, 0.1 + words]],
         "units": units,
     }
 
@@ -55,6 +57,8 @@ def tree(tmp_path, monkeypatch):
         (folder / "rtf.json").write_text(
             '{"seconds_audio": 10.0, "seconds_decode": 2.0, "rtf": 0.2, "num_utts": 2}'
         )
+        (folder / "ctm").write_text("")
+        (folder / "lattice.ark.txt").write_text("")
         (folder / "routing.json").write_text("{}")
         (folder / "score/cer.json").write_text("{}")
     (tmp_path / "decode/model.json").write_text('{"size": 1}')
@@ -82,6 +86,8 @@ def test_lists_are_ranked_anew_in_the_layout_of_decoding(tree, capsys):
     }
     assert read_table(tree / "out/read/text") == {"a": "今天天气", "b": "好"}
     assert read_table(tree / "out/read/units") == {"a": "qi4", "b": "hao3"}
+    ctm = (tree / "out/read/ctm").read_text()
+    assert ctm == "a 1 0.100 2.000 今天天气\nb 1 0.100 1.000 好\n"
     first = json.loads((tree / "out/read/nbest.jsonl").read_text().splitlines()[0])
     assert first["utt"] == "a"
     best = first["hyps"][0]
@@ -96,7 +102,7 @@ def test_lists_are_ranked_anew_in_the_layout_of_decoding(tree, capsys):
 
 
 def test_weights_of_a_tuning_weigh_the_raw_scores(tree):
-    tuned = {"nn_lm_weight": 0.0, "lm_weight": 0.5, "insertion_bonus": 4.0, "bonus_per": "word"}
+    tuned = {"nn_lm_weight": 0.0, "lm_weight": 0.5, "insertion_bonus": 4.0}
     (tree / "tuning.json").write_text(json.dumps(tuned))
     assert run(tree, "--tuning", tree / "tuning.json") == 0
     first = json.loads((tree / "out/dev/nbest.jsonl").read_text().splitlines()[0])["hyps"][0]
@@ -133,6 +139,9 @@ def test_units_and_time_must_be_there_in_full(tree, capsys):
     path.write_text(path.read_text().replace('"units": "qi4"', '"units": null'))
     assert run(tree, "--nn_lm_weight", "1") == 1
     assert "nbest.jsonl: a: hypothesis 2: units must be a string" in capsys.readouterr().err
+    path.write_text(path.read_text().replace('"units": null', '"units": "", "words": []'))
+    assert run(tree, "--nn_lm_weight", "1") == 1
+    assert "hypothesis 2: expected words and word_times of the same" in capsys.readouterr().err
     (tree / "decode/dev/rtf.json").write_text("{}")
     assert run(tree, "--nn_lm_weight", "1", "--sets", "dev") == 1
     assert "rtf.json: expected seconds_decode and seconds_audio" in capsys.readouterr().err

@@ -8,13 +8,12 @@ import pytest
 from speechmoe_espnet.bin import tune
 
 
-def hyp(text, acoustic, lm, words, **more):
+def hyp(text, acoustic, lm, num_units, **more):
     return {
         "text": text,
         "acoustic_logp": acoustic,
         "lm_logp": lm,
-        "num_words": words,
-        "units": " ".join(text),
+        "num_units": num_units,
         **more,
     }
 
@@ -62,23 +61,6 @@ def test_best_weights_and_files(tree, capsys):
     assert "dev: CER 12.50 % at lm_weight 0.5, insertion_bonus 0 (25.00 % as decoded" in said.out
     assert "warning" not in said.err
     assert "CER of dev (%)" in (tree / "out/tuning.svg").read_text()
-
-
-def test_the_bonus_may_be_for_words(tree):
-    found = []
-    for per in ("unit", "word"):
-        assert run(tree, "--lm_weights=0", "--insertion_bonuses=-3:1:0.5", "--bonus_per", per) == 0
-        found.append(json.loads((tree / "out/tuning.json").read_text()))
-    assert [item["bonus_per"] for item in found] == ["unit", "word"]
-    # Both hypotheses of a have four units, so only a malus for words prefers the second.
-    assert [item["insertion_bonus"] for item in found] == [0.0, -1.5]
-    assert [item["cer"] for item in found] == [25.0, 12.5]
-
-
-def test_units_must_be_written(tree, capsys):
-    write(tree, {utt: [{**hyp, "units": None} for hyp in hyps] for utt, hyps in LISTS.items()})
-    assert run(tree) == 1
-    assert "a: hypothesis 1: units must be a string" in capsys.readouterr().err
 
 
 def test_warns_where_the_grid_ends_too_early(tree, capsys):

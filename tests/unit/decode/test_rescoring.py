@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechmoe_espnet.decode.rescoring import RescoringWeights, rescore
@@ -14,7 +14,6 @@ hyps = st.fixed_dictionaries(
         "lm_score": numbers,
         "acoustic_logp": numbers,
         "lm_logp": numbers,
-        "num_words": st.integers(0, 5),
         "num_units": st.integers(0, 9),
         "mark": st.integers(),
     }
@@ -28,6 +27,7 @@ def score_texts(texts):
     return [-1.5 * len(text) - 0.25 for text in texts]
 
 
+@settings(deadline=None)
 @given(list_sets, numbers)
 def test_scores_as_decoded_plus_the_new_one(lists, weight):
     ranked = rescore(lists, score_texts, RescoringWeights(weight))
@@ -44,13 +44,14 @@ def test_scores_as_decoded_plus_the_new_one(lists, weight):
     assert rescore(ranked, score_texts, RescoringWeights(weight)) == ranked
 
 
-@given(list_sets, numbers, numbers, numbers, st.sampled_from(["unit", "word"]))
-def test_everything_weighted_anew(lists, nn_weight, weight, bonus, per):
-    weights = RescoringWeights(nn_weight, weight, bonus, per)
+@settings(deadline=None)
+@given(list_sets, numbers, numbers, numbers)
+def test_everything_weighted_anew(lists, nn_weight, weight, bonus):
+    weights = RescoringWeights(nn_weight, weight, bonus)
     for new in rescore(lists, score_texts, weights).values():
         for hyp in new:
             assert hyp["acoustic_score"] == hyp["acoustic_logp"]
-            lm_score = weight * hyp["lm_logp"] + bonus * hyp[f"num_{per}s"]
+            lm_score = weight * hyp["lm_logp"] + bonus * hyp["num_units"]
             assert hyp["lm_score"] == pytest.approx(lm_score)
             total = hyp["acoustic_logp"] + lm_score + nn_weight * hyp["nn_lm_logp"]
             assert hyp["score"] == pytest.approx(total)
@@ -91,8 +92,8 @@ TUNED = {"lm_weight": 1, "insertion_bonus": -0.5, "nn_lm_weight": 0.25}
 
 def test_weights_of_a_tuning(tmp_path):
     path = tmp_path / "tuning.json"
-    path.write_text(json.dumps({**TUNED, "bonus_per": "word"}))
-    assert RescoringWeights.from_tuning(path) == RescoringWeights(0.25, 1.0, -0.5, "word")
+    path.write_text(json.dumps(TUNED))
+    assert RescoringWeights.from_tuning(path) == RescoringWeights(0.25, 1.0, -0.5)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,6 @@ def test_weights_of_a_tuning(tmp_path):
         ("[]", "nn_lm_weight must be a number, got None"),
         ('{"lm_weight": 1, "insertion_bonus": 0}', "nn_lm_weight must be a number, got None"),
         ('{"nn_lm_weight": true}', "nn_lm_weight must be a number, got True"),
-        (json.dumps(TUNED), "bonus_per: None is not one of unit, word"),
     ],
 )
 def test_tunings_without_the_weights_are_named(tmp_path, content, said):
