@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scoring"))
 import fake_experiment
 
 from speechmoe_espnet.bin import report
-from speechmoe_espnet.scoring.results import validate_results
+from speechmoe_espnet.scoring.validation import validate_results
 
 SETS = ("read", "chat")
 
@@ -86,6 +86,51 @@ def test_mistakes_are_named_and_write_nothing(run, tmp_path, capsys, more, optio
     assert error.startswith("report: error: ")
     assert words in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def wfst_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("report") / "synthetic"
+    fake_experiment.make_references(root / "dump", SETS, num_utts=8)
+    weights = {"lm_weight": 0.8, "insertion_bonus": 0.5}
+    for name, in_units in (("moe", True), ("without", False)):
+        fake_experiment.make_experiment(
+            root / name,
+            root / "dump",
+            SETS,
+            error_rate=0.2,
+            decode="wfst",
+            decoding={"method": "wfst", **weights, "tuned": weights},
+            in_units=in_units,
+        )
+    return root
+
+
+def test_report_of_units_and_settings(wfst_root, tmp_path, capsys):
+    def call():
+        systems = [f"{name}={wfst_root / name}" for name in ("moe", "without")]
+        words = [word for system in systems for word in ("--system", system)]
+        out = ["--decode", "wfst", "--sets", *SETS, "--output_dir", str(tmp_path / "out")]
+        return report.main([*words, *out])
+
+    assert call() == 0
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    validate_results(results)
+    assert results["systems"]["moe"]["ser"]["total"]["num_utts"] == 16
+    assert results["systems"]["without"]["ser"] is None
+    assert results["systems"]["without"]["decoding"]["origin"] == "tuned on dev"
+    table = capsys.readouterr().out
+    assert "SER in % (syllables and phones)" in table
+    assert "tuned on dev" in table
+    assert "<h2>Syllables</h2>" in (tmp_path / "out/index.html").read_text()
+
+    missing = wfst_root / "moe/decode_wfst/chat/score_ser"
+    missing.rename(missing.with_name("kept"))
+    try:
+        assert call() == 1
+        assert f"system moe: no file {missing / 'cer.json'}" in capsys.readouterr().err
+    finally:
+        missing.with_name("kept").rename(missing)
 
 
 def test_seed_must_be_known(run, root, capsys):

@@ -46,6 +46,51 @@ def test_syllables(tree, capsys):
     assert "SER 20.00 % (S 1, D 0, I 0 of 5 syllables" in capsys.readouterr().out
 
 
+@pytest.fixture
+def units(tree):
+    (tree / "ref/text").write_text("a1 jin1 tian1 OW1 K EY1\na2 hao3\nb1 bei3 jing1\n")
+    (tree / "hyp/units").write_text("b1 bei3 jing1 ren2\na2\na1 jin1 tian2 OW1 K EY1\n")
+    return tree
+
+
+def test_units(units, capsys):
+    assert run(units, "--hyp_name", "units", "--metric", "ser") == 0
+    out = capsys.readouterr().out
+    assert "SER 37.50 % (S 1, D 1, I 1 of 8 units, 3 utterances)" in out
+    result = json.loads((units / "out/cer.json").read_text())
+    assert (result["metric"], result["num_chars"]) == ("ser", 8)
+    assert "1 errors in 5 units" in (units / "out/errors.txt").read_text()
+
+
+def test_units_are_not_characters(units, capsys):
+    assert run(units, "--hyp_name", "units") == 1
+    assert "--metric ser, and references in units" in capsys.readouterr().err
+    assert not (units / "out").exists()
+
+
+def test_units_must_be_there(units, capsys):
+    (units / "hyp/units").unlink()
+    assert run(units, "--hyp_name", "units", "--metric", "ser") == 1
+    assert f"no file {units / 'hyp/units'}" in capsys.readouterr().err
+
+
+def test_settings_of_decoding_are_printed(tree, capsys):
+    weights = {"lm_weight": 0.8, "insertion_bonus": 0.5}
+    fields = {"method": "wfst", **weights, "tuned": weights}
+    (tree / "decode.json").write_text(json.dumps(fields))
+    assert run(tree) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "decoded by wfst, lm_weight 0.8 and insertion_bonus 0.5 (tuned on dev)"
+    ]
+
+
+def test_bad_settings_are_named_and_nothing_is_written(tree, capsys):
+    (tree / "decode.json").write_text("{}")
+    assert run(tree) == 1
+    assert "decode.json: lacks method" in capsys.readouterr().err
+    assert not (tree / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -8,6 +8,8 @@ import fake_experiment
 
 from speechmoe_espnet.scoring.experiment import load_system
 
+SOME_SETS = ("read", "chat")
+
 
 @pytest.fixture(scope="session")
 def experiments(tmp_path_factory):
@@ -30,4 +32,42 @@ def systems(experiments):
     return [
         load_system(name, experiments / name, "ctc_greedy", fake_experiment.SETS)
         for name in ("static", "control", "speechmoe")
+    ]
+
+
+@pytest.fixture(scope="session")
+def decoded_experiments(tmp_path_factory):
+    """Directory with greedy, old, wfst and tuned; the last two are scored in units too."""
+    root = tmp_path_factory.mktemp("decoded")
+    references = root / "dump"
+    fake_experiment.make_references(references, SOME_SETS, num_utts=10)
+    wfst = {"method": "wfst", "lm_weight": 0.7, "insertion_bonus": 0.0, "beam": 12.0, "tuned": {}}
+    weights = {"lm_weight": 0.85, "insertion_bonus": 0.5}
+    for seed, (name, decoding) in enumerate(
+        {
+            "greedy": {"method": "ctc_greedy", "lm_weight": 1.0, "insertion_bonus": 0.0},
+            "old": None,
+            "wfst": wfst,
+            "tuned": {**wfst, **weights, "tuned": weights},
+        }.items()
+    ):
+        fake_experiment.make_experiment(
+            root / name,
+            references,
+            SOME_SETS,
+            error_rate=0.2,
+            seed=seed,
+            decode="wfst",
+            decoding=decoding,
+            in_units=name in ("wfst", "tuned"),
+        )
+    return root
+
+
+@pytest.fixture(scope="session")
+def decoded_systems(decoded_experiments):
+    """The four systems of `decoded_experiments`, read."""
+    return [
+        load_system(name, decoded_experiments / name, "wfst", SOME_SETS)
+        for name in ("greedy", "old", "wfst", "tuned")
     ]

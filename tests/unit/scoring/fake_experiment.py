@@ -1,8 +1,9 @@
 """Experiment directories as training, decoding and scoring leave them, with made-up content."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ HANZI = "今天气很好我们去北京看书他说你不要来了这是什么�
 
 
 def make_references(root: Path, sets: Sequence[str] = SETS, *, num_utts: int = 24) -> None:
-    """Write root/<set>/{text,utt2spk}."""
+    """Write root/<set>/{text,utt2spk} and root/units/<set>/text, the same in units."""
     for number, name in enumerate(sets):
         generator = np.random.default_rng(number)
         text, utt2spk = {}, {}
@@ -26,7 +27,15 @@ def make_references(root: Path, sets: Sequence[str] = SETS, *, num_utts: int = 2
         directory = root / name
         directory.mkdir(parents=True, exist_ok=True)
         write_table(directory / "text", text)
+        in_units = root / "units" / name
+        in_units.mkdir(parents=True)
+        write_table(in_units / "text", {utt: to_units(words) for utt, words in text.items()})
         write_table(directory / "utt2spk", utt2spk)
+
+
+def to_units(text: str) -> str:
+    """Read a text aloud: one made-up syllable a character, about three characters each."""
+    return " ".join(f"sy{HANZI.index(character) // 3}" for character in text)
 
 
 def make_experiment(
@@ -39,8 +48,13 @@ def make_experiment(
     num_experts: int = 1,
     num_layers: int = 4,
     decode: str = "ctc_greedy",
+    decoding: Mapping[str, Any] | None = None,
+    in_units: bool = False,
 ) -> None:
-    """Write one experiment: statistics, model.json and, for each set, a score and routing."""
+    """Write one experiment: statistics, model.json and, for each set, scores and routing.
+
+    With `decoding` there is a decode.json, with `in_units` a score in units a set.
+    """
     decoded = directory / f"decode_{decode}"
     decoded.mkdir(parents=True)
     (directory / "config.yaml").write_text("batch_size: 8\nseed: 7\n")
@@ -52,19 +66,33 @@ def make_experiment(
         "flops_without_embedding_network": 24_000_000,
     }
     (decoded / "model.json").write_text(json.dumps(model))
+    if decoding is not None:
+        (decoded / "decode.json").write_text(json.dumps(decoding))
     for number, name in enumerate(sets):
         generator = np.random.default_rng([seed, number])
         out = decoded / name
         out.mkdir()
         refs = read_table(references / name / "text")
         rate = error_rate * (1 + number / 2)
-        write_table(out / "text", {utt: _garble(ref, rate, generator) for utt, ref in refs.items()})
+        hyps = {utt: _garble(ref, rate, generator) for utt, ref in refs.items()}
+        write_table(out / "text", hyps)
         rtf = {"seconds_audio": 600.0, "seconds_decode": 3.0, "rtf": 0.005, "num_utts": len(refs)}
         (out / "rtf.json").write_text(json.dumps({**rtf, "threads": 2}))
         if num_experts > 1:
             _write_routing(out, next(iter(refs.items())), num_experts, num_layers, generator)
         argv = ["--ref_dir", references / name, "--hyp_dir", out, "--output_dir", out / "score"]
         assert score.main([str(word) for word in argv]) == 0
+        if in_units:
+            write_table(out / "units", {utt: to_units(hyp) for utt, hyp in hyps.items()})
+            score_units(out, references, name)
+
+
+def score_units(out: Path, references: Path, name: str) -> None:
+    """Score a decoded set in units, as recipes do."""
+    argv = ["--ref_dir", references / "units" / name, "--utt2spk", references / name / "utt2spk"]
+    argv += ["--hyp_dir", out, "--hyp_name", "units", "--metric", "ser"]
+    argv += ["--output_dir", out / "score_ser"]
+    assert score.main([str(word) for word in argv]) == 0
 
 
 def _garble(text: str, rate: float, generator: np.random.Generator) -> str:

@@ -171,3 +171,72 @@ def test_spikes_join_repeats_and_runs_cover_all_frames():
     runs = example.runs(0)
     assert [run[:3] for run in runs] == [(0, 2, 1), (2, 5, 0), (5, 6, 2)]
     assert [run[3] for run in runs] == pytest.approx([0.6, 1.0, 0.25])
+
+
+@pytest.fixture
+def in_units(decoded_experiments, tmp_path):
+    shutil.copytree(decoded_experiments / "wfst", tmp_path / "wfst")
+    return tmp_path / "wfst"
+
+
+def load_wfst(directory):
+    return load_system("wfst", directory, "wfst", ("read", "chat"))
+
+
+def test_units_are_read_beside_characters(decoded_systems):
+    greedy, _, wfst, _ = decoded_systems
+    assert greedy.syllable_counts == {}
+    assert greedy.sets["read"].syllable_counts is None
+    assert list(wfst.syllable_counts) == ["read", "chat", "total"]
+    total = wfst.syllable_counts["total"]
+    assert total.num_chars == wfst.total.num_chars
+    assert total.num_chars == sum(item.syllable_counts.num_chars for item in wfst.sets.values())
+    assert 0 < total.cer < wfst.total.cer
+
+
+def test_a_set_that_was_not_scored_in_units_is_named(in_units):
+    shutil.rmtree(in_units / "decode_wfst/chat/score_ser")
+    words = r"system wfst: no file .*chat/score_ser/cer\.json, but read were scored in units"
+    with pytest.raises(FileNotFoundError, match=words):
+        load_wfst(in_units)
+
+
+def test_a_score_in_units_without_its_file_is_named(in_units):
+    for name in ("read", "chat"):
+        (in_units / f"decode_wfst/{name}/score_ser/cer.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"system wfst: no file .*read/score_ser/cer\.json"):
+        load_wfst(in_units)
+
+
+def test_units_must_be_scored_as_units(in_units):
+    path = in_units / "decode_wfst/chat/score_ser/cer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metric": "cer"}))
+    with pytest.raises(ValueError, match=r"chat/score_ser/cer.json: metric must be ser, got 'cer'"):
+        load_wfst(in_units)
+
+
+def test_both_scores_must_hold_the_same_utterances(in_units):
+    score = in_units / "decode_wfst/chat/score_ser"
+    lines = (score / "utts.jsonl").read_text().splitlines()
+    dropped = json.loads(lines.pop())
+    (score / "utts.jsonl").write_text("".join(line + "\n" for line in lines))
+    fields = json.loads((score / "cer.json").read_text())
+    fields["num_utts"] -= 1
+    fields["num_chars"] -= dropped["num_chars"]
+    (score / "cer.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match=r"score_ser: holds other utterances than .*chat/score;"):
+        load_wfst(in_units)
+
+
+def test_other_references_in_units_are_named(in_units, decoded_systems):
+    path = in_units / "decode_wfst/read/score_ser/utts.jsonl"
+    lines = path.read_text().splitlines()
+    first = json.loads(lines[0])
+    path.write_text("\n".join([json.dumps({**first, "ref": "sy0 sy0"}), *lines[1:]]))
+    changed = load_wfst(in_units)
+    greedy, old, _, tuned = decoded_systems
+    check_comparable([greedy, changed, old])
+    with pytest.raises(
+        ValueError, match=f"set read, in units: systems tuned and wfst .*{first['utt']};"
+    ):
+        check_comparable([greedy, tuned, changed])

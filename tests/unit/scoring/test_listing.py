@@ -64,3 +64,9 @@ def test_syllables_are_spaced():
 
 def test_no_errors():
     assert error_listing(scores_of([("好", "好")]), "cer").startswith("0 of 1 utterances")
+
+
+def test_what_is_counted_can_be_named():
+    scores = score_texts({"a": "ni3 AH0"}, {"a": "ni3"}, {"a": "s"}, metric="ser")
+    assert "1 errors in 2 syllables" in error_listing(scores, "ser")
+    assert "1 errors in 2 units" in error_listing(scores, "ser", unit="units")

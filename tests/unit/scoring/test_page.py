@@ -151,3 +151,35 @@ def test_routing_picture_without_units_or_with_a_short_tail(systems):
 def test_every_expert_has_a_colour():
     assert len({expert_colour(expert) for expert in range(32)}) == 32
     assert np.all([expert_colour(expert) for expert in range(64)])
+
+
+def test_no_units_and_settings_no_sections(full):
+    assert not {"Syllables", "Decoding"} & set(full[1].headings)
+
+
+def test_units_and_settings_have_sections(decoded_systems):
+    html, parser = page_of(decoded_systems)
+    assert parser.headings.index("Syllables") < parser.headings.index("Decoding")
+    assert "tuned on dev" in parser.words
+    assert "ctc_greedy" in parser.words
+    wfst = decoded_systems[2]
+    assert f"{wfst.syllable_counts['total'].cer:.2f}" in parser.words
+    (chart,) = re.findall(r"<svg[^>]*error rate in units.*?</svg>", html, flags=re.DOTALL)
+    root = ElementTree.fromstring(chart)
+    hints = [title.text for circle in root.iter("circle") for title in circle]
+    assert len(hints) == 4
+    counts = wfst.sets["chat"]
+    ser, cer = counts.syllable_counts.cer, counts.counts.cer
+    assert f"chat, wfst: SER {ser:.2f} %, CER {cer:.2f} %" in hints
+
+
+def test_perfect_units_can_be_drawn(decoded_systems):
+    wfst = decoded_systems[2]
+    sets = {}
+    for name, outcome in wfst.sets.items():
+        perfect = {"sub": 0, "del_": 0, "ins": 0}
+        syllables = tuple(dataclasses.replace(item, **perfect) for item in outcome.syllables)
+        utterances = tuple(dataclasses.replace(item, **perfect) for item in outcome.utterances)
+        sets[name] = dataclasses.replace(outcome, utterances=utterances, syllables=syllables)
+    html, _ = page_of([dataclasses.replace(wfst, sets=sets)])
+    assert "SER 0.00 %, CER 0.00 %" in html

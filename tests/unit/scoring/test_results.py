@@ -10,9 +10,9 @@ from speechmoe_espnet.scoring.results import (
     commit_note,
     compare,
     curves,
-    validate_results,
 )
 from speechmoe_espnet.scoring.table import MAX_COLUMNS, text_table
+from speechmoe_espnet.scoring.validation import validate_results
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +142,92 @@ def test_table_is_narrow_whatever_the_number_of_systems(results):
         assert max(map(len, table.splitlines())) <= MAX_COLUMNS
         assert all(name in table for name in ("read", "chat", "spon", "aishell2", "total"))
     assert all(name in text_table(many) for name in many["systems"])
+
+
+@pytest.fixture(scope="module")
+def decoded(decoded_systems):
+    return build_results(decoded_systems, None, Provenance(7))
+
+
+def test_nothing_changes_without_units_and_settings(results):
+    assert all(system["ser"] is None for system in results["systems"].values())
+    assert all(system["decoding"] is None for system in results["systems"].values())
+    table = text_table(results)
+    assert "SER" not in table
+    assert "Decoding" not in table
+
+
+def test_results_of_before_units_and_settings_are_valid(results):
+    older = copy.deepcopy(results)
+    for system in older["systems"].values():
+        del system["ser"], system["decoding"]
+    validate_results(older)
+    assert text_table(older) == text_table(results)
+
+
+def test_units_have_counts_by_set_and_total(decoded, decoded_systems):
+    ser = decoded["systems"]["wfst"]["ser"]
+    assert list(ser) == ["read", "chat", "total"]
+    assert ser["chat"] == decoded_systems[2].sets["chat"].syllable_counts.to_dict()
+    assert set(ser["total"]) == {"cer", "num_utts", "num_chars", "sub", "del", "ins"}
+    assert decoded["systems"]["greedy"]["ser"] is decoded["systems"]["old"]["ser"] is None
+
+
+def rows_of(table, title):
+    """Cells of each line of a section, without its ruler, split at gaps."""
+    lines = table.split(f"{title}\n", 1)[1].split("\n\n", 1)[0].splitlines()
+    return [line.split() for line in lines if not line.startswith("---")]
+
+
+def test_table_shows_units(decoded):
+    head, read, _, total = rows_of(text_table(decoded), "SER in % (syllables and phones)")
+    assert head == ["set", "utts", "units", "greedy", "old", "wfst", "tuned"]
+    assert read[:2] == ["read", "10"]
+    assert read[3:5] == total[3:5] == ["-", "-"]
+    for cell, name in zip(total[5:], ("wfst", "tuned"), strict=True):
+        assert cell == f"{decoded['systems'][name]['ser']['total']['cer']:.2f}"
+
+
+def test_table_shows_settings_of_decoding(decoded):
+    assert decoded["systems"]["tuned"]["decoding"] == {
+        "method": "wfst",
+        "lm_weight": 0.85,
+        "insertion_bonus": 0.5,
+        "origin": "tuned on dev",
+        "nn_lm_weight": None,
+    }
+    _, method, weight, bonus, origin = rows_of(text_table(decoded), "Decoding")
+    assert method == ["method", "ctc_greedy", "-", "wfst", "wfst"]
+    assert weight == ["lm_weight", "-", "-", "0.7", "0.85"]
+    assert bonus == ["insertion_bonus", "-", "-", "0", "0.5"]
+    assert " ".join(origin) == "these weights - - as configured tuned on dev"
+
+
+def test_table_with_units_and_settings_is_narrow(decoded):
+    many = copy.deepcopy(decoded)
+    for index in range(12):
+        many["systems"][f"another_system_{index}"] = decoded["systems"]["tuned"]
+    table = text_table(many)
+    assert max(map(len, table.splitlines())) <= MAX_COLUMNS
+    assert table.count("another_system_11") == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["ser"], [], "systems.wfst.ser must be an object"),
+        (["ser", "chat"], KeyError, r"wfst.ser has \['read', 'total'\], expected"),
+        (["ser", "chat", "sub"], KeyError, "wfst.ser.chat must have the keys"),
+        (["ser", "chat", "cer"], 1.0, "wfst.ser.chat.cer is 1.0"),
+        (["ser", "total", "num_utts"], 21, "wfst.ser.total.num_utts is 21, its sets have 20"),
+        (["decoding"], "wfst", "systems.wfst.decoding must be an object"),
+        (["decoding", "origin"], KeyError, "wfst.decoding must have the keys"),
+        (["decoding", "method"], None, "wfst.decoding.method must be text"),
+        (["decoding", "lm_weight"], "1", "wfst.decoding.lm_weight must be a finite number"),
+        (["decoding", "lm_weight"], None, "belong together"),
+    ],
+)
+def test_validation_of_units_and_settings_names_the_place(decoded, path, value, words):
+    validate_results(decoded)
+    with pytest.raises(ValueError, match=words):
+        validate_results(changed(decoded, ["systems", "wfst", *path], value))
