@@ -146,7 +146,8 @@ def _syllable_sections(systems: Sequence[System], colours: Mapping[str, str]) ->
             "Syllables",
             "SER in percent: syllables with their tones, and English phones, of the best "
             "hypothesis. Homophones are errors of characters only: points far above the dashed "
-            "line lose by the choice among them, points near it by the sounds.",
+            "line lose by the choice among them, points near it by the sounds. A line joins the "
+            "systems on one set.",
         ),
         syllable_table(systems),
         legend({system.name: colours[system.name] for system in shown}),

@@ -13,6 +13,7 @@ from speechmoe_espnet.scoring.svg import (
     element,
     line,
     picture,
+    polyline,
     text,
     tooltip,
 )
@@ -55,19 +56,25 @@ def syllable_table(systems: Sequence[System]) -> str:
 def syllable_scatter(systems: Sequence[System], colours: Mapping[str, str]) -> str:
     """Draw the character error rate over the error rate in units, a point a set and system.
 
+    A thin line joins the points of a set, in the order of the systems; its name stands at the
+    first one.
+
     Args:
         systems: The systems, of which at least one was scored in units.
         colours: CSS colour by system.
     """
-    points = [
-        (system.name, set_name, outcome.syllable_counts.cer, outcome.counts.cer)
-        for system in systems
-        for set_name, outcome in system.sets.items()
-        if outcome.syllable_counts is not None
-    ]
+    by_set = {
+        name: [
+            (system.name, outcome.syllable_counts.cer, outcome.counts.cer)
+            for system in systems
+            if (outcome := system.sets[name]).syllable_counts is not None
+        ]
+        for name in systems[0].sets
+    }
+    points = [point for items in by_set.values() for point in items]
     width, height, left, right, top, bottom = 480, 360, 52, 76, 30, 44
-    x_scale = Scale.around([point[2] for point in points], left, width - right, include=(0.0,))
-    y_scale = Scale.around([point[3] for point in points], height - bottom, top, include=(0.0,))
+    x_scale = Scale.around([point[1] for point in points], left, width - right, include=(0.0,))
+    y_scale = Scale.around([point[2] for point in points], height - bottom, top, include=(0.0,))
     parts = [text(left, 16, "CER in %, over SER in %", font_weight=600)]
     for tick in y_scale.ticks():
         parts.append(line(left, y_scale(tick), width - right, y_scale(tick)))
@@ -80,14 +87,17 @@ def syllable_scatter(systems: Sequence[System], colours: Mapping[str, str]) -> s
     diagonal = (x_scale(0.0), y_scale(0.0), x_scale(end), y_scale(end))
     parts.append(line(*diagonal, stroke=RULE, stroke_width=2, stroke_dasharray="5 4"))
     parts.append(text(x_scale(end) + 4, y_scale(end) + 4, "equal", fill=FAINT))
-    labelled: set[str] = set()
-    for system_name, set_name, ser, cer in points:
-        hint = tooltip(f"{set_name}, {system_name}: SER {ser:.2f} %, CER {cer:.2f} %")
-        x, y = x_scale(ser), y_scale(cer)
-        parts.append(element("circle", hint, cx=x, cy=y, r=5, fill=colours[system_name]))
-        if set_name not in labelled:
-            labelled.add(set_name)
-            parts.append(text(x + 9, y + 4, set_name, font_size=12))
+    for set_name, items in by_set.items():
+        places = [(x_scale(ser), y_scale(cer)) for _, ser, cer in items]
+        parts.append(polyline(places, stroke=FAINT))
+        for (x, y), (name, ser, cer) in zip(places, items, strict=True):
+            hint = tooltip(f"{set_name}, {name}: SER {ser:.2f} %, CER {cer:.2f} %")
+            parts.append(element("circle", hint, cx=x, cy=y, r=5, fill=colours[name]))
+        x, y = places[0]
+        if x - left > 8 * len(set_name) + 9:
+            parts.append(text(x - 9, y - 5, set_name, font_size=12, text_anchor="end"))
+        else:
+            parts.append(text(x + 9, y + 12, set_name, font_size=12))
     middle = (left + width - right) / 2
     parts.append(text(middle, height - 8, "SER", text_anchor="middle", fill=FAINT))
     return picture(width, height, parts, "Character error rate over error rate in units")

@@ -171,6 +171,7 @@ def test_units_and_settings_have_sections(decoded_systems):
     counts = wfst.sets["chat"]
     ser, cer = counts.syllable_counts.cer, counts.counts.cer
     assert f"chat, wfst: SER {ser:.2f} %, CER {cer:.2f} %" in hints
+    assert [item.text for item in root.iter("text") if item.text in wfst.sets] == ["read", "chat"]
 
 
 def test_perfect_units_can_be_drawn(decoded_systems):
@@ -183,3 +184,6 @@ def test_perfect_units_can_be_drawn(decoded_systems):
         sets[name] = dataclasses.replace(outcome, utterances=utterances, syllables=syllables)
     html, _ = page_of([dataclasses.replace(wfst, sets=sets)])
     assert "SER 0.00 %, CER 0.00 %" in html
+    (chart,) = re.findall(r"<svg[^>]*error rate in units.*?</svg>", html, flags=re.DOTALL)
+    names = [item for item in ElementTree.fromstring(chart).iter("text") if item.text == "chat"]
+    assert [item.get("text-anchor") for item in names] == [None]
