@@ -26,8 +26,9 @@ class Decoding:
         method: Name of the search, e.g. `wfst`.
         lm_weight: Weight of the search's language model; None where it had none.
         insertion_bonus: Bonus for each unit; None without a language model.
-        origin: Where these two come from: `tuned on dev`, `as configured`, or which of them was
-            tuned; None without a language model.
+        origin: Where these two come from: `tuned on dev`, `as configured`, which of them was tuned,
+            or `of rescoring` where that replaced them and does not tell; None without a
+            language model.
         nn_lm_weight: Weight of the neural model that rescored n-best lists; None where none did.
     """
 
@@ -72,7 +73,7 @@ class Decoding:
             weights["insertion_bonus"] = (
                 0.0 if bonus is None else _number(rescoring, "insertion_bonus", rescoring_path)
             )
-            origin = "of rescoring"
+            origin = _origin(rescoring, rescoring_path) if "tuned" in rescoring else "of rescoring"
         nn_lm_weight = _number(rescoring, "nn_lm_weight", rescoring_path)
         return cls(method, **weights, origin=origin, nn_lm_weight=nn_lm_weight)
 

@@ -65,6 +65,9 @@ def test_rescoring_keeps_or_replaces_weights(load):
     )
     replaced = load(WFST, {"nn_lm_weight": 0.3, "lm_weight": 0.4, "insertion_bonus": None})
     assert replaced == Decoding("wfst", 0.4, 0.0, "of rescoring", 0.3)
+    weights = {"nn_lm_weight": 0.3, "lm_weight": 0.4, "insertion_bonus": 0.1}
+    tuned = load(WFST, {**weights, "tuned": weights})
+    assert tuned == Decoding("wfst", 0.4, 0.1, "tuned on dev", 0.3)
 
 
 @pytest.mark.parametrize(
