@@ -30,7 +30,8 @@ import torch
 from speechmoe_espnet.decode.ctc_frames import best_units, open_frames
 from speechmoe_espnet.decode.ctc_greedy import check_posteriors
 from speechmoe_espnet.decode.hypothesis import Hypothesis
-from speechmoe_espnet.decode.ngram_fusion import Fusion, NgramFusion
+from speechmoe_espnet.decode.ngram_fusion import NgramFusion
+from speechmoe_espnet.decode.shallow_fusion import Fusion
 
 FRAMES_BETWEEN_GROWTH = 32
 
@@ -221,8 +222,11 @@ def _advance(
     if fusion is None:
         total, choice = total.topk(num_beams, dim=1)
     else:
-        added, arcs = fusion.grow(beam.lm_state, units)
-        added = torch.cat([beam.lm_score, (beam.lm_score[:, :, None] + added).flatten(1)], dim=1)
+        # The prefixes that stay fill the beam, so a grown one must be as good as the worst.
+        floor = (stay + beam.lm_score).amin(dim=1, keepdim=True)
+        grow = total[:, num_beams:].reshape(grow.shape)
+        added, arcs = fusion.grow(beam.lm_score, beam.lm_state, units, grow, floor)
+        added = torch.cat([beam.lm_score, added.flatten(1)], dim=1)
         choice = (total + added).topk(num_beams, dim=1).indices
         total, lm_score = total.gather(1, choice), added.gather(1, choice)
 

@@ -1,18 +1,21 @@
 """Lattices of the WFST search, and the best paths with distinct words in them.
 
 A lattice of kaldi-decoder is raw: one word sequence is in it many times, as its frames may be
-shared out among its units in many ways. The n best word sequences are found on a determinized
-acceptor of words; the best path of each is then looked up in the lattice.
+shared out among its units in many ways. Determinizing it by words can take exponentially long;
+instead each state, in topological order, keeps the n best ways to reach it with distinct words.
+That is exact: a path with a prefix that n others beat, each with other words, is beaten by n
+paths with other words itself.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import kaldifst
 import numpy as np
 from numpy.typing import NDArray
 
-from speechmoe_espnet.decode.graph.fst_arrays import EPSILON, FstArrays
+EPSILON = 0
 
 
 @dataclass(frozen=True)
@@ -32,45 +35,69 @@ class Path:
     graph: float
 
 
-@dataclass(frozen=True)
-class Lattice:
-    """A raw lattice; costs are as in the search, lower is better.
+class Arc(NamedTuple):
+    """An arc of a lattice.
 
     Attributes:
-        fst: Frame labels in, word ids out, total costs.
-        acoustic: Acoustic part of each arc's cost, (arcs,) float64.
-        graph: Graph's part, (arcs,) float64.
-        final_graph: Graph's cost of ending in each state, (states,); infinite if it cannot.
+        source: State it leaves.
+        target: State it enters.
+        label: Frame label; 0 for none.
+        word: Word id; 0 for none.
+        graph: Graph's part of its cost.
+        acoustic: Acoustic part of its cost.
     """
 
-    fst: FstArrays
-    acoustic: NDArray[np.float64]
-    graph: NDArray[np.float64]
-    final_graph: NDArray[np.float64]
+    source: int
+    target: int
+    label: int
+    word: int
+    graph: float
+    acoustic: float
+
+
+class _Partial(NamedTuple):
+    """The best way to reach a state with certain words.
+
+    Attributes:
+        cost: Of the way.
+        words: Number of the word sequence.
+        before: The way without its last arc; None at the start.
+        arc: The last arc; None at the start.
+    """
+
+    cost: float
+    words: int
+    before: "_Partial | None"
+    arc: Arc | None
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A raw lattice, without cycles; costs are as in the search, lower is better.
+
+    Attributes:
+        start: Start state.
+        arcs: All arcs.
+        final: Cost of ending in each state, (states,); infinite if it cannot.
+    """
+
+    start: int
+    arcs: tuple[Arc, ...]
+    final: NDArray[np.float64]
 
     @classmethod
     def from_kaldi(cls, raw: kaldifst.Lattice) -> Self:
         """Copy a lattice of kaldi-decoder."""
-        rows: list[tuple[int, int, int, int]] = []
-        costs: list[tuple[float, float]] = []
+        arcs: list[Arc] = []
         final = np.full(raw.num_states, np.inf)
         for line in raw.to_str().splitlines():
             fields = line.split()
             if len(fields) >= 4:
-                rows.append((int(fields[0]), int(fields[1]), int(fields[2]), int(fields[3])))
-                costs.append(_cost(fields[4:]))
+                source, target, label, word = map(int, fields[:4])
+                arcs.append(Arc(source, target, label, word, *_costs(fields[4:])))
             else:
-                final[int(fields[0])] = sum(_cost(fields[1:]))
-        source, target, ilabel, olabel = np.array(rows, dtype=np.int64).reshape(-1, 4).T
-        both = np.array(costs, dtype=np.float64).reshape(-1, 2)
-        # Arcs in the order of `from_arcs`, so that numbers of arcs mean the same here and there.
-        order = np.lexsort((ilabel, source))
-        source, target, ilabel, olabel = (x[order] for x in (source, target, ilabel, olabel))
-        graph, acoustic = both[order].T
-        fst = FstArrays.from_arcs(
-            source, ilabel, olabel, graph + acoustic, target, final, raw.start
-        )
-        return cls(fst, acoustic, graph, final)
+                final[int(fields[0])] = sum(_costs(fields[1:]))
+        return cls(raw.start, tuple(arcs), final)
 
     def best_paths(self, count: int) -> list[Path]:
         """Find the best paths with distinct words.
@@ -81,14 +108,8 @@ class Lattice:
         Returns:
             Best first; fewer where the lattice has no more.
         """
-        words = self._word_acceptor()
-        sequences = [
-            kaldifst.get_linear_symbol_sequence(fst)[1]
-            for fst in kaldifst.convert_nbest_to_vector(kaldifst.shortest_path(words, n=count))
-        ]
-        arcs = self._numbered_arcs()
-        paths = [self._best_path_of(arcs, sequence) for sequence in sequences]
-        return sorted(paths, key=lambda path: -(path.acoustic + path.graph))
+        ended = self._best_partials(count)
+        return [self._path(partial) for partial in ended]
 
     def to_kaldi_text(self) -> str:
         """Write the lattice as in a Kaldi text archive (`lattice-copy ark,t:`), without its key.
@@ -97,52 +118,90 @@ class Lattice:
             Lines `from to word graph_cost,acoustic_cost,` and `state graph_cost,0,`, word ids
             as in the graph's words.txt.
         """
-        lines = []
-        source = self.fst.source
-        arcs = self.fst.arcs
         # Kaldi takes the first state named for the start.
-        order = np.argsort(source != self.fst.start, kind="stable")
-        for arc in order.tolist():
-            lines.append(
-                f"{source[arc]} {arcs['target'][arc]} {arcs['olabel'][arc]} "
-                f"{self.graph[arc]:.6g},{self.acoustic[arc]:.6g},"
-            )
-        ends = np.flatnonzero(np.isfinite(self.final_graph)).tolist()
-        lines += [f"{state} {self.final_graph[state]:.6g},0," for state in ends]
+        arcs = sorted(self.arcs, key=lambda arc: arc.source != self.start)
+        lines = [
+            f"{arc.source} {arc.target} {arc.word} {arc.graph:.6g},{arc.acoustic:.6g},"
+            for arc in arcs
+        ]
+        ends = np.flatnonzero(np.isfinite(self.final)).tolist()
+        lines += [f"{state} {self.final[state]:.6g},0," for state in ends]
         return "\n".join(lines) + "\n"
 
-    def _word_acceptor(self) -> kaldifst.StdVectorFst:
-        arcs = self.fst.arcs.copy()
-        arcs["ilabel"] = arcs["olabel"]
-        arcs["olabel"] = EPSILON
-        fst = FstArrays(self.fst.start, self.fst.final, self.fst.num_arcs, arcs).to_fst()
-        kaldifst.determinize_star(fst)
-        return fst
+    def _best_partials(self, count: int) -> list[_Partial]:
+        entering: dict[int, list[Arc]] = {}
+        for arc in self.arcs:
+            entering.setdefault(arc.target, []).append(arc)
+        numbers: dict[tuple[int, int], int] = {}
+        reached: dict[int, list[_Partial]] = {self.start: [_Partial(0.0, 0, None, None)]}
+        ended: list[_Partial] = []
+        for state in self._topological_order():
+            if state != self.start:
+                reached[state] = _best(
+                    [
+                        _Partial(
+                            partial.cost + arc.graph + arc.acoustic,
+                            numbers.setdefault((partial.words, arc.word), len(numbers) + 1)
+                            if arc.word
+                            else partial.words,
+                            partial,
+                            arc,
+                        )
+                        for arc in entering.get(state, ())
+                        for partial in reached[arc.source]
+                    ],
+                    count,
+                )
+            if self.final[state] < np.inf:
+                cost = float(self.final[state])
+                ended += [partial._replace(cost=partial.cost + cost) for partial in reached[state]]
+        return _best(ended, count)
 
-    def _numbered_arcs(self) -> kaldifst.StdVectorFst:
-        """The lattice with the number of each arc, plus 1, as its input label."""
-        arcs = self.fst.arcs.copy()
-        arcs["ilabel"] = np.arange(1, len(arcs) + 1)
-        fst = FstArrays(self.fst.start, self.fst.final, self.fst.num_arcs, arcs).to_fst()
-        kaldifst.arcsort(fst, "olabel")
-        return fst
+    def _topological_order(self) -> Iterator[int]:
+        leaving: dict[int, list[int]] = {}
+        open_arcs = [0] * len(self.final)
+        for arc in self.arcs:
+            leaving.setdefault(arc.source, []).append(arc.target)
+            open_arcs[arc.target] += 1
+        ready = [state for state, number in enumerate(open_arcs) if not number]
+        while ready:
+            state = ready.pop()
+            yield state
+            for target in leaving.get(state, ()):
+                open_arcs[target] -= 1
+                if not open_arcs[target]:
+                    ready.append(target)
 
-    def _best_path_of(self, arcs: kaldifst.StdVectorFst, words: list[int]) -> Path:
-        acceptor = kaldifst.make_linear_acceptor(words)
-        best = kaldifst.shortest_path(kaldifst.compose(arcs, acceptor))
-        numbers = np.array(kaldifst.get_linear_symbol_sequence(best)[1], dtype=np.int64) - 1
-        chosen = self.fst.arcs[numbers]
-        labels = chosen["ilabel"][chosen["ilabel"] != EPSILON]
-        end = chosen["target"][-1] if len(numbers) else self.fst.start
+    def _path(self, end: _Partial) -> Path:
+        arcs: list[Arc] = []
+        partial: _Partial | None = end
+        while partial is not None:
+            if partial.arc is not None:
+                arcs.append(partial.arc)
+            partial = partial.before
+        arcs.reverse()
+        acoustic = sum(arc.acoustic for arc in arcs)
         return Path(
-            labels=tuple(labels.tolist()),
-            words=tuple(words),
-            acoustic=-float(self.acoustic[numbers].sum()),
-            graph=-float(self.graph[numbers].sum() + self.final_graph[end]),
+            labels=tuple(arc.label for arc in arcs if arc.label != EPSILON),
+            words=tuple(arc.word for arc in arcs if arc.word != EPSILON),
+            acoustic=-acoustic,
+            graph=-(end.cost - acoustic),
         )
 
 
-def _cost(fields: list[str]) -> tuple[float, float]:
+def _best(partials: list[_Partial], count: int) -> list[_Partial]:
+    """The best of each word sequence, the best sequences first."""
+    partials.sort(key=lambda partial: (partial.cost, partial.words))
+    found: dict[int, _Partial] = {}
+    for partial in partials:
+        if partial.words not in found:
+            found[partial.words] = partial
+            if len(found) == count:
+                break
+    return list(found.values())
+
+
+def _costs(fields: list[str]) -> tuple[float, float]:
     if not fields:
         return 0.0, 0.0
     graph, acoustic = fields[0].split(",")

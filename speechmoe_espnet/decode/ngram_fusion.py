@@ -4,7 +4,7 @@ Searches that merge prefixes need the probability of a unit after each prefix, m
 frame. Histories become numbered states, n-grams become arcs in one sorted table, and back-off
 a fixed number of look-ups; no Python touches a hypothesis.
 
-Shapes: U units, any leading shape `...` of states (batch, beams).
+Shapes: V units of the model, S states; in a search B utterances, K beams, U candidate units.
 """
 
 import math
@@ -43,6 +43,7 @@ class NgramFusion:
         arc_log_probs: Log-probability of each arc, then that of each word by itself, (A + W,).
         arc_targets: State after each arc, then after each word by itself, (A + W,).
         end_log_probs: Log-probability of the utterance ending in each state, (S,).
+        most: No log-probability is greater than this.
     """
 
     start: int
@@ -54,6 +55,7 @@ class NgramFusion:
     arc_log_probs: torch.Tensor
     arc_targets: torch.Tensor
     end_log_probs: torch.Tensor
+    most: float
 
     @classmethod
     def from_ngrams(
@@ -113,10 +115,12 @@ class NgramFusion:
             arc_log_probs=torch.cat([arc_log_probs, singles]),
             arc_targets=torch.cat([arc_targets, single_targets]),
             end_log_probs=torch.zeros(len(states), dtype=torch.float64),
+            most=0.0,
         )
         every = torch.arange(len(states))
-        end_log_probs, _ = compiled._look_up(every, torch.tensor([words[END]]))
-        return replace(compiled, end_log_probs=end_log_probs[:, 0])
+        end_log_probs, _ = compiled._look_up(every, torch.tensor(words[END]))
+        most = compiled.arc_log_probs.max() + max(0.0, float(backoff_weights.max()))
+        return replace(compiled, end_log_probs=end_log_probs, most=float(most))
 
     @classmethod
     def from_arpa(cls, path: str | Path, units: Sequence[str]) -> Self:
@@ -163,11 +167,11 @@ class NgramFusion:
         """Score units after states.
 
         Args:
-            states: States, (..., K).
-            units: Unit ids to try after each of them, (..., U).
+            states: States.
+            units: Unit ids, of a shape that broadcasts with that of the states.
 
         Returns:
-            Log-probabilities, (..., K, U), and for `advance` the arcs they come from.
+            Log-probability of each pair, and for `advance` the arc it comes from.
         """
         return self._look_up(states, self.word_of_unit[units])
 
@@ -180,54 +184,20 @@ class NgramFusion:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         num_arcs = self.arc_keys.size(0)
         weights = self.backoff_weights[states]
-        words = words.unsqueeze(-2)
-        arcs = (words + num_arcs).expand(*states.shape, words.size(-1))
-        log_probs = self.arc_log_probs[arcs] + weights[..., -1:]
+        arcs = words + num_arcs
+        log_probs = self.arc_log_probs[arcs] + weights[..., -1]
         if not num_arcs:
-            return log_probs, arcs
+            return log_probs, arcs.expand_as(log_probs)
         # Shortest history first, so that longer ones, which count, overwrite.
         histories = self.backoff_states[states]
         for level in reversed(range(histories.size(-1))):
-            keys = histories[..., level, None] * self.num_words + words
+            keys = histories[..., level] * self.num_words + words
             place = torch.searchsorted(self.arc_keys, keys).clamp_(max=num_arcs - 1)
             is_hit = self.arc_keys[place] == keys
-            score = self.arc_log_probs[place] + weights[..., level, None]
+            score = self.arc_log_probs[place] + weights[..., level]
             log_probs = torch.where(is_hit, score, log_probs)
             arcs = torch.where(is_hit, place, arcs)
         return log_probs, arcs
-
-
-@dataclass(frozen=True)
-class Fusion:
-    """What a language model adds to the scores of a search.
-
-    Attributes:
-        lm: The language model.
-        weight: Weight of its log-probabilities.
-        bonus: Added for each unit.
-
-    Raises:
-        ValueError: If the weight is negative or one of the numbers is not finite.
-    """
-
-    lm: NgramFusion
-    weight: float
-    bonus: float
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.weight < math.inf:
-            raise ValueError(f"lm_weight must be a number of at least 0, got {self.weight}")
-        if not math.isfinite(self.bonus):
-            raise ValueError(f"insertion_bonus must be a number, got {self.bonus}")
-
-    def grow(self, states: torch.Tensor, units: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Score each unit after each state, and name the arcs that lead on; as `extend`."""
-        log_probs, arcs = self.lm.extend(states, units)
-        return log_probs * self.weight + self.bonus, arcs
-
-    def end(self, states: torch.Tensor) -> torch.Tensor:
-        """Score the end of an utterance after each state."""
-        return self.lm.end_log_probs[states] * self.weight
 
 
 def _check(table: Mapping[Ngram, object], known: set[str]) -> None:

@@ -86,10 +86,10 @@ def language_models(draw: st.DrawFn, num_units: int) -> tuple[Added, dict[str, A
     """A random trigram over units 1, 2, ..., as what it adds to a score and as options."""
     rng = random.Random(draw(st.integers(0, 2**31)))
     words = [str(unit) for unit in range(1, num_units)]
-    table = {(w,): (rng.uniform(-3, 0), rng.uniform(-1, 0)) for w in [*words, "<s>", "</s>"]}
+    table = {(w,): (rng.uniform(-3, 0), rng.uniform(-1, 0.7)) for w in [*words, "<s>", "</s>"]}
     for history in [("<s>",), *((word,) for word in words)]:
         for word in rng.sample([*words, "</s>"], rng.randint(0, num_units)):
-            table[*history, word] = (rng.uniform(-3, 0), rng.choice([0.0, rng.uniform(-1, 0)]))
+            table[*history, word] = (rng.uniform(-3, 0), rng.choice([0.0, rng.uniform(-1, 0.7)]))
     table["<s>", "1"] = table["<s>", "1", "1"] = (rng.uniform(-1, 0), 0.0)
     for bigram in [ngram for ngram in table if len(ngram) == 2 and ngram[1] != "</s>"]:
         for word in rng.sample([*words, "</s>"], rng.randint(0, 2)):

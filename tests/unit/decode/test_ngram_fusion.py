@@ -36,13 +36,15 @@ def back_off_models(draw: st.DrawFn) -> Table:
     """N-grams whose histories and last words are listed, as pruned models are; order 1 to 4."""
     number = st.floats(-4.0, 0.0)
     words = ["<unk>", "天", "地", "人"]
-    table: Table = {(word,): (draw(number), draw(number)) for word in [*words, "<s>", "</s>"]}
+    table: Table = {
+        (word,): (draw(number), draw(st.floats(-2.0, 0.7))) for word in [*words, "<s>", "</s>"]
+    }
     longest = [ngram for ngram in table if ngram != ("</s>",)]
     for _ in range(draw(st.integers(0, 3))):
         grown = [(*h, w) for h, w in itertools.product(longest, [*words, "</s>"])]
         kept = draw(st.lists(st.sampled_from(grown), max_size=8, unique=True)) if grown else []
         for ngram in kept:
-            table[ngram] = (draw(number), draw(st.sampled_from([0.0, -0.5])))
+            table[ngram] = (draw(number), draw(st.sampled_from([0.0, -0.5, 0.3])))
         longest = [ngram for ngram in kept if ngram[-1] != "</s>"]
     return table
 
@@ -60,12 +62,13 @@ def test_equals_back_off_word_by_word(table: Table, sentence: list[int]) -> None
     candidates = torch.tensor([[4, 1, 2, 3]])
     history = ["<s>"]
     for unit in sentence:
-        scores, arcs = lm.extend(states, candidates)
+        scores, arcs = lm.extend(states[:, :, None], candidates[:, None])
         assert scores.shape == arcs.shape == (1, 2, 4)
         for place, candidate in enumerate(candidates[0].tolist()):
             context = tuple(history[max(0, len(history) - order + 1) :]) if order > 1 else ()
             expected = log_prob(table, context, UNITS[candidate])
             assert scores[0, 0, place].item() == pytest.approx(expected, abs=1e-9)
+            assert scores[0, 0, place].item() <= lm.most
             alone = log_prob(table, (), UNITS[candidate])
             assert scores[0, 1, place].item() == pytest.approx(alone, abs=1e-9)
         place = candidates[0].tolist().index(unit)
@@ -88,12 +91,12 @@ SMALL: Table = {
 
 def test_a_unit_that_the_model_lacks_is_its_unknown_word_or_has_the_floor() -> None:
     lm = compile_table(SMALL)
-    scores, arcs = lm.extend(torch.tensor([0]), torch.tensor([4, 1, 2]))
-    assert scores[0, :2].tolist() == pytest.approx([FLOOR_LOG10 * math.log(10)] * 2)
-    assert lm.advance(arcs)[0, :2].tolist() == [0, 0]
+    scores, arcs = lm.extend(torch.tensor(0), torch.tensor([4, 1, 2]))
+    assert scores[:2].tolist() == pytest.approx([FLOOR_LOG10 * math.log(10)] * 2)
+    assert lm.advance(arcs)[:2].tolist() == [0, 0]
     with_unknown = compile_table({**SMALL, ("<unk>",): (-2.0, 0.0)})
-    scores, _ = with_unknown.extend(torch.tensor([0]), torch.tensor([4, 1, 2]))
-    assert scores[0].tolist() == pytest.approx([-2 * math.log(10)] * 2 + [-0.5 * math.log(10)])
+    scores, _ = with_unknown.extend(torch.tensor(0), torch.tensor([4, 1, 2]))
+    assert scores.tolist() == pytest.approx([-2 * math.log(10)] * 2 + [-0.5 * math.log(10)])
 
 
 def test_words_that_are_no_units_change_nothing() -> None:
