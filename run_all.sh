@@ -5,6 +5,9 @@
 #   static      the static twin, trained from scratch
 #   control     the static twin, trained on
 #   speechmoe   SpeechMoE, grown out of the static twin and trained on by the same schedule
+#
+# All of them write tonal syllables; one graph of lexicon and pruned 5-gram turns them into Hanzi, with
+# weights tuned on dev in the same way for each.
 set -euo pipefail
 
 # Bash reads a script as it runs; in braces it is read whole, and may be updated meanwhile.
@@ -37,16 +40,16 @@ REPORT=exp/report
 SECONDS_FILE=exp/seconds_total
 
 if [ "${clean}" = true ]; then
-    for target in "${RECIPE}"/{data,dump,units}/synthetic \
-        "${RECIPE}"/exp/synthetic/{static,control,speechmoe,stats_char,log} "${REPORT}"; do
+    for target in "${RECIPE}"/{data,dump,units,lang}/synthetic \
+        "${RECIPE}"/exp/synthetic/{static,control,speechmoe,stats_syllable_phone,log} "${REPORT}"; do
         # With what a killed stage may have left beside it.
         rm -rf "${target}" "${target%/*}/.${target##*/}.tmp."* "${target%/*}/.${target##*/}.lock"
     done
     rm -f "${REPORT}.log" "${SECONDS_FILE}"
-    for folder in "${RECIPE}"/{data,dump,units,exp/synthetic,exp}; do
+    for folder in "${RECIPE}"/{data,dump,units,lang,exp/synthetic,exp}; do
         [ ! -d "${folder}" ] || rmdir --ignore-fail-on-non-empty "${folder}"
     done
-    log "removed what this job made in ${RECIPE}/{data,dump,units,exp} and exp; other experiments stay"
+    log "removed what this job made in ${RECIPE}/{data,dump,units,lang,exp} and exp; other experiments stay"
     exit 0
 fi
 
@@ -93,9 +96,12 @@ experiments="${RECIPE}/exp/synthetic"
 step "1 of 5: data, features, units, statistics"
 recipe --stage 1 --stop-stage 4
 
-step "2 of 5: training of the static twin"
-recipe --stage 5 --stop-stage 5 --expname static --asr-config conf/train_static.yaml \
-    --asr-args "${asr_args}" --num-threads 1
+step "2 of 5: training of the static twin; beside it language model, lexicon and graph"
+python -m speechmoe_espnet.bin.side_by_side -- \
+    "${RECIPE}/run.sh" "${common[@]}" --stage 5 --stop-stage 5 --expname static \
+    --asr-config conf/train_static.yaml --asr-args "${asr_args}" --num-threads 1 \
+    --and \
+    "${RECIPE}/run.sh" "${common[@]}" --stage 6 --stop-stage 7 --num-threads 1
 
 step "3 of 5: the twin trained on, and SpeechMoE grown out of it, side by side"
 further=(--stage 5 --stop-stage 5 --num-threads 1 --asr-args "${asr_args}"
@@ -107,21 +113,22 @@ python -m speechmoe_espnet.bin.side_by_side -- \
     "${RECIPE}/run.sh" "${common[@]}" "${further[@]}" --expname speechmoe \
     --asr-config conf/train_speechmoe.yaml
 
-step "4 of 5: decoding and scoring"
+step "4 of 5: tuning on dev, decoding and scoring"
 results=()
 for system in static control speechmoe; do
     # One process, one thread: the real-time factors are of one core.
-    recipe --stage 6 --stop-stage 7 --expname "${system}" --num-threads 1 --nj 1
-    results+=("${experiments}/${system}" "${experiments}/${system}/decode_ctc_greedy")
+    recipe --stage 8 --stop-stage 11 --expname "${system}" --num-threads 1 --nj 1
+    results+=("${experiments}/${system}" "${experiments}/${system}/decode_wfst")
     for set in read chat spon aishell2; do
-        results+=("${experiments}/${system}/decode_ctc_greedy/${set}/score")
+        results+=("${experiments}/${system}/decode_wfst/${set}/score"
+            "${experiments}/${system}/decode_wfst/${set}/score_ser")
     done
 done
 
 step "5 of 5: report"
 python -m speechmoe_espnet.bin.stage --name report --target "${REPORT}" --input "${results[@]}" \
     --ignore seconds_total= --log exp/report.log --quiet -- \
-    python -m speechmoe_espnet.bin.report --decode ctc_greedy --sets read chat spon aishell2 \
+    python -m speechmoe_espnet.bin.report --decode wfst --sets read chat spon aishell2 \
     --system "static=${experiments}/static" --system "control=${experiments}/control" \
     --system "speechmoe=${experiments}/speechmoe" --control control --candidate speechmoe \
     --output_dir "{out}" --meta "seed=${seed}" "preset=${preset}" \

@@ -257,8 +257,9 @@ if runs 5; then
         --resume true --ngpu "${ngpu}" "${extra_args[@]}"
 fi
 
+# The synthetic corpus' own text holds the training transcripts.
 lm_inputs=("${dump}/train/text" "${lm_texts[@]}")
-[ "${corpus}" != synthetic ] || lm_inputs+=("${data}/lm_text")
+[ "${corpus}" != synthetic ] || lm_inputs=("${data}/lm_text" "${lm_texts[@]}")
 lm_hints=(--hint "$(made_by "${dump}/train/text" 2)" --hint "$(made_by "${dump}/dev/text" 2)"
     --hint "$(made_by "${data}/lm_text" 1)")
 if runs 6; then
@@ -429,7 +430,8 @@ if runs 12; then
     inputs=("${exp}" "${scored_dir}")
     hints=(--hint "$(made_by "${exp}" 5)" --hint "$(made_by "${scored_dir}" 9)")
     for set in "${sets[@]}"; do
-        for target in "${scored_dir}/${set}"/score*; do
+        for target in "${scored_dir}/${set}"/score{,_ser}; do
+            [[ "${target}" != *_ser ]] || [ -d "${target}" ] || continue
             inputs+=("${target}")
             hints+=(--hint "$(made_by "${target}" 11)")
         done

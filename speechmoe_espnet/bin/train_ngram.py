@@ -22,17 +22,19 @@ def get_parser() -> cli.ArgumentParser:
     )
     parser.add_argument("--dev_text", required=True, help="other text, to measure perplexity")
     parser.add_argument("--level", choices=LEVELS, default="word", help="what the n-gram is of")
-    parser.add_argument("--order", type=int, default=5, help="length of the longest n-grams")
+    parser.add_argument(
+        "--order", type=int, default=NgramOptions.order, help="length of the longest n-grams"
+    )
     parser.add_argument(
         "--min_count",
         type=int,
-        default=2,
+        default=NgramOptions.min_count,
         help="words of Hanzi that occur less often are written by their characters",
     )
     parser.add_argument(
         "--prune_threshold",
         type=float,
-        default=1e-7,
+        default=NgramOptions.prune_threshold,
         help="relative growth of perplexity below which an n-gram is pruned; 0 keeps all",
     )
     parser.add_argument(

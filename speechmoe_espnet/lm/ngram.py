@@ -42,8 +42,8 @@ class NgramOptions:
 
     level: str = "word"
     order: int = 5
-    min_count: int = 2
-    prune_threshold: float = 1e-7
+    min_count: int = 5
+    prune_threshold: float = 2e-7
     keep_unpruned: bool = False
 
 

@@ -11,7 +11,7 @@ RECIPE_SETS="read"
 export RECIPE_DIR RECIPE_SETS SPEECHMOE_PROGRAM
 
 exec "${RECIPE_DIR}/../../../utils/recipe.sh" \
-    --token-type char \
+    --token-type syllable_phone \
     --asr-config conf/train_speechmoe.yaml \
-    --decode-config conf/decode_ctc_greedy.yaml \
+    --decode-config conf/decode_wfst.yaml \
     "$@"

@@ -21,7 +21,7 @@ def texts(tmp_path):
 
 def test_what_is_written(texts, tmp_path):
     plain, dev = texts
-    options = NgramOptions(order=3, prune_threshold=1e-3, keep_unpruned=True)
+    options = NgramOptions(order=3, min_count=2, prune_threshold=1e-3, keep_unpruned=True)
     phases = []
     facts = train_ngram([plain], dev, options, tmp_path / "lm", phases.append)
     assert len(phases) == ngram.PHASES
@@ -50,13 +50,17 @@ def test_what_is_written(texts, tmp_path):
 
 def test_development_text_is_measured(texts, tmp_path):
     plain, dev = texts
-    facts = train_ngram([plain], dev, NgramOptions(order=2, prune_threshold=0), tmp_path / "lm")
+    facts = train_ngram(
+        [plain], dev, NgramOptions(order=2, min_count=2, prune_threshold=0), tmp_path / "lm"
+    )
     assert facts["dev"]["words_split"] == 1
     assert facts["dev"]["words"] == 6
     assert facts["dev"]["tokens"] == 7
     assert facts["dev"]["oov_rate"] == pytest.approx(2 / 7, abs=1e-6)
     assert facts["pruned"] == facts["unpruned"]
-    own = train_ngram([plain], plain, NgramOptions(order=2, prune_threshold=0), tmp_path / "own")
+    own = train_ngram(
+        [plain], plain, NgramOptions(order=2, min_count=2, prune_threshold=0), tmp_path / "own"
+    )
     assert own["dev"]["oov_rate"] == 0
     assert 1 < own["pruned"]["perplexity"] < facts["pruned"]["perplexity"]
     assert own["pruned"]["perplexity_per_character"] < own["pruned"]["perplexity"]
