@@ -1,18 +1,22 @@
-"""Every training configuration builds its model, and the three of the main job fit together."""
+"""Every configuration builds what it describes, and those that are used together fit together."""
 
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from espnet2.bin.asr_inference import get_parser as asr_inference_parser
 from models import TOKENS
 
+from speechmoe_espnet.decode.config import METHODS, DecodeConfig
 from speechmoe_espnet.lm_task import CheckpointedLMTask
 from speechmoe_espnet.task import SpeechMoEASRTask
 
 CONF = Path(__file__).parents[2] / "conf"
 LM_FILES = sorted(CONF.glob("train_lm_*.yaml"))
 FILES = sorted({*CONF.glob("train_*.yaml"), *CONF.glob("tune_*.yaml")} - set(LM_FILES))
+ESPNET_FILE = CONF / "decode_espnet.yaml"  # of ESPnet's own command
+DECODE_FILES = sorted(set(CONF.glob("decode_*.yaml")) - {ESPNET_FILE})
 
 
 def build(path):
@@ -67,6 +71,29 @@ def test_the_twin_has_the_architecture_it_is_trained_on_with():
         assert static[key] == control[key]
 
 
-def test_decode_configurations_are_known():
-    names = {path.stem for path in CONF.glob("decode_*.yaml")}
-    assert names == {"decode_ctc_greedy", "decode_ctc_prefix_beam", "decode_espnet"}
+@pytest.mark.parametrize("path", DECODE_FILES, ids=lambda path: path.stem)
+def test_decode_configuration_is_read(path):
+    config = DecodeConfig.from_yaml(path)
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {name: getattr(config, name) for name in values} == values
+
+
+def test_decode_configurations_show_every_method():
+    assert {DecodeConfig.from_yaml(path).method for path in DECODE_FILES} == set(METHODS)
+
+
+def test_beam_search_of_espnet_takes_its_options():
+    needed = ["--output_dir", "x", "--data_path_and_name_and_type", "feats.scp,speech,kaldi_ark"]
+    args = asr_inference_parser().parse_args([*needed, "--config", str(ESPNET_FILE)])
+    options = load(ESPNET_FILE.stem)
+    assert {name: getattr(args, name) for name in options} == options
+
+
+def test_lists_for_tuning_are_searched_as_the_decoding_is_but_wider():
+    best, lists = (
+        DecodeConfig.from_yaml(CONF / f"decode_wfst{name}.yaml") for name in ("", "_nbest")
+    )
+    assert lists.nbest >= 10
+    assert lists.beam >= best.beam
+    for name in ("acoustic_scale", "lm_weight", "insertion_bonus", "blank_threshold"):
+        assert getattr(lists, name) == getattr(best, name)

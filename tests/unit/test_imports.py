@@ -31,6 +31,7 @@ FORBIDDEN = {
     ),
     "corpora": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
     "scoring": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
+    "lm": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
     "decode": (
         "espnet2",
         "speechmoe_espnet.model",
@@ -40,7 +41,10 @@ FORBIDDEN = {
         "speechmoe_espnet.bin",
     ),
 }
-LIGHT = ("prepare_corpus", "make_units", "score", "report", "stage", "validate_data_dir")
+LIGHT = (
+    *("prepare_corpus", "validate_data_dir", "make_units", "train_ngram", "make_lexicon"),
+    *("make_graph", "make_lm_data", "describe_decoding", "tune", "score", "report", "stage"),
+)
 
 
 def imports(path):
