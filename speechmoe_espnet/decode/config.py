@@ -64,7 +64,7 @@ class DecodeConfig:
     max_units: int | None = None
     blank_threshold: float | None = None
     use_ngram: bool = False
-    beam: float = 12.0
+    beam: float = 10.0
     max_active: int | None = None
     acoustic_scale: float = 1.0
     lm_weight: float = 1.0

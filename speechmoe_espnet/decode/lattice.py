@@ -136,22 +136,22 @@ class Lattice:
         reached: dict[int, list[_Partial]] = {self.start: [_Partial(0.0, 0, None, None)]}
         ended: list[_Partial] = []
         for state in self._topological_order():
+            arcs = entering.get(state, [])
             if state != self.start:
-                reached[state] = _best(
-                    [
-                        _Partial(
-                            partial.cost + arc.graph + arc.acoustic,
-                            numbers.setdefault((partial.words, arc.word), len(numbers) + 1)
-                            if arc.word
-                            else partial.words,
-                            partial,
-                            arc,
-                        )
-                        for arc in entering.get(state, ())
-                        for partial in reached[arc.source]
-                    ],
-                    count,
-                )
+                partials = [
+                    _Partial(
+                        partial.cost + arc.graph + arc.acoustic,
+                        numbers.setdefault((partial.words, arc.word), len(numbers) + 1)
+                        if arc.word
+                        else partial.words,
+                        partial,
+                        arc,
+                    )
+                    for arc in arcs
+                    for partial in reached[arc.source]
+                ]
+                # What comes over a single arc is in order and distinct already.
+                reached[state] = partials if len(arcs) == 1 else _best(partials, count)
             if self.final[state] < np.inf:
                 cost = float(self.final[state])
                 ended += [partial._replace(cost=partial.cost + cost) for partial in reached[state]]

@@ -49,7 +49,7 @@ class WfstOptions:
         keep_lattices: Whether lattices are returned.
     """
 
-    beam: float = 12.0
+    beam: float = 10.0
     max_active: int | None = None
     acoustic_scale: float = 1.0
     lm_weight: float = 1.0
