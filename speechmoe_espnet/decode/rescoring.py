@@ -13,7 +13,6 @@ natural logarithms:
 A list that is rescored again takes the new model's score in place of the old one.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from speechmoe_espnet.decode.nbest import Hyp
+from speechmoe_espnet.decode.tuning_file import read_tuning
 
 WEIGHTS = ("nn_lm_weight", "lm_weight", "insertion_bonus")
 
@@ -67,23 +67,7 @@ class RescoringWeights:
             FileNotFoundError: There is no such file.
             ValueError: It is not JSON or lacks one of the three weights.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"no file {path}; `tune` writes it")
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path}: not JSON: {error}") from None
-        weights = {}
-        for name in WEIGHTS:
-            value = found.get(name) if isinstance(found, dict) else None
-            if not isinstance(value, int | float) or isinstance(value, bool):
-                raise ValueError(
-                    f"{path}: {name} must be a number, got {value!r}; tune rescored lists, with "
-                    f"--nn_lm_weights"
-                )
-            weights[name] = float(value)
-        return cls(**weights)
+        return cls(**read_tuning(path, WEIGHTS))
 
     @property
     def numbers(self) -> tuple[str, ...]:

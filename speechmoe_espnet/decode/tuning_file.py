@@ -32,6 +32,12 @@ def read_tuning(path: str | Path, names: Sequence[str] = DECODING) -> dict[str, 
     for name in names:
         value = found.get(name) if isinstance(found, dict) else None
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise ValueError(f"{path}: {name} must be a number, got {value!r}; tune again")
+            raise ValueError(
+                f"{path}: {name} must be a number, got {value!r}; tune again{_hint(name)}"
+            )
         weights[name] = float(value)
     return weights
+
+
+def _hint(name: str) -> str:
+    return ", rescored lists with --nn_lm_weights" if name == "nn_lm_weight" else ""

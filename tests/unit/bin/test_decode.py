@@ -1,9 +1,7 @@
 """The decode command on tiny random models, ESPnet's and ours, in one process."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import kaldiio
 import numpy as np
@@ -11,120 +9,18 @@ import pytest
 import soundfile
 import torch
 import yaml
+from decoding import (
+    BINS,
+    CONF,
+    CONFORMER,
+    UNITS,
+    ModelMaker,
+    read_json,
+    run,
+    write_config,
+)
 
-from speechmoe_espnet.bin.decode import main
 from speechmoe_espnet.data.table import read_table
-
-UNITS = ["<blank>", "<unk>", *"上下中人他们你大好我是来", "<sos/eos>"]
-CONF = Path(__file__).parents[3] / "conf"
-BINS = 20
-CONFORMER = {
-    "output_size": 16,
-    "attention_heads": 2,
-    "linear_units": 16,
-    "num_blocks": 1,
-    "dropout_rate": 0.0,
-}
-SPEECHMOE = {**CONFORMER, "num_blocks": 2, "num_experts": 4}
-LENGTHS = {"a1": 120, "a2": 61, "b1": 200, "b2": 75, "b3": 119}
-
-ModelMaker = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def make_model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
-    from espnet2.tasks.asr import ASRTask
-
-    from speechmoe_espnet.registry import register
-
-    register()
-
-    def make(name: str, **settings: Any) -> Path:
-        directory = tmp_path_factory.mktemp(name)
-        tokens = directory / "tokens.txt"
-        tokens.write_text("\n".join(UNITS) + "\n", encoding="utf-8")
-        words = ["--token_list", str(tokens), "--token_type", "char"]
-        config = directory / "train.yaml"
-        values = {"model_conf": {"ctc_weight": 1.0}, "decoder": None, "normalize": None, **settings}
-        config.write_text(yaml.safe_dump(values), encoding="utf-8")
-        args = ASRTask.get_parser().parse_args([*words, "--config", str(config)])
-        torch.manual_seed(1)
-        model = ASRTask.build_model(args)
-        with torch.no_grad():
-            model.ctc.ctc_lo.weight.mul_(20.0)
-        saved = {key: value for key, value in vars(args).items() if key != "config"}
-        (directory / "config.yaml").write_text(yaml.safe_dump(saved), encoding="utf-8")
-        torch.save(model.state_dict(), directory / "valid.loss.ave.pth")
-        return directory
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def conformer(make_model: ModelMaker) -> Path:
-    return make_model(
-        "conformer",
-        model="espnet",
-        input_size=BINS,
-        encoder="conformer",
-        encoder_conf=CONFORMER,
-        specaug=None,
-    )
-
-
-@pytest.fixture(scope="module")
-def speechmoe(make_model: ModelMaker) -> Path:
-    return make_model(
-        "speechmoe",
-        model="speechmoe",
-        input_size=BINS,
-        encoder="speechmoe_conformer",
-        encoder_conf=SPEECHMOE,
-    )
-
-
-@pytest.fixture(scope="module")
-def paper(make_model: ModelMaker) -> Path:
-    sizes = {"output_size": 16, "linear_units": 16, "num_blocks": 2, "attention_every": 2}
-    return make_model(
-        "paper",
-        model="speechmoe",
-        input_size=BINS,
-        encoder="speechmoe",
-        encoder_conf={**sizes, "num_experts": 4},
-    )
-
-
-@pytest.fixture(scope="module")
-def data_dirs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    top = tmp_path_factory.mktemp("dump")
-    generator = np.random.default_rng(0)
-    directories = []
-    for name in ("a", "b"):
-        directory = top / f"set_{name}"
-        directory.mkdir()
-        features = {
-            utt: generator.standard_normal((length, BINS)).astype(np.float32)
-            for utt, length in LENGTHS.items()
-            if utt.startswith(name)
-        }
-        kaldiio.save_ark(str(directory / "f.ark"), features, scp=str(directory / "feats.scp"))
-        directories.append(directory)
-    return directories
-
-
-def write_config(path: Path, **values: Any) -> Path:
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    return path
-
-
-def run(model_dir: Path, config: Path, data_dirs: list[Path], out: Path, *more: str) -> int:
-    options = ["--model-dir", str(model_dir), "--config", str(config), "--output_dir", str(out)]
-    return main([*options, "--data_dirs", *map(str, data_dirs), *more])
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_any_espnet_model_with_ctc(conformer: Path, data_dirs: list[Path], tmp_path: Path) -> None:
