@@ -18,11 +18,14 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 # shellcheck source=utils/recipe_options.sh
 . "${ROOT}/utils/recipe_options.sh"
 
+# What the search of --decode-config needs: graph, ngram or nothing; none: not known yet.
+search_needs=""
 runs() {
     [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] || return 1
     [ -z "${model_dir}" ] || [[ "$1" != @(4|5|12) ]] || return 1
     # What the decoding does not need.
-    [[ "$1" != [678] ]] || [ "${search_needs:-unknown}" != nothing ] || return 1
+    [[ "$1" != [678] ]] || [ "${search_needs}" != nothing ] || return 1
+    [ "$1" -ne 7 ] || [ "${search_needs}" != ngram ] || return 1
     [ "$1" -ne 8 ] || [ "${tune}" = true ] || return 1
     [ "$1" -ne 10 ] || [ "${rescore}" = true ] || return 1
 }
@@ -74,8 +77,24 @@ if [ "${stop_stage}" -ge 6 ]; then
     decode_config="$(find_path --decode-config "${decode_config}")"
     description="$(cd "${RECIPE_DIR}" && python -m speechmoe_espnet.bin.describe_decoding "${decode_config}")"
     read -r search_method search_needs <<<"${description}"
+    left_out="stages 6 to 8, since it needs no language model"
+    [ "${search_needs}" != ngram ] || left_out="stage 7, since it needs no graph"
     runs_any || die "--stage ${stage} --stop-stage ${stop_stage}: nothing is left to run; ${decode_config} (method
-${search_method}) needs no language model, so stages 6 to 8 are left out"
+${search_method}) leaves out ${left_out}"
+    case "${search_needs}:${token_type}" in
+        graph:char | graph:bpe)
+            die "--token-type ${token_type} --decode-config ${decode_config}: the lexicon of method ${search_method} is
+of --token-type syllable_phone; decode other units with conf/decode_ctc_greedy.yaml or conf/decode_ctc_prefix_beam.yaml"
+            ;;
+        ngram:bpe | ngram:syllable_phone)
+            die "--token-type ${token_type} --decode-config ${decode_config}: its n-gram is of characters, for models
+of --token-type char; decode other units with conf/decode_ctc_greedy.yaml or conf/decode_ctc_prefix_beam.yaml, and
+syllable_phone with conf/decode_wfst.yaml"
+            ;;
+    esac
+    ! runs 10 || [ "${search_needs}" != nothing ] ||
+        die "--rescore --decode-config ${decode_config}: method ${search_method} uses no n-gram, whose weight is chosen
+anew; rescore what conf/decode_wfst_nbest.yaml finds"
     if [ -z "${tune_config}" ]; then
         tune_config="${decode_config}"
         [ "${search_method}" != wfst ] || tune_config=conf/decode_wfst_nbest.yaml
@@ -84,8 +103,9 @@ ${search_method}) needs no language model, so stages 6 to 8 are left out"
     ! runs 10 || lm_config="$(find_path --lm-config "${lm_config}")"
 fi
 lm_texts=()
-for file in ${lm_text}; do
-    ! runs 6 || lm_texts+=("$(find_path --lm-text "${file}")")
+read -r -a more_texts <<<"${lm_text}"
+for file in "${more_texts[@]}"; do
+    ! { runs 6 || runs 10; } || lm_texts+=("$(find_path --lm-text "${file}")")
 done
 cd "${RECIPE_DIR}"
 
@@ -131,7 +151,7 @@ if [ -n "${token_list}" ]; then
 fi
 # What searches know beside the model: n-grams, lexicon, graph.
 lm_level=word
-[ "${search_needs:-}" != ngram ] || lm_level=char
+[ "${search_needs}" != ngram ] || lm_level=char
 ngram="lang/${corpus}/ngram_${lm_level}${lm_order}"
 lexicon="lang/${corpus}/lexicon_$(basename "${units}")${lm_order}"
 graph="lang/${corpus}/graph_$(basename "${units}")${lm_order}"
@@ -282,7 +302,7 @@ fi
 search_options=()
 search_inputs=()
 search_hints=()
-case "${search_needs:-nothing}" in
+case "${search_needs}" in
     graph)
         search_options=(--graph_dir "${graph}")
         search_inputs=("${graph}")
@@ -295,7 +315,7 @@ case "${search_needs:-nothing}" in
         ;;
 esac
 
-if runs 7 && [ "${search_needs}" = graph ]; then
+if runs 7; then
     log "stage 7: decoding graph"
     run_stage "stage 7" "${graph}" --input "${lexicon}" "${ngram}" "${units}/tokens.txt" \
         --hint "$(made_by "${lexicon}" 6)" --hint "$(made_by "${ngram}" 6)" \
@@ -313,7 +333,9 @@ model_hints=(--hint "$(made_by "${exp}" 5)")
 processes=(--nj "${nj}" --ngpu 0)
 [ "${ngpu}" -eq 0 ] || processes=(--nj 1 --ngpu 1)
 
-# decode NAME TARGET CONFIG SET...: decodes sets with what --decode-config searches with.
+# decode NAME TARGET CONFIG SET...: decodes sets with what --decode-config searches with, by the
+# weights in ${tuning} where that is set.
+tuning=""
 decode() {
     local name="$1" target="$2" config="$3" set
     local data_dirs=() hints=("${model_hints[@]}" "${search_hints[@]}") inputs=("${search_inputs[@]}")
@@ -323,7 +345,7 @@ decode() {
         data_dirs+=("${dump}/${set}")
         hints+=(--hint "$(made_by "${dump}/${set}" 2)")
     done
-    if [ -n "${tuning:-}" ]; then
+    if [ -n "${tuning}" ]; then
         options+=(--tuning "${tuning}")
         inputs+=("${tuning}")
         hints+=(--hint "$(made_by "${tuning}" 8)")
@@ -353,6 +375,7 @@ if runs 9; then
 fi
 
 if runs 10; then
+    [ -d "${tune_dir}/nbest" ] || die "stage 10 needs n-best lists of dev; the same command with --stage 8 makes them"
     log "stage 10: neural language model (log: ${neural_lm}/train.log)"
     python -m speechmoe_espnet.bin.stage --name "stage 10" --target "${neural_lm}" --in_place --quiet \
         --input "${lm_inputs[@]}" "${dump}/dev/text" "${lm_config}" "${lm_hints[@]}" \
@@ -369,7 +392,7 @@ if runs 10; then
             shift
         done
         shift
-        [ -z "${tuning:-}" ] || inputs+=("${tuning}")
+        [ -z "${tuning}" ] || inputs+=("${tuning}")
         run_stage "stage 10" "${target}" --input "${from}" "${neural_lm}" "${inputs[@]}" \
             --hint "$(made_by "${from}" 9)" --log "${logs}/${expname}_$(basename "${target}").log" -- \
             python -m speechmoe_espnet.bin.rescore --decode_dir "${from}" --sets "${rescored[@]}" \
@@ -377,7 +400,6 @@ if runs 10; then
     }
     log "stage 10: weights of both language models on dev"
     tuning=""
-    [ -d "${tune_dir}/nbest" ] || die "stage 10 needs n-best lists of dev; the same command with --stage 8 makes them"
     rescore_stage "${tune_dir}/nbest_rescored" "${tune_dir}/nbest" dev -- --nn_lm_weight 0.3 \
         --dev_text "${dump}/dev/text"
     run_stage "stage 10" "${tune_dir}/weights_rescored" --input "${tune_dir}/nbest_rescored" "${dump}/dev/text" \

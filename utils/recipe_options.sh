@@ -84,6 +84,8 @@ to lie in data, dump, units and exp beside run.sh." "$@"
 [ "${stage}" -le "${stop_stage}" ] ||
     die "--stage ${stage} --stop-stage ${stop_stage}: this range runs nothing"
 [ "${lm_order}" -ge 1 ] && [ "${lm_order}" -le 5 ] || die "--lm-order ${lm_order}: from 1 to 5"
+[ "${rescore}" = false ] || [ "${tune}" = true ] ||
+    die "--rescore --tune false: rescoring chooses its weights on the n-best lists of dev, which stage 8 makes"
 [ "${nj}" -ge 1 ] || die "--nj ${nj}: at least 1"
 if [ "${corpus}" = synthetic ]; then
     [ -z "${corpus_dir}" ] ||

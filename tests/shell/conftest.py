@@ -1,4 +1,4 @@
-"""The fixture that runs scripts."""
+"""Fixtures: what runs scripts, and a recipe whose commands only note what they were told."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from fake_recipe import Recipe
 from shell_process import Shell
 
 
@@ -28,3 +29,8 @@ def sh(tmp_path: Path) -> Shell:
         )
 
     return run
+
+
+@pytest.fixture
+def recipe(sh: Shell, tmp_path: Path) -> Recipe:
+    return Recipe(sh, tmp_path)

@@ -1,122 +1,15 @@
-"""What the recipe's stages hand to the commands behind them; no command is really run."""
+"""Data and training stages of recipes, and the main job: what commands are told, and kills."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from shell_process import ROOT, Shell
-
-# Commands that write what they were told into their output directory; the rest is real.
-PYTHON = """#!{python}
-import json, os, sys, time
-from pathlib import Path
-
-words = sys.argv[1:]
-real = ("stage", "side_by_side", "watch_training")
-name = words[1].rpartition(".")[2] if words[:1] == ["-m"] else "stage"
-if name in real:
-    os.execv("{python}", ["{python}", *words])
-if Path("{hang}").exists():
-    Path("{hang}.new").write_text(str(os.getpid()))
-    os.rename("{hang}.new", "{hang}.pid")
-    time.sleep(60)
-if Path("{fail}").exists() and Path("{fail}").read_text() == name:
-    sys.exit(3)
-out = Path(words[words.index("--output_dir") + 1])
-for file in (
-    *("text", "utt2spk", "tokens.txt", "config.yaml", "valid.loss.ave.pth", "table.txt"),
-    *("train/text_shape", "valid/text_shape"),
-    *("read/text", "chat/text", "spon/text", "aishell2/text"),
-):
-    (out / file).parent.mkdir(parents=True, exist_ok=True)
-    (out / file).write_text(f"made by {{name}}\\n")
-(out / "words.json").write_text(json.dumps(words[2:]))
-"""
-
-
-class Recipe:
-    """A recipe whose first stages seem finished."""
-
-    def __init__(self, sh: Shell, root: Path) -> None:
-        self.sh = sh
-        self.root = root
-        self.dir = root / "egs/mix/asr1"
-        shutil.copytree(ROOT / "utils", root / "utils")
-        (root / "utils/setup.sh").write_text("#!/bin/sh\n")
-        shutil.copy(ROOT / "run_all.sh", root)
-        for name in ("conf", "speechmoe_espnet"):
-            (root / name).symlink_to(ROOT / name)
-        for name in ("train", "dev", "test", "read", "chat", "spon", "aishell2"):
-            for corpus in ("synthetic", "kaldi"):
-                (self.dir / "dump" / corpus / name).mkdir(parents=True)
-                for file in ("text", "utt2spk"):
-                    (self.dir / "dump" / corpus / name / file).write_text("a 一\n")
-        for name in ("units/synthetic/char", "exp/synthetic/stats_char", "venv/bin"):
-            (self.dir / name).mkdir(parents=True)
-        (self.dir / "units/synthetic/char/tokens.txt").write_text("一\n")
-        shutil.copy(ROOT / "egs/mix/asr1/run.sh", self.dir)
-        self.hang, self.fail = root / "hang", root / "fail"
-        python = self.dir / "venv/bin/python"
-        python.write_text(PYTHON.format(python=sys.executable, hang=self.hang, fail=self.fail))
-        python.chmod(0o755)
-        self.env = {"SPEECHMOE_VENV": str(self.dir / "venv")}
-
-    def run(self, *words: str, stage: int, status: int = 0) -> str:
-        done = self.sh(
-            self.dir / "run.sh",
-            *["--stage", str(stage), "--stop-stage", str(stage), *words],
-            cwd=self.dir,
-            **self.env,
-        )
-        assert (done.returncode == 0) == (status == 0), done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def run_all(self, *words: str, status: int = 0) -> int:
-        """Run the main job; return the seconds that its report was told."""
-        done = self.sh(self.root / "run_all.sh", *words, **self.env)
-        assert (done.returncode == 0) == (status == 0), done.stdout + done.stderr
-        told = self.root / "exp/report/words.json"
-        words_told = json.loads(told.read_text()) if told.exists() else ["seconds_total=-1"]
-        return int(words_told[-1].removeprefix("seconds_total="))
-
-    def words(self, target: str) -> list[str]:
-        words: list[str] = json.loads((self.dir / target / "words.json").read_text())
-        return words
-
-    def value(self, target: str, option: str) -> str:
-        words = self.words(target)
-        return words[words.index(option) + 1]
-
-
-@pytest.fixture
-def recipe(sh: Shell, tmp_path: Path) -> Recipe:
-    return Recipe(sh, tmp_path)
-
-
-def finished(directory: Path) -> Path:
-    directory.mkdir(parents=True)
-    (directory / "config.yaml").write_text("a: 1\n")
-    return directory
-
-
-@pytest.mark.parametrize(
-    ("options", "nj", "ngpu"),
-    [((), "2", "0"), (("--ngpu", "1", "--nj", "4"), "1", "1"), (("--ngpu", "2"), "1", "1")],
-)
-def test_decoding_takes_one_process_and_one_gpu(
-    recipe: Recipe, options: tuple[str, ...], nj: str, ngpu: str
-) -> None:
-    finished(recipe.dir / "exp/synthetic/mine")
-    recipe.run("--expname", "mine", *options, stage=6)
-    target = "exp/synthetic/mine/decode_ctc_greedy"
-    assert recipe.value(target, "--nj") == nj
-    assert recipe.value(target, "--ngpu") == ngpu
+from fake_recipe import Recipe
+from shell_process import ROOT
 
 
 def test_training_keeps_the_features_settings_and_takes_parts_of_a_checkpoint(
@@ -136,20 +29,6 @@ def test_training_keeps_the_features_settings_and_takes_parts_of_a_checkpoint(
     assert "kept as" in recipe.run(*options, stage=5)
 
 
-def test_model_of_another_recipe(recipe: Recipe) -> None:
-    model = finished(recipe.root / "other/exp/synthetic/static")
-    recipe.run("--model-dir", str(model), stage=6)
-    assert recipe.value("exp/synthetic/static/decode_ctc_greedy", "--model_dir") in (
-        str(model),
-        os.path.relpath(model, recipe.dir),
-    )
-    assert "stage 8" not in recipe.run("--model-dir", str(model), "--stop-stage", "8", stage=6)
-
-    (model / ".started.json").write_text("{}")
-    output = recipe.run("--model-dir", str(model), stage=6, status=1)
-    assert "is not finished; --model-dir wants a finished experiment" in output
-
-
 def test_given_bpe_units_come_with_their_model(recipe: Recipe) -> None:
     given = recipe.root / "given"
     given.mkdir()
@@ -166,11 +45,10 @@ def test_given_bpe_units_come_with_their_model(recipe: Recipe) -> None:
 def test_sets_of_a_real_corpus_may_be_chosen(recipe: Recipe) -> None:
     corpus = ("--corpus", "kaldi", "--corpus-dir", str(recipe.root))
     recipe.run(*corpus, stage=3)
-    units = "units/kaldi/char"
-    assert recipe.words(units)[-4:-2] == ["dump/kaldi/dev", "dump/kaldi/test"]
+    units = "units/kaldi/syllable_phone"
+    assert recipe.values(units, "--sets") == ["dump/kaldi/dev", "dump/kaldi/test"]
     recipe.run(*corpus, "--eval-sets", "dev", stage=3)
-    words = recipe.words(units)
-    assert words[words.index("--sets") + 1 : -2] == ["dump/kaldi/dev"]
+    assert recipe.values(units, "--sets") == ["dump/kaldi/dev"]
 
 
 @pytest.mark.parametrize("stage", [4, 5])

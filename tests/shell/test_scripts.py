@@ -22,6 +22,8 @@ SCRIPTS = (
     "utils/bench.sh",
     *(f"egs/{name}/asr1/run.sh" for name in RECIPES),
 )
+GREEDY = ("--decode-config", "conf/decode_ctc_greedy.yaml")
+NGRAM = "conf/decode_ctc_prefix_beam_ngram.yaml"
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -43,11 +45,11 @@ def test_recipe_is_thin(name: str) -> None:
     ("words", "said"),
     [
         (["--stage", "banana"], "whole number"),
-        (["--stage", "0"], "stages are 1 to 8"),
-        (["--stage", "9"], "stages are 1 to 8"),
-        (["--stop-stage", "9"], "stages are 1 to 8"),
+        (["--stage", "0"], "stages are 1 to 12"),
+        (["--stage", "13"], "stages are 1 to 12"),
+        (["--stop-stage", "13"], "stages are 1 to 12"),
         (["--stage", "3", "--stop_stage=2"], "runs nothing"),
-        (["--token-type", "phone"], "allows char, bpe, syllable"),
+        (["--token-type", "phone"], "allows char, bpe, syllable_phone; got"),
         (["--nj", "0"], "at least 1"),
         (["--asr-config", "conf/none.yaml"], "--asr-config: there is no 'conf/none.yaml'"),
         (["--corpus", "aishell"], "--corpus aishell needs --corpus-dir"),
@@ -63,9 +65,28 @@ def test_recipe_is_thin(name: str) -> None:
         (["--expname", "stats_char"], "choose another name"),
         (["--expname", "a/b"], "up to 40 letters"),
         (["--expname", "x" * 41], "up to 40 letters"),
-        (["--model-dir", ".", "--stage", "4", "--stop-stage", "5"], "leaves stages 4, 5 and 8"),
+        (["--model-dir", ".", "--stage", "4", "--stop-stage", "5"], "leaves stages 4, 5\nand 12"),
         (["--init-param", "none.pth:encoder:encoder"], "--init-param: there is no 'none.pth'"),
         (["--corpus", "aishell", "--corpus-dir", "nowhere"], "--corpus-dir: there is no 'nowhere'"),
+        (["--expname", "lm_mine"], "is not for experiments; choose another name"),
+        (["--lm-order", "0"], "--lm-order 0: from 1 to 5"),
+        (["--lm-order", "6"], "--lm-order 6: from 1 to 5"),
+        (["--lm-text", "none.txt"], "--lm-text: there is no 'none.txt'"),
+        (["--tune", "maybe"], "--tune allows true, false; got 'maybe'"),
+        (["--tune", "false", "--stage", "8", "--stop-stage", "8"], "--tune false stage 8"),
+        (["--tune-config", "conf/none.yaml"], "--tune-config: there is no 'conf/none.yaml'"),
+        (["--stage", "10", "--stop-stage", "10"], "stage 10 runs with --rescore"),
+        (["--rescore=true"], "--rescore takes no value"),
+        (["--rescore", "--tune", "false"], "n-best lists of dev, which stage 8 makes"),
+        (["--rescore", "--lm-config", "conf/none.yaml"], "--lm-config: there is no"),
+        (["--decode-config", "conf/none.yaml"], "--decode-config: there is no 'conf/none.yaml'"),
+        (["--decode-config", "conf/fbank.yaml"], "conf/fbank.yaml: unknown key deltas"),
+        (["--rescore", *GREEDY], "method ctc_greedy uses no n-gram"),
+        ([*GREEDY, "--stage", "6", "--stop-stage", "8"], "leaves out stages 6 to 8"),
+        (["--token-type", "char"], "of --token-type syllable_phone; decode other units with"),
+        (["--token-type", "bpe"], "of --token-type syllable_phone; decode other units with"),
+        (["--decode-config", NGRAM], "its n-gram is of characters, for models"),
+        (["--token-type", "bpe", "--decode-config", NGRAM], "its n-gram is of characters"),
     ],
 )
 def test_recipe_mistakes(sh: Shell, words: list[str], said: str) -> None:
@@ -212,13 +233,13 @@ def test_setups_at_once_make_one(set_up: Shell, project: Path) -> None:
 
 
 def test_clean_removes_only_what_the_job_made(sh: Shell, tmp_path: Path) -> None:
-    for name in ("data", "dump", "units", "exp", "local"):
+    for name in ("data", "dump", "units", "lang", "exp", "local"):
         (tmp_path / "egs/mix/asr1" / name).mkdir(parents=True)
     recipe = tmp_path / "egs/mix/asr1"
     removed = [
-        *(f"{name}/synthetic/x" for name in ("data", "dump", "units")),
+        *(f"{name}/synthetic/x" for name in ("data", "dump", "units", "lang")),
         *(f"exp/synthetic/{name}/x" for name in ("static", "control", "speechmoe", "log")),
-        "exp/synthetic/stats_char/x",
+        "exp/synthetic/stats_syllable_phone/x",
         "exp/synthetic/.static.tmp.7/x",
         "data/.synthetic.tmp.8/x",
     ]
@@ -245,6 +266,7 @@ def test_clean_leaves_other_experiments(sh: Shell, tmp_path: Path) -> None:
         "exp/synthetic/static.bak.1",
         "exp/synthetic/static2",
         "units/aishell/char",
+        "lang/aishell/ngram_word5",
     ]
     for name in (*kept, "exp/synthetic/static", "data/synthetic"):
         (tmp_path / "egs/mix/asr1" / name).mkdir(parents=True)
