@@ -20,6 +20,7 @@ from speechmoe_espnet.bench.device import DTYPES, Device
 from speechmoe_espnet.bench.result import Row, timed_rows
 from speechmoe_espnet.bench.timing import Spread, interleave, torch_threads
 from speechmoe_espnet.data.workers import pool_map
+from speechmoe_espnet.memory import resident_bytes
 from speechmoe_espnet.moe import Experts, mean_importance_loss, sparsity_l1_loss
 
 ROUNDS = 7
@@ -256,20 +257,12 @@ def _peak(task: _Trained) -> int:
     with torch.device("meta"):
         # What importing costs is not the model's.
         task.case.build(task.system)
-    before = 0 if device.is_cuda else _resident("VmRSS")
+    before = 0 if device.is_cuda else resident_bytes()
     with torch_threads(task.num_threads):
         encoder = task.case.build(task.system).to(device.name).train()
         step = TrainingStep(encoder, batch, device)
         for _ in range(2):
             step.whole()
-    return torch.cuda.max_memory_allocated() if device.is_cuda else _resident("VmHWM") - before
-
-
-def _resident(field: str) -> int:
-    """VmRSS (now) or VmHWM (at the most) of this process in bytes, from the kernel."""
-    with open("/proc/self/status", encoding="ascii") as status:
-        for line in status:
-            name, value = line.split(":", 1)
-            if name == field:
-                return int(value.split()[0]) * 1024
-    raise ValueError(f"/proc/self/status has no {field}; memory is measured on Linux only")
+    return (
+        torch.cuda.max_memory_allocated() if device.is_cuda else resident_bytes(peak=True) - before
+    )

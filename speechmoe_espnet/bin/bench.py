@@ -9,7 +9,7 @@ from types import ModuleType
 
 import torch
 
-from speechmoe_espnet.bench import decode, encoder, experts, export, fbank
+from speechmoe_espnet.bench import decode, encoder, experts, export, fbank, graph
 from speechmoe_espnet.bench.picture import draw
 from speechmoe_espnet.bench.result import read_rows, table, write_json
 from speechmoe_espnet.bench.timing import torch_threads
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "experts": experts,
     "encoder": encoder,
     "decode": decode,
+    "graph": graph,
     "fbank": fbank,
     "export": export,
 }

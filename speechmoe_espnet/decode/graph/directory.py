@@ -6,7 +6,6 @@ nonsense, so it carries its token list and is refused where the model has anothe
 
 import hashlib
 import json
-import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.decode.graph.build import BuiltGraph
 from speechmoe_espnet.decode.graph.fst_arrays import FstArrays
 from speechmoe_espnet.decode.graph.lexicon_fst import WordList
+from speechmoe_espnet.memory import resident_bytes
 
 FST, WORDS, TOKENS, LEXICON, SUMMARY = (
     "HLG.fst",
@@ -115,7 +115,7 @@ def write_graph(
         "words_without_probability": len(graph.words_without_probability),
         "bytes": (directory / FST).stat().st_size,
         "seconds": round(sum(step[3] for step in graph.steps), 2),
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_memory_mib": resident_bytes(peak=True) // 2**20,
         "steps": [
             {"name": name, "states": states, "arcs": arcs, "seconds": seconds}
             for name, states, arcs, seconds in graph.steps
