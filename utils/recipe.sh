@@ -364,7 +364,7 @@ if runs 8; then
     run_stage "stage 8" "${tune_dir}/weights" --input "${tune_dir}/nbest" "${dump}/dev/text" \
         --log "${logs}/${expname}_tune_${decoding}.log" -- \
         python -m speechmoe_espnet.bin.tune --decode_dir "${tune_dir}/nbest/dev" --data_dir "${dump}/dev" \
-        --output_dir "{out}"
+        --lm_weights 0.1:1.5:0.1 --output_dir "{out}" # a search takes no weight of 0
 fi
 
 if runs 9; then

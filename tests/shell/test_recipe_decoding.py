@@ -62,6 +62,7 @@ def test_default_stages_from_language_model_to_report(recipe: Recipe) -> None:
     assert told(recipe, f"{exp}/tune_wfst/weights") == {
         "decode_dir": f"{exp}/tune_wfst/nbest/dev",
         "data_dir": "dump/synthetic/dev",
+        "lm_weights": "0.1:1.5:0.1",
     }
     decoded = f"{exp}/decode_wfst"
     assert told(recipe, decoded) == decoding | {
