@@ -95,6 +95,8 @@ syllable_phone with conf/decode_wfst.yaml"
     ! runs 10 || [ "${search_needs}" != nothing ] ||
         die "--rescore --decode-config ${decode_config}: method ${search_method} uses no n-gram, whose weight is chosen
 anew; rescore what conf/decode_wfst_nbest.yaml finds"
+    [ "${search_needs}" != graph ] || [ "${token_type}" != bpe ] ||
+        die "${decode_config} (method ${search_method}) needs --token-type syllable_phone or char; the units are bpe"
     if [ -z "${tune_config}" ]; then
         tune_config="${decode_config}"
         [ "${search_method}" != wfst ] || tune_config=conf/decode_wfst_nbest.yaml
@@ -294,7 +296,8 @@ if runs 6; then
         run_stage "stage 6" "${lexicon}" --input "${ngram}" "${units}/tokens.txt" "${lm_inputs[@]}" \
             "${lm_hints[@]}" --hint "$(made_by "${units}/tokens.txt" 3)" \
             --log "${logs}/make_lexicon_${token_type}.log" -- \
-            python -m speechmoe_espnet.bin.make_lexicon --words "${ngram}/vocab" --texts "${lm_inputs[@]}" \
+            python -m speechmoe_espnet.bin.make_lexicon --token_type "${token_type}" \
+            --words "${ngram}/vocab" --texts "${lm_inputs[@]}" \
             --token_list "${units}/tokens.txt" --output_dir "{out}"
     fi
 fi

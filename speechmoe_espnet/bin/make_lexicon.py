@@ -1,13 +1,15 @@
 """Make the lexicon of a vocabulary for search through words."""
 
 import argparse
+import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.bin import cli
-from speechmoe_espnet.data.lexicon_build import MOST_PRONUNCIATIONS, build_lexicon
+from speechmoe_espnet.data.lexicon_build import MOST_PRONUNCIATIONS, build_lexicon, spell_lexicon
 from speechmoe_espnet.data.tokens import TokenList
+from speechmoe_espnet.lm.text import read_text
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -24,7 +26,14 @@ def get_parser() -> cli.ArgumentParser:
         "--texts",
         nargs="*",
         default=[],
-        help="files of plain sentences, one a line, in which readings are observed",
+        help="files in which readings are observed: Kaldi's (named text, with ids) or plain (a "
+        "sentence a line)",
+    )
+    parser.add_argument(
+        "--token_type",
+        choices=("syllable_phone", "char"),
+        default="syllable_phone",
+        help="what the units are; a word is its readings, or its characters",
     )
     parser.add_argument("--token_list", required=True, help="tokens.txt of the model")
     parser.add_argument(
@@ -40,12 +49,16 @@ def get_parser() -> cli.ArgumentParser:
 def make(args: argparse.Namespace) -> None:
     """Run the command."""
     tokens = TokenList.load(args.token_list)
-    build = build_lexicon(
-        _read_words(Path(args.words)),
-        _lines(args.texts),
-        units=tokens.units,
-        max_pronunciations=args.max_pronunciations,
-    )
+    words = _read_words(Path(args.words))
+    if args.token_type == "char":
+        build = spell_lexicon(words, units=tokens.units)
+    else:
+        build = build_lexicon(
+            words,
+            itertools.chain.from_iterable(map(read_text, args.texts)),
+            units=tokens.units,
+            max_pronunciations=args.max_pronunciations,
+        )
     output_dir = Path(args.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     build.lexicon.write(output_dir / "lexicon.txt")
@@ -74,7 +87,8 @@ def _read_words(path: Path) -> dict[str, int] | list[str]:
     """
     counts: dict[str, int] = {}
     words: list[str] = []
-    for number, line in enumerate(_lines([path]), start=1):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
         fields = line.split()
         if len(fields) == 2 and fields[1].isascii() and fields[1].isdigit():
             if fields[0] in counts:
@@ -88,13 +102,6 @@ def _read_words(path: Path) -> dict[str, int] | list[str]:
                 f"{path}, line {number}: {fields[0]}: either all words have a count or none has"
             )
     return counts or words
-
-
-def _lines(paths: Sequence[str | Path]) -> Iterator[str]:
-    for path in paths:
-        with Path(path).open(encoding="utf-8") as file:
-            for line in file:
-                yield line.removesuffix("\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ to show.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from speechmoe_espnet.data.english import pronunciations, read_ahead
@@ -81,16 +81,49 @@ def build_lexicon(
         if isinstance(words, Mapping)
         else {word: observed[word].total() for word in vocabulary}
     )
-    known = None if units is None else frozenset(units)
     read_ahead(filter(is_latin, vocabulary))
+    return _choose(
+        vocabulary, counts, observed, _dictionary_pronunciations, units, max_pronunciations
+    )
+
+
+def spell_lexicon(
+    words: Mapping[str, int] | Iterable[str], *, units: Iterable[str] | None = None
+) -> LexiconBuild:
+    """Make the lexicon of a model that writes characters: each word is its characters.
+
+    Args:
+        words: Vocabulary, as for `build_lexicon`.
+        units: The model's units; None allows every unit.
+
+    Returns:
+        The lexicon, and what is not in it.
+
+    Raises:
+        ValueError: A word is not normalised or listed twice, or no word can be written.
+    """
+    vocabulary = _vocabulary(words)
+    counts = {word: words[word] if isinstance(words, Mapping) else 0 for word in vocabulary}
+    observed: dict[str, Counter[Pronunciation]] = {word: Counter() for word in vocabulary}
+    return _choose(vocabulary, counts, observed, lambda word: [tuple(word)], units, 1)
+
+
+def _choose(
+    vocabulary: set[str],
+    counts: Mapping[str, int],
+    observed: Mapping[str, Counter[Pronunciation]],
+    more: Callable[[str], Sequence[Pronunciation]],
+    units: Iterable[str] | None,
+    max_pronunciations: int,
+) -> LexiconBuild:
+    """Keep the pronunciations that the units allow; those observed come before those of `more`."""
+    known = None if units is None else frozenset(units)
     entries: dict[str, tuple[Pronunciation, ...]] = {}
     oov: list[tuple[str, int]] = []
     num_dropped = num_dropped_occurrences = num_over_bound = 0
     for word in sorted(vocabulary):
         seen = sorted(observed[word].items(), key=lambda item: (-item[1], item[0]))
-        candidates = list(
-            dict.fromkeys([reading for reading, _ in seen] + _dictionary_pronunciations(word))
-        )
+        candidates = list(dict.fromkeys([*(reading for reading, _ in seen), *more(word)]))
         possible = [c for c in candidates if known is None or known.issuperset(c)]
         num_dropped += len(candidates) - len(possible)
         num_dropped_occurrences += sum(
@@ -104,7 +137,7 @@ def build_lexicon(
     if not entries:
         raise ValueError(
             f"none of the {len(vocabulary)} words can be written in the units of the token list; "
-            f"is it one of token_type syllable_phone?"
+            f"is it of another token_type?"
         )
     return LexiconBuild(
         Lexicon(entries),

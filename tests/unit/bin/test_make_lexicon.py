@@ -62,3 +62,20 @@ def test_bad_words(
     assert make_lexicon.main(options) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_kaldis_text_is_read_without_its_ids(options: list[str], tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("OK-001 行好\n", encoding="utf-8")
+    options[options.index(str(tmp_path / "b"))] = str(text)
+    assert make_lexicon.main(options) == 0
+    lexicon = (tmp_path / "out" / "lexicon.txt").read_text(encoding="utf-8")
+    assert lexicon == "好 hao3\n行 xing2\n行 hang2\n银行 yin2 hang2\n"
+
+
+def test_words_of_a_model_of_characters(options: list[str], tmp_path: Path) -> None:
+    TokenList.from_units("银行好").write(tmp_path / "tokens.txt")
+    assert make_lexicon.main([*options, "--token_type", "char"]) == 0
+    lexicon = (tmp_path / "out" / "lexicon.txt").read_text(encoding="utf-8")
+    assert lexicon == "好 好\n行 行\n银行 银 行\n"
+    assert (tmp_path / "out" / "oov.txt").read_text(encoding="utf-8") == "OK 1\n"
