@@ -16,7 +16,6 @@ import numpy as np
 from speechmoe_espnet.decode.graph.fst_arrays import EPSILON, FstArrays
 from speechmoe_espnet.decode.graph.grammar import grammar_fst, read_grammar
 from speechmoe_espnet.decode.graph.lexicon_fst import (
-    SPECIAL_WORDS,
     Pronunciation,
     WordList,
     lexicon_fst,
@@ -76,9 +75,8 @@ def build_graph(
             model lacks, or the two have no word in common.
     """
     steps = _Steps(report)
-    model = read_grammar(arpa, order)
-    known = {ngram[0] for ngram in model.ngrams if len(ngram) == 1} - {*SPECIAL_WORDS, "<unk>"}
-    usable = {word: units for word, units in sorted(lexicon.items()) if word in known}
+    grammar = read_grammar(arpa, order)
+    usable = {word: units for word, units in sorted(lexicon.items()) if word in grammar.words}
     if not usable:
         raise ValueError(
             f"{arpa}: has none of the {len(lexicon)} words of the lexicon; make the lexicon of "
@@ -87,14 +85,14 @@ def build_graph(
     words = WordList.of_lexicon(tuple(usable))
     unit_ids = {token: number for number, token in enumerate(tokens)}
 
-    grammar = grammar_fst(arpa, words.ids)
-    steps.done("G", FstArrays.from_fst(grammar))
+    g_fst = grammar_fst(arpa, words.ids)
+    steps.done("G", FstArrays.from_fst(g_fst))
     arrays, num_symbols = lexicon_fst(usable, words.ids, unit_ids)
     steps.done("L", arrays)
     fst = arrays.to_fst()
     kaldifst.arcsort(fst, "olabel")
-    fst = kaldifst.compose(fst, grammar)
-    del grammar
+    fst = kaldifst.compose(fst, g_fst)
+    del g_fst
     kaldifst.determinize_star(fst)
     steps.done("LG, determinized", FstArrays.from_fst(fst))
     kaldifst.minimize_encoded(fst)
@@ -117,10 +115,10 @@ def build_graph(
     return BuiltGraph(
         fst=arrays,
         words=words,
-        order=model.order,
-        num_ngrams=model.counts(),
-        words_without_pronunciation=tuple(sorted(known - usable.keys())),
-        words_without_probability=tuple(sorted(lexicon.keys() - known)),
+        order=grammar.order,
+        num_ngrams=grammar.num_ngrams,
+        words_without_pronunciation=tuple(sorted(grammar.words - usable.keys())),
+        words_without_probability=tuple(sorted(lexicon.keys() - grammar.words)),
         steps=tuple(steps.all_),
     )
 

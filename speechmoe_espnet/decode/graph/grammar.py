@@ -5,17 +5,37 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import kaldifst
 import kaldilm
 
-from speechmoe_espnet.decode.graph.lexicon_fst import BACKOFF_WORD, BOS, EOS
-from speechmoe_espnet.lm.arpa import NgramModel, read_arpa
+from speechmoe_espnet.decode.graph.lexicon_fst import BACKOFF_WORD, BOS, EOS, SPECIAL_WORDS
+from speechmoe_espnet.lm.arpa import read_arpa
+from speechmoe_espnet.lm.vocabulary import UNKNOWN
 
 
-def read_grammar(arpa: str | Path, order: int | None) -> NgramModel:
-    """Read and check an n-gram model.
+@dataclass(frozen=True)
+class Grammar:
+    """What a graph needs to know of an n-gram model beside its transducer.
+
+    Attributes:
+        words: Its words, those with a meaning of their own left out.
+        num_ngrams: n-grams of each order.
+    """
+
+    words: frozenset[str]
+    num_ngrams: tuple[int, ...]
+
+    @property
+    def order(self) -> int:
+        """Length of its longest n-grams."""
+        return len(self.num_ngrams)
+
+
+def read_grammar(arpa: str | Path, order: int | None) -> Grammar:
+    """Read and check an n-gram model; only what `Grammar` has stays in memory.
 
     Args:
         arpa: An ARPA file, checked as a whole.
@@ -31,7 +51,8 @@ def read_grammar(arpa: str | Path, order: int | None) -> NgramModel:
             f"{arpa}: a model of order {model.order}, but order {order} was asked for; train it "
             f"again with that order, or ask for {model.order}"
         )
-    return model
+    words = frozenset(ngram[0] for ngram in model.ngrams if len(ngram) == 1)
+    return Grammar(words - {*SPECIAL_WORDS, UNKNOWN}, model.counts())
 
 
 def grammar_fst(arpa: str | Path, word_ids: Mapping[str, int]) -> kaldifst.StdVectorFst:
