@@ -82,9 +82,9 @@ if [ "${stop_stage}" -ge 6 ]; then
     runs_any || die "--stage ${stage} --stop-stage ${stop_stage}: nothing is left to run; ${decode_config} (method
 ${search_method}) leaves out ${left_out}"
     case "${search_needs}:${token_type}" in
-        graph:char | graph:bpe)
-            die "--token-type ${token_type} --decode-config ${decode_config}: the lexicon of method ${search_method} is
-of --token-type syllable_phone; decode other units with conf/decode_ctc_greedy.yaml or conf/decode_ctc_prefix_beam.yaml"
+        graph:bpe)
+            die "--token-type bpe --decode-config ${decode_config}: the lexicon of method ${search_method} is of
+--token-type syllable_phone or char; decode bpe with conf/decode_ctc_greedy.yaml or conf/decode_ctc_prefix_beam.yaml"
             ;;
         ngram:bpe | ngram:syllable_phone)
             die "--token-type ${token_type} --decode-config ${decode_config}: its n-gram is of characters, for models
@@ -95,8 +95,6 @@ syllable_phone with conf/decode_wfst.yaml"
     ! runs 10 || [ "${search_needs}" != nothing ] ||
         die "--rescore --decode-config ${decode_config}: method ${search_method} uses no n-gram, whose weight is chosen
 anew; rescore what conf/decode_wfst_nbest.yaml finds"
-    [ "${search_needs}" != graph ] || [ "${token_type}" != bpe ] ||
-        die "${decode_config} (method ${search_method}) needs --token-type syllable_phone or char; the units are bpe"
     if [ -z "${tune_config}" ]; then
         tune_config="${decode_config}"
         [ "${search_method}" != wfst ] || tune_config=conf/decode_wfst_nbest.yaml

@@ -40,6 +40,7 @@ def test_default_stages_from_language_model_to_report(recipe: Recipe) -> None:
     assert told(recipe, LEXICON_DIR) == {
         "words": f"{NGRAM_DIR}/vocab",
         "texts": "data/synthetic/lm_text",
+        "token_type": "syllable_phone",
         "token_list": TOKENS,
     }
     assert told(recipe, GRAPH_DIR) == {
@@ -163,6 +164,18 @@ def test_search_with_an_ngram_of_characters(recipe: Recipe) -> None:
     assert recipe.value(f"{exp}/decode_{decoding}/read/score", "--metric") == "cer"
     output = recipe.run(*MINE, *NGRAM, stage=7, status=1)
     assert "leaves out stage 7, since it needs no graph" in output
+
+
+def test_words_spelt_by_characters(recipe: Recipe) -> None:
+    exp = recipe.experiment()
+    recipe.run(*MINE, "--token-type", "char", stage=6, last=11)
+    assert recipe.value("lang/synthetic/lexicon_char5", "--token_type") == "char"
+    tokens = recipe.value("lang/synthetic/graph_char5", "--token_list")
+    assert tokens == "units/synthetic/char/tokens.txt"
+    decoded = f"{exp}/decode_wfst"
+    assert recipe.value(decoded, "--graph_dir") == "lang/synthetic/graph_char5"
+    assert recipe.value(f"{decoded}/read/score", "--metric") == "cer"
+    assert not (recipe.dir / decoded / "read/score_ser").exists()
 
 
 def test_weights_as_in_the_configuration(recipe: Recipe) -> None:
