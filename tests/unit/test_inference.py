@@ -7,10 +7,16 @@ import soundfile
 import torch
 import yaml
 from models import TOKENS, batch, build, hybrid, training_args
+from tiny_graph import random_grammar
 
 import speechmoe_espnet
 from speechmoe_espnet import Speech2Text
 from speechmoe_espnet.bin import asr_inference
+from speechmoe_espnet.data.lexicon import Lexicon
+from speechmoe_espnet.data.tokens import TokenList
+from speechmoe_espnet.decode.graph.build import build_graph
+from speechmoe_espnet.decode.graph.directory import write_graph
+from speechmoe_espnet.lm.arpa import write_arpa
 
 KINDS = {
     "features, ctc": {},
@@ -66,6 +72,37 @@ def test_a_model_trained_for_a_step_decodes_a_wav_in_three_lines(kind, encoder, 
     assert [TOKENS[i] for i in ids] == tokens
     again = speech2text(soundfile.read(wav, dtype="float32")[0])[0]
     assert again[1] == tokens
+
+
+@pytest.fixture(scope="module")
+def graph_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lang")
+    words = ["一二", "三", "四五六", "七", "八", "九十"]
+    lexicon = Lexicon({word: (tuple(word),) for word in words})
+    write_arpa(folder / "lm.arpa", random_grammar(words, 2, np.random.default_rng(0)))
+    built = build_graph(lexicon.entries, folder / "lm.arpa", TOKENS)
+    write_graph(folder, built, lexicon, TokenList(tuple(TOKENS)), folder / "lm.arpa")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["features, ctc", "waveform, ctc"])
+def test_words_come_out_of_a_graph(kind, graph_dir, tmp_path, wav):
+    exp = experiment(tmp_path / "exp", **KINDS[kind])
+    tuning = tmp_path / "tuning.json"
+    tuning.write_text('{"lm_weight": 0.01, "insertion_bonus": 2}')
+    speech2text = Speech2Text.from_experiment(exp, graph_dir=graph_dir, tuning=tuning)
+    ((text, tokens, ids, hypothesis),) = speech2text(wav)
+    assert text == "".join(tokens) == "".join(word.text for word in hypothesis.words)
+    assert text
+    assert [TOKENS[i] for i in ids] == tokens
+    config = tmp_path / "decode.yaml"
+    config.write_text("method: wfst\nnbest: 3\ninsertion_bonus: 2\n")
+    several = Speech2Text.from_experiment(exp, graph_dir=graph_dir, decode_config=config)(wav)
+    scores = [hypothesis.score for *_, hypothesis in several]
+    assert len(scores) == 3
+    assert scores == sorted(scores, reverse=True)
+    with pytest.raises(ValueError, match="are for searches with a graph_dir="):
+        Speech2Text.from_experiment(exp, tuning=tuning)
 
 
 def test_an_experiment_of_a_recipe_loads_from_any_folder(tmp_path, wav, monkeypatch):
