@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from project import OPTIONS, Project
+from project import CHAR, OPTIONS, Project
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +22,10 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def empty_project(tmp_path: Path) -> Project:
     """A skeleton in which nothing has been run."""
     return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def char_units(tiny_run: Project) -> Project:
+    """The tiny recipe with characters as units, too, ready for training and decoding of `read`."""
+    tiny_run.run_recipe(*CHAR, "--stage", "3", "--stop-stage", "4")
+    return tiny_run

@@ -15,8 +15,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "tests/integration/conf/train_tiny.yaml"
-OPTIONS = ("--preset", "tiny", "--asr-config", TINY, "--expname", "tiny", "--num-threads", "1")
-STAGES = range(1, 9)
+# A search that is quick even where a model has learned nothing.
+NARROW = (
+    *("--decode-config", "conf/decode_wfst_narrow.yaml"),
+    *("--tune-config", "conf/decode_wfst_narrow_nbest.yaml"),
+)
+GREEDY = ("--decode-config", "conf/decode_ctc_greedy.yaml")
+COMMON = ("--preset", "tiny", "--num-threads", "1")
+OPTIONS = (*COMMON, "--asr-config", TINY, "--expname", "tiny", *NARROW)
+CHAR = (*COMMON, "--token-type", "char", "--eval-sets", "read", *GREEDY)
+STAGES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12)
 PAUSING = Path(__file__).parent / "pausing"
 
 
@@ -95,6 +103,12 @@ def error_rate(references: Path, hypotheses: Path, *, separator: str | None = ""
     return 100 * errors / sum(map(len, refs.values()))
 
 
+def num_hypotheses(decoded: Path) -> int:
+    """Count the utterances of a decoded set for which something was recognised."""
+    lines = (decoded / "text").read_text(encoding="utf-8").splitlines()
+    return sum(len(line.split()) > 1 for line in lines)
+
+
 def _units(path: Path, separator: str | None) -> dict[str, list[str]]:
     units = {}
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -116,6 +130,16 @@ def valid_losses(experiment: Path) -> list[float]:
     """Return the validation loss of each epoch of a training."""
     lines = (experiment / "train_stats.jsonl").read_text().splitlines()
     return [json.loads(line)["valid"]["loss"] for line in lines]
+
+
+def check_score(score_dir: Path, references: Path, hypotheses: Path) -> None:
+    """Hold a score against an error rate computed here; `score_ser` is of units."""
+    metric, separator = ("ser", None) if score_dir.name == "score_ser" else ("cer", "")
+    score = json.loads((score_dir / "cer.json").read_text())
+    assert score["metric"] == metric
+    assert score["num_utts"] == len(references.read_text().splitlines())
+    rate = error_rate(references, hypotheses, separator=separator)
+    assert abs(score["cer"] - rate) < 1e-6, f"{score_dir}: {score['cer']} is not {rate}"
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:

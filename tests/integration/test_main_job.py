@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from project import Project, snapshot
+from project import Project, error_rate, snapshot
 
 from speechmoe_espnet import __version__
+from speechmoe_espnet.data.text_norm import normalize_text
 
 SETS = {"read", "chat", "spon", "aishell2"}
 # All that may differ between the control and SpeechMoE, in ESPnet's config.yaml.
@@ -33,6 +34,8 @@ def test_main_job(empty_project: Project) -> None:
     assert set(results["systems"]) == {"static", "control", "speechmoe"}
     for system in results["systems"].values():
         assert set(system["sets"]) == SETS
+        assert set(system["ser"]) == {*SETS, "total"}
+        assert system["decoding"]["method"] == "wfst"
         assert {"params_total", "params_active", "flops_per_second_of_audio"} <= set(system)
         assert {"steps", "seconds_training", "rtf"} <= set(system)
         for figures in system["sets"].values():
@@ -67,11 +70,55 @@ def test_main_job(empty_project: Project) -> None:
         log = (experiments / name / "train.log").read_text()
         assert re.search(r"init_param: loaded \d+ tensors from .*static/valid\.loss\.ave\.pth", log)
 
+    _check_decoding(root / "egs/mix/asr1", experiments)
+    _check_no_held_out_sentence(root / "egs/mix/asr1")
+
     before = snapshot(root / "exp"), snapshot(root / "egs")
     output = empty_project.run("./run_all.sh", "--preset", "tiny", "--nj", "1")
     assert (snapshot(root / "exp"), snapshot(root / "egs")) == before
     assert "making" not in output
     assert table in output
+
+
+def _check_decoding(recipe: Path, experiments: Path) -> None:
+    """Every system: one graph, weights of its own, error rates in characters and in units."""
+    assert sorted(path.name for path in (recipe / "lang/synthetic").iterdir()) == [
+        "graph_syllable_phone5",
+        "lexicon_syllable_phone5",
+        "ngram_word5",
+    ]
+    for system in ("static", "control", "speechmoe"):
+        decoded = experiments / system / "decode_wfst_narrow"
+        weights = experiments / system / "tune_wfst_narrow/weights/tuning.json"
+        tuned = json.loads(weights.read_text())
+        settings = json.loads((decoded / "decode.json").read_text())
+        assert settings["method"] == "wfst"
+        assert set(settings["tuned"]) == {"lm_weight", "insertion_bonus"}
+        for name, value in settings["tuned"].items():
+            assert settings[name] == value == tuned[name]
+        for name in SETS:
+            texts = recipe / "dump/synthetic" / name / "text", decoded / name / "text"
+            score = json.loads((decoded / name / "score/cer.json").read_text())
+            assert (score["metric"], score["cer"]) == ("cer", pytest.approx(error_rate(*texts)))
+            units = (
+                recipe / "units/synthetic/syllable_phone" / name / "text",
+                decoded / name / "units",
+            )
+            score = json.loads((decoded / name / "score_ser/cer.json").read_text())
+            assert score["metric"] == "ser"
+            assert score["cer"] == pytest.approx(error_rate(*units, separator=None))
+
+
+def _check_no_held_out_sentence(recipe: Path) -> None:
+    lines = (recipe / "data/synthetic/lm_text").read_text(encoding="utf-8").splitlines()
+    text = "\n".join(map(normalize_text, lines))
+    assert len(lines) > 1000
+    for name in ("dev", *SETS):
+        for line in (recipe / "data/synthetic" / name / "text").read_text("utf-8").splitlines():
+            utt, sentence = line.split(maxsplit=1)
+            assert normalize_text(sentence) not in text, f"{name}: {utt}"
+    train = (recipe / "data/synthetic/train/text").read_text("utf-8").splitlines()
+    assert all(normalize_text(line.split(maxsplit=1)[1]) in text for line in train)
 
 
 def _read_config(experiment: Path) -> dict[str, Any]:

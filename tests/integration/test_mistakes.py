@@ -1,6 +1,8 @@
 """Bad data and missing files end a stage with a message that names them; nothing is lost."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -98,13 +100,13 @@ def test_bad_corpus(
 
 def test_mismatched_hypotheses(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
-    decoded = recipe / "exp/synthetic/tiny/decode_ctc_greedy/chat"
+    decoded = recipe / "exp/synthetic/tiny/decode_wfst_narrow/chat"
     score = snapshot(decoded / "score")
     good = (decoded / "text").read_text(encoding="utf-8")
     first = good.split(maxsplit=1)[0]
     try:
         (decoded / "text").write_text(good.split("\n", 1)[1], encoding="utf-8")
-        output = tiny_run.run_recipe(*OPTIONS, "--stage", "7", "--stop-stage", "7", status=1)
+        output = tiny_run.run_recipe(*OPTIONS, "--stage", "11", "--stop-stage", "11", status=1)
     finally:
         (decoded / "text").write_text(good, encoding="utf-8")
     assert "error: " in output
@@ -114,8 +116,74 @@ def test_mismatched_hypotheses(tiny_run: Project) -> None:
 
 def test_missing_checkpoint_and_stage_out_of_order(tiny_run: Project) -> None:
     output = tiny_run.run_recipe(
-        *OPTIONS, "--stage", "6", "--stop-stage", "6", "--expname", "never_trained", status=1
+        *OPTIONS, "--stage", "8", "--stop-stage", "8", "--expname", "never_trained", status=1
     )
     assert "exp/synthetic/never_trained does not exist; stage 5 makes it" in output
     output = tiny_run.run_recipe(*OPTIONS, "--init-param", "nowhere.pth", status=1)
     assert "--init-param: there is no 'nowhere.pth'" in output
+
+
+@contextmanager
+def _changed(path: Path, content: bytes) -> Iterator[None]:
+    """Give a file other bytes for a while; then it is as it was, to the nanosecond."""
+    good, status = path.read_bytes(), path.stat()
+    path.write_bytes(content)
+    try:
+        yield
+    finally:
+        path.write_bytes(good)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _cut(path: Path) -> bytes:
+    content = path.read_bytes()
+    return content[: len(content) // 2]
+
+
+def _without_a_word(path: Path) -> bytes:
+    return b"".join(path.read_bytes().splitlines(keepends=True)[:-1])
+
+
+@pytest.mark.parametrize(
+    ("stage", "file", "spoil", "said"),
+    [
+        (7, "ngram_word5/lm_pruned.arpa", _cut, "lm_pruned.arpa"),
+        (7, "lexicon_syllable_phone5/lexicon.txt", lambda _: b"", "lexicon.txt"),
+        (7, "lexicon_syllable_phone5/lexicon.txt", lambda _: b"\xe4\xb8\x80 nope9\n", "nope9"),
+        (9, "graph_syllable_phone5/HLG.fst", _cut, "HLG.fst"),
+        (9, "graph_syllable_phone5/words.txt", _without_a_word, "graph_syllable_phone5"),
+    ],
+    ids=["arpa", "no lexicon", "lexicon of other units", "graph", "words of the graph"],
+)
+def test_damaged_language_files(
+    tiny_run: Project, stage: int, file: str, spoil: Callable[[Path], bytes], said: str
+) -> None:
+    recipe = tiny_run.recipe_dir()
+    path = recipe / "lang/synthetic" / file
+    before = snapshot(recipe)
+    words = ("--stage", str(stage), "--stop-stage", str(stage))
+    with _changed(path, spoil(path)):
+        output = tiny_run.run_recipe(*OPTIONS, *words, status=1)
+    assert "error: " in output
+    assert said in output.split("error: ", 1)[1]
+    assert "Traceback" not in output
+    assert _without_logs(snapshot(recipe)) == _without_logs(before)
+
+
+def _without_logs(files: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    return {name: file for name, file in files.items() if not name.endswith(".log")}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", "……\n".encode(), b"\xff\xfe\n"])
+def test_text_for_the_language_model_without_text(
+    tiny_run: Project, tmp_path: Path, content: bytes
+) -> None:
+    recipe = tiny_run.recipe_dir()
+    (tmp_path / "more.txt").write_bytes(content)
+    before = snapshot(recipe / "lang")
+    words = ("--lm-text", tmp_path / "more.txt", "--stage", "6", "--stop-stage", "6")
+    output = tiny_run.run_recipe(*OPTIONS, *words, status=1)
+    assert "error: " in output
+    assert "more.txt" in output.split("error: ", 1)[1]
+    assert "Traceback" not in output
+    assert snapshot(recipe / "lang") == before
