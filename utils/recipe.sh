@@ -378,7 +378,9 @@ fi
 if runs 10; then
     [ -d "${tune_dir}/nbest" ] || die "stage 10 needs n-best lists of dev; the same command with --stage 8 makes them"
     log "stage 10: neural language model (log: ${neural_lm}/train.log)"
-    python -m speechmoe_espnet.bin.stage --name "stage 10" --target "${neural_lm}" --in_place --quiet \
+    python -m speechmoe_espnet.bin.watch_training --name "$(basename "${neural_lm}")" \
+        --log "${neural_lm}/train.log" -- \
+        python -m speechmoe_espnet.bin.stage --name "stage 10" --target "${neural_lm}" --in_place --quiet \
         --input "${lm_inputs[@]}" "${dump}/dev/text" "${lm_config}" "${lm_hints[@]}" \
         --log "${neural_lm}/train.log" -- \
         ../../../utils/train_lm.sh "{out}" "${dump}/dev/text" "${lm_inputs[@]}" -- --config "${lm_config}" \
