@@ -1,4 +1,4 @@
-"""Tells a script what a decode YAML needs: its method, and what has to be made before."""
+"""Tells a script what a decode YAML needs and gives: method, input of its search, n-best lists."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ def get_parser() -> cli.ArgumentParser:
 
 
 def describe(args: argparse.Namespace) -> None:
-    """Print the method, and `graph`, `ngram` or `nothing`: what it searches with.
+    """Print the method; `graph`, `ngram` or `nothing`: what it searches with; hypotheses an utterance.
 
     Args:
         args: What the parser returned.
@@ -28,7 +28,7 @@ def describe(args: argparse.Namespace) -> None:
     """
     config = DecodeConfig.from_yaml(args.config)
     needs = "graph" if config.needs_graph else "ngram" if config.needs_ngram else "nothing"
-    print(config.method, needs)
+    print(config.method, needs, config.nbest)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

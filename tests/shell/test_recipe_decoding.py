@@ -284,7 +284,7 @@ def test_rescoring_by_a_neural_language_model(recipe: Recipe) -> None:
         (9, GREEDY, "exp/synthetic/never does not exist; stage 5 makes it"),
         (
             10,
-            ("--rescore",),
+            ("--rescore", *NBEST),
             "needs n-best lists of dev; the same command with --stage 8 makes them",
         ),
         (11, (), "exp/synthetic/mine/decode_wfst/read/text does not exist; stage 9 makes it"),

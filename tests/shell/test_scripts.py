@@ -23,6 +23,7 @@ SCRIPTS = (
     *(f"egs/{name}/asr1/run.sh" for name in RECIPES),
 )
 GREEDY = ("--decode-config", "conf/decode_ctc_greedy.yaml")
+NBEST = ("--decode-config", "conf/decode_wfst_nbest.yaml")
 NGRAM = "conf/decode_ctc_prefix_beam_ngram.yaml"
 
 
@@ -78,10 +79,11 @@ def test_recipe_is_thin(name: str) -> None:
         (["--stage", "10", "--stop-stage", "10"], "stage 10 runs with --rescore"),
         (["--rescore=true"], "--rescore takes no value"),
         (["--rescore", "--tune", "false"], "n-best lists of dev, which stage 8 makes"),
-        (["--rescore", "--lm-config", "conf/none.yaml"], "--lm-config: there is no"),
+        (["--rescore", *NBEST, "--lm-config", "conf/none.yaml"], "--lm-config: there is no"),
         (["--decode-config", "conf/none.yaml"], "--decode-config: there is no 'conf/none.yaml'"),
         (["--decode-config", "conf/fbank.yaml"], "conf/fbank.yaml: unknown key deltas"),
         (["--rescore", *GREEDY], "method ctc_greedy uses no n-gram"),
+        (["--rescore"], "conf/decode_wfst.yaml: nbest is 1, which leaves nothing to choose from"),
         ([*GREEDY, "--stage", "6", "--stop-stage", "8"], "leaves out stages 6 to 8"),
         (["--token-type", "bpe"], "--token-type syllable_phone or char; decode bpe with"),
         (["--decode-config", NGRAM], "its n-gram is of characters, for models"),
