@@ -54,11 +54,13 @@ class Pipeline:
         self.text = text
 
     @torch.inference_mode()
-    def recognize(self, batches: Sequence[Sequence[Utterance]], search: Search) -> Texts:
+    def recognize(
+        self, batches: Sequence[Sequence[Utterance]], search: Search, *, in_units: bool = False
+    ) -> Texts:
         """Recognise batches.
 
         Returns:
-            Text by utterance id.
+            Text by utterance id; with in_units the model's units, also of a search for words.
 
         Raises:
             ValueError: An utterance is too short for the model; the message names it.
@@ -71,7 +73,10 @@ class Pipeline:
             found = search(Encoded(encoder_out, log_probs, out_lengths))
             for utterance, result in zip(batch, found, strict=True):
                 hyps = result.hypotheses
-                texts[utterance.name] = _text(hyps[0], self.text) if hyps else ""
+                best = hyps[0] if hyps else Hypothesis((), 0.0)
+                texts[utterance.name] = (
+                    self.text(best.units) if in_units else _text(best, self.text)
+                )
         return texts
 
 

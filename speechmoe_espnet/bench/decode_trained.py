@@ -39,7 +39,7 @@ BEAM = 10
 BATCH_FRAMES = 6000
 ESPNET_BATCH_SIZES = (1, 4, 8, 16)
 GREEDY, PREFIX_BEAM, FUSED = "greedy", f"prefix beam {BEAM}", f"prefix beam {BEAM} + n-gram"
-WFST = "WFST"
+WFST, WFST_UNITS = "WFST", "WFST (its units)"
 UNIT_REFERENCE = "units"
 ESPNET = f"ESPnet, beam {BEAM}"
 SPEEDUPS = {GREEDY: 20.0, PREFIX_BEAM: 10.0, WFST: 5.0}
@@ -89,9 +89,9 @@ def run(args: argparse.Namespace) -> list[Row]:
     units = UnitText(conf["token_list"], conf["token_type"], conf.get("bpemodel"))
     pipeline = Pipeline(load_model(conf, args.model_dir / args.model_file).eval(), units)
     batches = make_batches(utterances, BATCH_FRAMES)
+    searches = make_searches(args, units.units, pipeline.model.blank_id)
     systems: dict[str, Callable[[], Texts]] = {
-        name: partial(pipeline.recognize, batches, search)
-        for name, search in make_searches(args, units.units, pipeline.model.blank_id).items()
+        name: partial(pipeline.recognize, batches, search) for name, search in searches.items()
     }
     espnet = Espnet(args.model_dir, args.model_file, units, BEAM)
     espnet.recognize(utterances[:1], 1)
@@ -106,6 +106,8 @@ def run(args: argparse.Namespace) -> list[Row]:
 
     turns = {name: partial(remember, name, recognize) for name, recognize in systems.items()}
     seconds = interleave(turns, args.rounds or (1 if args.quick else ROUNDS), warmup=1)
+    if WFST in searches:
+        texts[WFST_UNITS] = pipeline.recognize(batches, searches[WFST], in_units=True)
     audio = sum(utterance.seconds for utterance in utterances)
     case = f"{args.model_dir.name} on {args.data_dir.name}: {len(utterances)} utts, {audio:.0f} s"
     rows = _time_rows(case, seconds, audio)
