@@ -17,7 +17,7 @@ def get_parser() -> cli.ArgumentParser:
 
 
 def describe(args: argparse.Namespace) -> None:
-    """Print the method; `graph`, `ngram` or `nothing`: what it searches with; hypotheses an utterance.
+    """Print the method, what it searches with (`graph`, `ngram`, `nothing`) and its hypotheses.
 
     Args:
         args: What the parser returned.
