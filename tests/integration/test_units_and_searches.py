@@ -17,7 +17,7 @@ from project import (
 
 CONF = "tests/integration/conf"
 NGRAM_CONFIG = "conf/decode_ctc_prefix_beam_ngram.yaml"
-NBEST = "conf/decode_wfst_narrow_nbest.yaml"
+NBEST = f"{CONF}/decode_wfst_nbest.yaml"
 
 
 def _check_report(exp: Path, metric: str) -> None:
@@ -99,17 +99,17 @@ def test_joint_search_of_a_hybrid(char_units: Project) -> None:
 
 def test_rescoring(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
-    options = (*OPTIONS, "--decode-config", NBEST, "--eval-sets", "read")
+    options = (*OPTIONS, "--decode-config", NBEST, "--tune-config", NBEST, "--eval-sets", "read")
     lm = ("--rescore", "--lm-config", f"{CONF}/train_lm_tiny.yaml")
     tiny_run.run_recipe(*options, *lm, "--stage", "8", "--stop-stage", "11")
     exp = recipe / "exp/synthetic/tiny"
-    first, rescored = (exp / f"decode_wfst_narrow_nbest{end}" for end in ("", "_rescored"))
+    first, rescored = (exp / f"decode_wfst_nbest{end}" for end in ("", "_rescored"))
     check_score(
         rescored / "read/score", recipe / "dump/synthetic/read/text", rescored / "read/text"
     )
     units = recipe / "units/synthetic/syllable_phone/read/text"
     check_score(rescored / "read/score_ser", units, rescored / "read/units")
-    tuned = json.loads((exp / "tune_wfst_narrow_nbest/weights_rescored/tuning.json").read_text())
+    tuned = json.loads((exp / "tune_wfst_nbest/weights_rescored/tuning.json").read_text())
     used = json.loads((rescored / "rescoring.json").read_text())
     for name in ("lm_weight", "insertion_bonus", "nn_lm_weight"):
         assert used[name] == tuned[name]
