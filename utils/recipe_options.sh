@@ -61,7 +61,7 @@ declare_option lm_text str "more text for the language model, files with a sente
 lm_order=5
 declare_option lm_order int "length of the longest n-grams, 1 to 5"
 lm_prune=""
-declare_option lm_prune str "relative growth of perplexity below which an n-gram is pruned; none: 2e-7"
+declare_option lm_prune str "relative growth of perplexity below which an n-gram is pruned; none: 1e-7"
 tune=true
 declare_option tune "true|false" "choose language model weight and insertion bonus on dev; false: as in --decode-config"
 tune_config=""

@@ -39,8 +39,8 @@ def get_parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--insertion_bonuses",
-        default="-1:2:0.25",
-        help="the same, for each unit; where it begins with a minus: --insertion_bonuses=-1:2:0.5",
+        default="-1:4:0.5",
+        help="the same, for each unit; where it begins with a minus: --insertion_bonuses=-1:4:0.5",
     )
     parser.add_argument(
         "--nn_lm_weights", help="the same, for lists that `rescore` gave nn_lm_logp; default: 0"

@@ -43,7 +43,7 @@ class NgramOptions:
     level: str = "word"
     order: int = 5
     min_count: int = 5
-    prune_threshold: float = 2e-7
+    prune_threshold: float = 1e-7
     keep_unpruned: bool = False
 
 
