@@ -243,15 +243,7 @@ def make_recognizer(
 
     joint_search = None
     if config.method == ESPNET_JOINT:
-        joint_search = JointSearch(
-            model,
-            beam_size=config.beam_size,
-            ctc_weight=config.ctc_weight,
-            penalty=config.penalty,
-            maxlenratio=config.maxlenratio,
-            minlenratio=config.minlenratio,
-            nbest=config.nbest,
-        )
+        joint_search = JointSearch(model, **config.options)
     bpemodel = model_config.get("bpemodel") if model_config["token_type"] == "bpe" else None
     return Recognizer(
         model,

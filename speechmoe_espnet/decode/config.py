@@ -109,6 +109,11 @@ class DecodeConfig:
                 )
 
     @property
+    def options(self) -> dict[str, Any]:
+        """The method's own options by name."""
+        return {name: getattr(self, name) for name in OPTIONS[self.method]}
+
+    @property
     def needs_graph(self) -> bool:
         """Whether a decoding graph must be given."""
         return self.method == WFST

@@ -113,19 +113,15 @@ def _prefix_beam(
     from speechmoe_espnet.decode.ngram_fusion import NgramFusion
 
     lm = None if ngram is None else NgramFusion.from_arpa(ngram, tokens)
+    options = {name: value for name, value in config.options.items() if name != "use_ngram"}
 
     def search(encoded: Encoded) -> list[Found]:
         found = ctc_prefix_beam_search(
             encoded.log_probs,
             encoded.lengths,
-            beam_size=config.beam_size,
-            nbest=config.nbest,
-            max_units=config.max_units,
-            blank_threshold=config.blank_threshold,
             blank_id=blank_id,
             lm=None if lm is None else lm.to(encoded.log_probs.device),
-            lm_weight=config.lm_weight,
-            insertion_bonus=config.insertion_bonus,
+            **options,
         )
         return [Found(hyps) for hyps in found]
 
@@ -139,18 +135,7 @@ def _wfst(
     from speechmoe_espnet.decode.wfst import WfstOptions, WfstSearch
 
     assert graph_dir is not None
-    options = WfstOptions(
-        beam=config.beam,
-        max_active=config.max_active,
-        acoustic_scale=config.acoustic_scale,
-        lm_weight=config.lm_weight,
-        insertion_bonus=config.insertion_bonus,
-        nbest=config.nbest,
-        lattice_beam=config.lattice_beam,
-        blank_threshold=config.blank_threshold,
-        keep_lattices=config.write_lattices,
-    )
-    search = WfstSearch(Graph.load(graph_dir, tokens), options, blank_id)
+    search = WfstSearch(Graph.load(graph_dir, tokens), WfstOptions(**config.options), blank_id)
     return lambda encoded: [
         Found(hyps, "" if lattice is None else lattice.to_kaldi_text())
         for hyps, lattice in search.search(encoded.log_probs, encoded.lengths)

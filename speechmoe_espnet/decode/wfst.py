@@ -46,7 +46,7 @@ class WfstOptions:
         lattice_beam: Lattice paths worse than the best by more than this are dropped.
         blank_threshold: Blank probability from which on a frame is taken for blank, and all
             but the first frame of a run of such frames is skipped; None searches every frame.
-        keep_lattices: Whether lattices are returned.
+        write_lattices: Whether lattices are returned, too.
     """
 
     beam: float = 10.0
@@ -57,7 +57,7 @@ class WfstOptions:
     nbest: int = 1
     lattice_beam: float = 8.0
     blank_threshold: float | None = None
-    keep_lattices: bool = False
+    write_lattices: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched.
@@ -74,7 +74,7 @@ class WfstOptions:
     @property
     def needs_lattice(self) -> bool:
         """Whether the search must keep more than its best path."""
-        return self.nbest > 1 or self.keep_lattices
+        return self.nbest > 1 or self.write_lattices
 
 
 class WfstSearch:
@@ -138,7 +138,7 @@ class WfstSearch:
                 lattice, paths = None, self._best_path(frames, beam)
             if paths:
                 found = [self._hypothesis(path, numbers, len(log_probs)) for path in paths]
-                return found, lattice if self.options.keep_lattices else None
+                return found, lattice if self.options.write_lattices else None
         silence = float(frames[:, self.blank_id].sum())
         return [Hypothesis((), silence, silence, 0.0, (), ())], None
 

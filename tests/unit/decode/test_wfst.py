@@ -150,7 +150,7 @@ def test_a_narrow_beam_is_widened_where_nothing_comes_to_an_end(tmp_path):
 
 def test_lattices_are_written_as_kaldi_reads_them(graph):
     frames = _log_probs(np.random.default_rng(5), 12, 2.0)
-    search = WfstSearch(graph, WfstOptions(keep_lattices=True, nbest=3, lm_weight=0.7))
+    search = WfstSearch(graph, WfstOptions(write_lattices=True, nbest=3, lm_weight=0.7))
     ((hypotheses, lattice),) = search.search(frames[None], torch.tensor([12]))
     lines = [line.split() for line in lattice.to_kaldi_text().splitlines()]
     assert lines[0][0] == str(lattice.start)
