@@ -14,7 +14,7 @@ output_dir=exp/bench
 declare_option output_dir str "where bench_NAME.json, table.txt and ratios.png go"
 quick=false
 declare_option quick flag "small cases: only shows that it runs"
-parse_options "Measures speed and memory side by side (about 25 minutes on two idle cores) and says which bars
+parse_options "Measures speed and memory side by side (about 30 minutes on two idle cores) and says which bars
 are reached. The Python is .venv's where there is one." "$@"
 
 # shellcheck source=utils/path.sh
