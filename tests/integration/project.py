@@ -81,12 +81,15 @@ class Project:
         env = {"PYTHONPATH": str(PAUSING), "SPEECHMOE_TEST_PAUSE_AT": pause_at} if pause_at else {}
         process = self.start(self.recipe_dir() / "run.sh", *OPTIONS, *words, env=env)
         deadline = time.monotonic() + 120
-        while not in_the_middle():
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline, f"stage {stage} did not get to its middle"
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        try:
+            while not in_the_middle():
+                assert process.poll() is None, process.communicate()[0]
+                assert time.monotonic() < deadline, f"stage {stage} did not get to its middle"
+                time.sleep(0.01)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def error_rate(references: Path, hypotheses: Path, *, separator: str | None = "") -> float:

@@ -41,7 +41,7 @@ TARGETS = {
 # By stage: a file that is there in the middle, and one that the command gets to write later.
 MIDDLES = {
     6: ("lm_pruned.arpa", "vocab"),
-    7: ("HLG.fst", "words.txt"),
+    7: ("HLG.fst", "graph.json"),
     8: ("dev/text", "nbest.jsonl"),
     9: ("read/text", "nbest.jsonl"),
     11: ("cer.json", "utts.jsonl"),
