@@ -284,7 +284,11 @@ fi
 . "${ROOT}/utils/recipe_decoding.sh"
 
 scored_dir="${decode_dir}"
-[ "${rescore}" = false ] || scored_dir="${decode_dir}_rescored"
+scored_by=9
+if [ "${rescore}" = true ]; then
+    scored_dir="${decode_dir}_rescored"
+    scored_by=10
+fi
 
 if runs 11; then
     # Searches that know words write Hanzi, and beside it units.
@@ -309,7 +313,7 @@ if runs 11; then
             run_stage "stage 11" "${target}" \
                 --input "${reference}" "${dump}/${set}/utt2spk" "${scored_dir}/${set}/${hypothesis}" \
                 --hint "$(made_by "${reference}" "${maker}")" \
-                --hint "$(made_by "${scored_dir}/${set}/${hypothesis}" 9)" \
+                --hint "$(made_by "${scored_dir}/${set}/${hypothesis}" "${scored_by}")" \
                 --log "${logs}/score_${expname}_${set}_${measure}.log" -- \
                 python -m speechmoe_espnet.bin.score --ref_dir "${reference%/text}" \
                 --utt2spk "${dump}/${set}/utt2spk" \
@@ -322,7 +326,7 @@ fi
 if runs 12; then
     log "stage 12: report"
     inputs=("${exp}" "${scored_dir}")
-    hints=(--hint "$(made_by "${exp}" 5)" --hint "$(made_by "${scored_dir}" 9)")
+    hints=(--hint "$(made_by "${exp}" 5)" --hint "$(made_by "${scored_dir}" "${scored_by}")")
     for set in "${sets[@]}"; do
         for target in "${scored_dir}/${set}"/score{,_ser}; do
             [[ "${target}" != *_ser ]] || [ -d "${target}" ] || continue
