@@ -120,10 +120,11 @@ python -m speechmoe_espnet.bin.side_by_side -- \
 
 step "4 of 5: tuning on dev, decoding and scoring"
 results=()
+search=(--decode-config "conf/decode_${decoding}.yaml" --tune-config "conf/decode_${decoding}_nbest.yaml")
 for system in static control speechmoe; do
+    recipe --stage 8 --stop-stage 8 --expname "${system}" --num-threads 1 "${search[@]}"
     # One process, one thread: the real-time factors are of one core.
-    recipe --stage 8 --stop-stage 11 --expname "${system}" --num-threads 1 --nj 1 \
-        --decode-config "conf/decode_${decoding}.yaml" --tune-config "conf/decode_${decoding}_nbest.yaml"
+    recipe --stage 9 --stop-stage 11 --expname "${system}" --num-threads 1 --nj 1 "${search[@]}"
     decoded="${experiments}/${system}/decode_${decoding}"
     results+=("${experiments}/${system}" "${decoded}")
     for set in read chat spon aishell2; do
