@@ -87,6 +87,7 @@ def rescore_sets(args: argparse.Namespace) -> None:
     )
     args.output_dir.mkdir(parents=True, exist_ok=True)
     summary: dict[str, object] = {"lm": str(args.lm_dir / args.lm_file), **vars(weights)}
+    summary["tuned"] = {} if args.tuning is None else dict(vars(weights))
     if dev_text is not None:
         found = lm.perplexity(dev_text)
         summary["dev"] = dataclasses.asdict(found)

@@ -98,6 +98,7 @@ def test_lists_are_ranked_anew_in_the_layout_of_decoding(tree, capsys):
     assert rtf["rtf"] == pytest.approx(rtf["seconds_decode"] / 10)
     summary = json.loads((tree / "out/rescoring.json").read_text())
     assert (summary["nn_lm_weight"], summary["lm_weight"]) == (0.5, None)
+    assert summary["tuned"] == {}
     assert summary["dev"]["perplexity"] == 12.5
 
 
@@ -107,6 +108,7 @@ def test_weights_of_a_tuning_weigh_the_raw_scores(tree):
     assert run(tree, "--tuning", tree / "tuning.json") == 0
     first = json.loads((tree / "out/dev/nbest.jsonl").read_text().splitlines()[0])["hyps"][0]
     assert (first["text"], first["acoustic_score"], first["lm_score"]) == ("今天天启", -2.0, 11.0)
+    assert json.loads((tree / "out/rescoring.json").read_text())["tuned"] == tuned
 
 
 @pytest.mark.parametrize(
