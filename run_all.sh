@@ -121,8 +121,13 @@ python -m speechmoe_espnet.bin.side_by_side -- \
 step "4 of 5: tuning on dev, decoding and scoring"
 results=()
 search=(--decode-config "conf/decode_${decoding}.yaml" --tune-config "conf/decode_${decoding}_nbest.yaml")
+tuning=()
 for system in static control speechmoe; do
-    recipe --stage 8 --stop-stage 8 --expname "${system}" --num-threads 1 "${search[@]}"
+    tuning+=(${tuning[0]:+--and} "${RECIPE}/run.sh" "${common[@]}" --stage 8 --stop-stage 8
+        --expname "${system}" --num-threads 1 --nj 1 "${search[@]}")
+done
+python -m speechmoe_espnet.bin.side_by_side -- "${tuning[@]}"
+for system in static control speechmoe; do
     # One process, one thread: the real-time factors are of one core.
     recipe --stage 9 --stop-stage 11 --expname "${system}" --num-threads 1 --nj 1 "${search[@]}"
     decoded="${experiments}/${system}/decode_${decoding}"
