@@ -17,7 +17,7 @@ shell_only=false
 declare_option shell_only flag "tests of the scripts only"
 integration_only=false
 declare_option integration_only flag "tests of whole recipes only"
-parse_options "Sets up .venv when needed and runs every check; about 20 minutes on two cores." "$@"
+parse_options "Sets up .venv when needed and runs every check; about 20 minutes on two idle cores." "$@"
 
 utils/setup.sh
 # shellcheck source=utils/path.sh
