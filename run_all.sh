@@ -121,21 +121,19 @@ python -m speechmoe_espnet.bin.side_by_side -- \
 step "4 of 5: tuning on dev, decoding and scoring"
 results=()
 search=(--decode-config "conf/decode_${decoding}.yaml" --tune-config "conf/decode_${decoding}_nbest.yaml")
-tuning=()
-for system in static control speechmoe; do
-    tuning+=(${tuning[0]:+--and} "${RECIPE}/run.sh" "${common[@]}" --stage 8 --stop-stage 8
-        --expname "${system}" --num-threads 1 --nj 1 "${search[@]}")
-done
-python -m speechmoe_espnet.bin.side_by_side -- "${tuning[@]}"
+decodings=()
 for system in static control speechmoe; do
     # One process, one thread: the real-time factors are of one core.
-    recipe --stage 9 --stop-stage 11 --expname "${system}" --num-threads 1 --nj 1 "${search[@]}"
+    decodings+=(${decodings[0]:+--and} "${RECIPE}/run.sh" "${common[@]}" --stage 8 --stop-stage 11
+        --expname "${system}" --num-threads 1 --nj 1 "${search[@]}")
     decoded="${experiments}/${system}/decode_${decoding}"
     results+=("${experiments}/${system}" "${decoded}")
     for set in read chat spon aishell2; do
         results+=("${decoded}/${set}/score" "${decoded}/${set}/score_ser")
     done
 done
+
+python -m speechmoe_espnet.bin.side_by_side -- "${decodings[@]}"
 
 step "5 of 5: report"
 python -m speechmoe_espnet.bin.stage --name report --target "${REPORT}" --input "${results[@]}" \
