@@ -234,7 +234,7 @@ def pattern_search(rate: ErrorRate, axes: Sequence[Axis]) -> Tuning:
         elif max(steps) > 1:
             steps = [max(1, step // 2) for step in steps]
         else:
-            return Tuning(tuple(axes), rates, _best(axes, rates))
+            return Tuning(tuple(axes), rates, at(place))
 
 
 def _best(axes: Sequence[Axis], rates: Mapping[Weights, float]) -> Weights:
