@@ -134,11 +134,7 @@ class Speech2Text(asr_inference.Speech2Text):
     def _search_words(self, speech: torch.Tensor, search: Search) -> list[tuple[Any, ...]]:
         speech = speech.to(self.device, getattr(torch, self.dtype))[None]
         lengths = torch.tensor([speech.size(1)], device=speech.device)
-        encoder_out, lengths = self.asr_model.encode(speech, lengths)
-        if isinstance(encoder_out, tuple):
-            encoder_out = encoder_out[0]
-        log_probs = self.asr_model.ctc.log_softmax(encoder_out).float()
-        (found,) = search(Encoded(encoder_out, log_probs, lengths))
+        (found,) = search(Encoded.of(self.asr_model, *self.asr_model.encode(speech, lengths)))
         tokens = self.asr_model.token_list
         return [
             (

@@ -96,7 +96,6 @@ fi
 
 if runs 9; then
     log "stage 9: decoding with ${model}"
-    tuning=""
     [ "${tune}" != true ] || [ "${search_needs}" = nothing ] || tuning="${tune_dir}/weights/tuning.json"
     decode "stage 9" "${decode_dir}" "${decode_config}" "${sets[@]}"
 fi

@@ -68,9 +68,7 @@ class Pipeline:
         texts = {}
         for batch in batches:
             speech, lengths = _padded(batch)
-            encoder_out, out_lengths = _encode(self.model, speech, lengths, batch)
-            log_probs = self.model.ctc.log_softmax(encoder_out)
-            found = search(Encoded(encoder_out, log_probs, out_lengths))
+            found = search(_encode(self.model, speech, lengths, batch))
             for utterance, result in zip(batch, found, strict=True):
                 hyps = result.hypotheses
                 best = hyps[0] if hyps else Hypothesis((), 0.0)
@@ -130,7 +128,7 @@ def _padded(batch: Sequence[Utterance]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _encode(
     model: Any, speech: torch.Tensor, lengths: torch.Tensor, batch: Sequence[Utterance]
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> Encoded:
     from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
 
     try:
@@ -141,4 +139,4 @@ def _encode(
             f"{shortest.source}: {shortest.name}: too short for the model ({error}); measure on "
             f"a data directory without such utterances"
         ) from None
-    return encoder_out[0] if isinstance(encoder_out, tuple) else encoder_out, out_lengths
+    return Encoded.of(model, encoder_out, out_lengths)

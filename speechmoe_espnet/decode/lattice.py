@@ -15,7 +15,7 @@ import kaldifst
 import numpy as np
 from numpy.typing import NDArray
 
-EPSILON = 0
+from speechmoe_espnet.decode.graph.fst_arrays import EPSILON
 
 
 @dataclass(frozen=True)

@@ -208,7 +208,4 @@ class Recognizer:
                 encoder_out, out_lengths = self.model.encode(speech, lengths)
         except self.too_short:
             return None
-        if isinstance(encoder_out, tuple):
-            encoder_out = encoder_out[0]
-        log_probs = self.model.ctc.log_softmax(encoder_out).float()
-        return _Batch(Encoded(encoder_out, log_probs, out_lengths.clamp(min=0)), routing)
+        return _Batch(Encoded.of(self.model, encoder_out, out_lengths.clamp(min=0)), routing)

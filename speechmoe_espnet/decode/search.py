@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import torch
 
@@ -32,6 +33,20 @@ class Encoded:
     encoder_out: torch.Tensor
     log_probs: torch.Tensor
     lengths: torch.Tensor
+
+    @classmethod
+    def of(cls, model: Any, encoder_out: Any, lengths: torch.Tensor) -> Self:
+        """Let a model's CTC head judge what its encoder returned.
+
+        Args:
+            model: An ESPnet ASR model.
+            encoder_out: (B, T', D), or a tuple that begins with it, as encoders with outputs
+                of several layers return.
+            lengths: Valid frames, (B,).
+        """
+        if isinstance(encoder_out, tuple):
+            encoder_out = encoder_out[0]
+        return cls(encoder_out, model.ctc.log_softmax(encoder_out).float(), lengths)
 
 
 @dataclass(frozen=True)
@@ -116,11 +131,14 @@ def _prefix_beam(
     options = {name: value for name, value in config.options.items() if name != "use_ngram"}
 
     def search(encoded: Encoded) -> list[Found]:
+        nonlocal lm
+        if lm is not None:
+            lm = lm.to(encoded.log_probs.device)
         found = ctc_prefix_beam_search(
             encoded.log_probs,
             encoded.lengths,
             blank_id=blank_id,
-            lm=None if lm is None else lm.to(encoded.log_probs.device),
+            lm=lm,
             **options,
         )
         return [Found(hyps) for hyps in found]

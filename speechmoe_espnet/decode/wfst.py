@@ -157,8 +157,8 @@ class WfstSearch:
     def _best_path(self, frames: NDArray[np.float32], beam: float) -> list[Path]:
         decodable = kaldi_decoder.DecodableCtc(frames)
         if self.options.max_active is None:
-            decoder = self._lattice_decoder(beam)
-            if not decoder.decode(decodable) or decoder.final_relative_cost() == math.inf:
+            decoder = self._lattice_decoder(decodable, beam)
+            if decoder is None:
                 return []
         else:
             options = kaldi_decoder.FasterDecoderOptions(
@@ -175,19 +175,22 @@ class WfstSearch:
         return [Path(tuple(labels), tuple(words), -weight.value2, -weight.value1)]
 
     def _lattice(self, frames: NDArray[np.float32], beam: float) -> Lattice | None:
-        decoder = self._lattice_decoder(beam)
-        decodable = kaldi_decoder.DecodableCtc(frames)
-        if not decoder.decode(decodable) or decoder.final_relative_cost() == math.inf:
+        decoder = self._lattice_decoder(kaldi_decoder.DecodableCtc(frames), beam)
+        if decoder is None:
             return None
         return Lattice.from_kaldi(decoder.get_raw_lattice(use_final_probs=True)[1])
 
-    def _lattice_decoder(self, beam: float) -> kaldi_decoder.LatticeSimpleDecoder:
-        return kaldi_decoder.LatticeSimpleDecoder(
-            self._fst,
-            kaldi_decoder.LatticeSimpleDecoderConfig(
-                beam=beam, lattice_beam=self.options.lattice_beam
-            ),
+    def _lattice_decoder(
+        self, decodable: kaldi_decoder.DecodableCtc, beam: float
+    ) -> kaldi_decoder.LatticeSimpleDecoder | None:
+        """Decode an utterance; None where no path in the beam comes to an end."""
+        config = kaldi_decoder.LatticeSimpleDecoderConfig(
+            beam=beam, lattice_beam=self.options.lattice_beam
         )
+        decoder = kaldi_decoder.LatticeSimpleDecoder(self._fst, config)
+        if not decoder.decode(decodable) or decoder.final_relative_cost() == math.inf:
+            return None
+        return decoder
 
     def _hypothesis(
         self, path: Path, frame_numbers: NDArray[np.int64], num_frames: int

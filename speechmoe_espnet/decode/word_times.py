@@ -6,9 +6,8 @@ says little. The units tell: each word is made of the next units by one of its p
 
 from collections.abc import Mapping, Sequence
 
+from speechmoe_espnet.data.lexicon import Pronunciation
 from speechmoe_espnet.decode.hypothesis import Word
-
-Units = tuple[str, ...]
 
 
 def units_of_path(
@@ -44,7 +43,7 @@ def align_words(
     words: Sequence[str],
     units: Sequence[str],
     spans: Sequence[tuple[int, int]],
-    lexicon: Mapping[str, Sequence[Units]],
+    lexicon: Mapping[str, Sequence[Pronunciation]],
 ) -> tuple[Word, ...]:
     """Say when each word was heard.
 

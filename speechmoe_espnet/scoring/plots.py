@@ -11,6 +11,7 @@ from speechmoe_espnet.scoring.svg import (
     RULE,
     Scale,
     element,
+    heat_cell,
     line,
     picture,
     polyline,
@@ -220,32 +221,9 @@ def heat_map(title: str, layers: Sequence[Sequence[float]], confidence: Sequence
         y = top + row * index
         parts.append(text(left - 8, y + 16, str(index + 1), text_anchor="end", fill=FAINT))
         for expert, share in enumerate(load):
-            hint = tooltip(f"{title}, layer {index + 1}, expert {expert + 1}: {share:.1%}")
-            x, strength = left + cell * expert, share / peak
-            parts.append(
-                element(
-                    "rect",
-                    hint,
-                    x=x + 1,
-                    y=y + 1,
-                    width=cell - 2,
-                    height=row - 2,
-                    rx=2,
-                    fill="var(--heat)",
-                    fill_opacity=max(0.04, strength),
-                )
-            )
-            parts.append(
-                text(
-                    x + cell / 2,
-                    y + 16,
-                    f"{100 * share:.0f}",
-                    text_anchor="middle",
-                    font_size=11,
-                    pointer_events="none",
-                    fill="var(--heat-ink)" if strength > 0.6 else INK,
-                )
-            )
+            hint = f"{title}, layer {index + 1}, expert {expert + 1}: {share:.1%}"
+            place = (left + cell * expert, y)
+            parts += heat_cell(place, (cell, row), share / peak, hint, f"{100 * share:.0f}")
         parts.append(text(end + 10, y + 16, f"{sureness:.2f}"))
     height = top + row * len(layers) + 6
     return picture(end + 52, height, parts, f"{title}: share of frames by layer and expert")

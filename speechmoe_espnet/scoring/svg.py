@@ -165,3 +165,43 @@ def _palette() -> bytes:
         for index in range(3)
     ]
     return np.stack(channels, axis=1).round().astype(np.uint8).tobytes()
+
+
+def heat_cell(
+    place: tuple[float, float],
+    size: tuple[float, float],
+    strength: float,
+    hint: str,
+    label: str = "",
+    **attributes: object,
+) -> list[str]:
+    """Draw a cell of a heat map.
+
+    Args:
+        place: Left and top of the cell.
+        size: Its width and height, with the gap to its neighbours.
+        strength: How strong its colour is, 0 to 1; a trace of it is always seen.
+        hint: What a pointer on it shows, plain text.
+        label: What stands in it, plain text.
+        **attributes: More attributes of its rectangle, as `element` takes them.
+    """
+    (x, y), (width, height) = place, size
+    parts = [
+        element(
+            "rect",
+            tooltip(hint),
+            x=x + 1,
+            y=y + 1,
+            width=width - 2,
+            height=height - 2,
+            rx=2,
+            fill="var(--heat)",
+            fill_opacity=max(0.04, strength),
+            **attributes,
+        )
+    ]
+    if label:
+        colour = "var(--heat-ink)" if strength > 0.6 else INK
+        centred = {"text_anchor": "middle", "font_size": 11, "pointer_events": "none"}
+        parts.append(text(x + width / 2, y + height / 2 + 4, label, fill=colour, **centred))
+    return parts

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from speechmoe_espnet.scoring.style import COLOURS
-from speechmoe_espnet.scoring.svg import FAINT, INK, element, text, tooltip
+from speechmoe_espnet.scoring.svg import FAINT, INK, element, heat_cell, text
 
 _CELL_WIDTH, _CELL_HEIGHT = 40, 22
 _NARROW = 14
@@ -51,15 +51,10 @@ def rate_map(
             if (x, y) in rates:
                 hint = f"{x_name} {x:g}, {y_name} {y:g}: {rates[x, y]:.2f} %"
                 strength = 1 - min((rates[x, y] - low) / span, 1.0)
-                parts += _cell(
-                    left + cell * column,
-                    place,
-                    cell,
-                    strength,
-                    hint,
-                    f"{rates[x, y]:.1f}" if labelled else "",
-                    framed=(x, y) == best,
-                )
+                label = f"{rates[x, y]:.1f}" if labelled else ""
+                frame = {"stroke": INK, "stroke_width": 2} if (x, y) == best else {}
+                corner = (left + cell * column, place)
+                parts += heat_cell(corner, (cell, _CELL_HEIGHT), strength, hint, label, **frame)
     every = 1 if labelled else -(-len(xs) // _MOST_LABELLED)
     for column in range(0, len(xs), every):
         x_place = left + cell * (column + 0.5)
@@ -69,31 +64,6 @@ def rate_map(
     middle = left + cell * len(xs) / 2
     parts.append(text(middle, bottom + 36, x_name, text_anchor="middle", fill=FAINT))
     return _file(width, bottom + 46, parts, f"{title}: error rate over {x_name} and {y_name}")
-
-
-def _cell(
-    x: float, y: float, width: float, strength: float, hint: str, label: str, *, framed: bool
-) -> list[str]:
-    frame = {"stroke": INK, "stroke_width": 2} if framed else {}
-    parts = [
-        element(
-            "rect",
-            tooltip(hint),
-            x=x + 1,
-            y=y + 1,
-            width=width - 2,
-            height=_CELL_HEIGHT - 2,
-            rx=2,
-            fill="var(--heat)",
-            fill_opacity=max(0.04, strength),
-            **frame,
-        )
-    ]
-    if label:
-        colour = "var(--heat-ink)" if strength > 0.6 else INK
-        place = {"text_anchor": "middle", "font_size": 11, "pointer_events": "none"}
-        parts.append(text(x + width / 2, y + 15, label, fill=colour, **place))
-    return parts
 
 
 def _file(width: float, height: float, parts: Sequence[str], label: str) -> str:

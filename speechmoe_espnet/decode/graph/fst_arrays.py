@@ -136,8 +136,9 @@ class FstArrays:
         states["final"] = self.final
         states["num_arcs"] = self.num_arcs
         states["first_arc"] = np.cumsum(self.num_arcs) - self.num_arcs
+        source = self.source
         for name, label in (("num_input_epsilons", "ilabel"), ("num_output_epsilons", "olabel")):
-            epsilons = self.source[self.arcs[label] == EPSILON]
+            epsilons = source[self.arcs[label] == EPSILON]
             states[name] = np.bincount(epsilons, minlength=len(states))
         with open(path, "wb") as file:
             file.write(struct.pack("<i", _MAGIC))

@@ -11,9 +11,9 @@ from pathlib import Path
 import kaldifst
 import kaldilm
 
-from speechmoe_espnet.decode.graph.lexicon_fst import BACKOFF_WORD, BOS, EOS, SPECIAL_WORDS
+from speechmoe_espnet.decode.graph.lexicon_fst import BACKOFF_WORD, SPECIAL_WORDS
 from speechmoe_espnet.lm.arpa import read_arpa
-from speechmoe_espnet.lm.vocabulary import UNKNOWN
+from speechmoe_espnet.lm.vocabulary import BEGIN, END, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def grammar_fst(arpa: str | Path, word_ids: Mapping[str, int]) -> kaldifst.StdVe
             kaldilm.arpa2fst(
                 str(arpa),
                 output_fst=str(target),
-                bos_symbol=BOS,
-                eos_symbol=EOS,
+                bos_symbol=BEGIN,
+                eos_symbol=END,
                 disambig_symbol=BACKOFF_WORD,
                 read_symbol_table=str(table),
                 max_arpa_warnings=0,

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from speechmoe_espnet.data.lexicon import Pronunciation
 from speechmoe_espnet.decode.graph.fst_arrays import EPSILON, FstArrays
 from speechmoe_espnet.decode.graph.topology import backoff_label, unit_label
+from speechmoe_espnet.lm.vocabulary import BEGIN, END
 
-EPS_WORD, BACKOFF_WORD, BOS, EOS = "<eps>", "#0", "<s>", "</s>"
-SPECIAL_WORDS = (EPS_WORD, BACKOFF_WORD, BOS, EOS)
-
-Pronunciation = tuple[str, ...]
+EPS_WORD, BACKOFF_WORD = "<eps>", "#0"
+SPECIAL_WORDS = (EPS_WORD, BACKOFF_WORD, BEGIN, END)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class WordList:
         """
         if special := sorted(set(words) & set(SPECIAL_WORDS)):
             raise ValueError(f"lexicon: {', '.join(special)}: reserved, no word may be named so")
-        return cls((EPS_WORD, *words, BACKOFF_WORD, BOS, EOS))
+        return cls((EPS_WORD, *words, BACKOFF_WORD, BEGIN, END))
 
     @property
     def ids(self) -> dict[str, int]:
