@@ -6,6 +6,7 @@ utterances, not characters, keeps the dependence of errors within an utterance. 
 sets are pooled, each set is resampled on its own, so that its size stays what it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,9 +77,9 @@ def relative_change(
         ValueError: The arrays are empty or differ in length, or a parameter is out of range.
     """
     columns = _columns(control_errors, candidate_errors)
-    sums = _resampled_sums(columns, strata, seed, num_resamples, confidence)
+    sums = resampled_sums(columns, strata, seed=seed, num_resamples=num_resamples)
     observed = _relative_change(columns.sum(axis=0, keepdims=True))
-    return _interval(float(observed[0]), _relative_change(sums), confidence)
+    return percentile_interval(float(observed[0]), _relative_change(sums), confidence)
 
 
 def error_rate(
@@ -107,9 +108,9 @@ def error_rate(
     columns = _columns(errors, num_chars)
     if (columns[:, 1] < 1).any():
         raise ValueError("num_chars must be at least 1 for every utterance")
-    sums = _resampled_sums(columns, strata, seed, num_resamples, confidence)
+    sums = resampled_sums(columns, strata, seed=seed, num_resamples=num_resamples)
     observed = 100.0 * columns[:, 0].sum() / columns[:, 1].sum()
-    return _interval(float(observed), 100.0 * sums[:, 0] / sums[:, 1], confidence)
+    return percentile_interval(float(observed), 100.0 * sums[:, 0] / sums[:, 1], confidence)
 
 
 def _columns(first: ArrayLike, second: ArrayLike) -> NDArray[np.int64]:
@@ -124,39 +125,67 @@ def _columns(first: ArrayLike, second: ArrayLike) -> NDArray[np.int64]:
     return np.stack(arrays, axis=1)
 
 
-def _resampled_sums(
+def resampled_sums(
     columns: NDArray[np.int64],
-    strata: ArrayLike | None,
-    seed: int,
-    num_resamples: int,
-    confidence: float,
+    strata: ArrayLike | None = None,
+    *,
+    seed: int | Sequence[int] = 0,
+    num_resamples: int = NUM_RESAMPLES,
 ) -> NDArray[np.int64]:
-    """Sum each column over resamples of the rows: (num_resamples, num_columns)."""
+    """Sum columns over resamples of the rows, the same rows for every column.
+
+    Args:
+        columns: A row an utterance, (num_utts, num_columns).
+        strata: The set of each utterance, (num_utts,); None: all are of one set.
+        seed: Seed of the resamples.
+        num_resamples: Number of resamples.
+
+    Returns:
+        Sums, (num_resamples, num_columns).
+
+    Raises:
+        ValueError: There are no utterances, the shapes disagree, or a parameter is out of range.
+    """
+    if columns.ndim != 2 or not columns.size:
+        raise ValueError(f"no utterances to resample: columns have shape {columns.shape}")
     if num_resamples < 1:
         raise ValueError(f"num_resamples must be at least 1, got {num_resamples}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
     labels = np.zeros(len(columns), dtype=np.int64) if strata is None else np.asarray(strata)
     if labels.shape != (len(columns),):
         raise ValueError(f"strata must have shape ({len(columns)},), got {labels.shape}")
     generator = np.random.default_rng(seed)
-    sums = np.zeros((num_resamples, columns.shape[1]), dtype=np.int64)
+    sums = np.zeros((num_resamples, columns.shape[1]))
     for label in np.unique(labels):
-        rows = columns[labels == label]
+        rows = columns[labels == label].astype(np.float64)  # exact: sums are far below 2**53
         size = max(1, _MAX_CELLS // len(rows))
         for start in range(0, num_resamples, size):
-            stop = min(start + size, num_resamples)
-            picks = generator.integers(0, len(rows), size=(stop - start, len(rows)))
-            for column in range(rows.shape[1]):
-                sums[start:stop, column] += rows[picks, column].sum(axis=1)
-    return sums
+            count = min(size, num_resamples - start)
+            picks = generator.integers(0, len(rows), size=(count, len(rows)))
+            places = picks + len(rows) * np.arange(count)[:, None]
+            times = np.bincount(places.ravel(), minlength=count * len(rows))
+            sums[start : start + count] += times.reshape(count, len(rows)) @ rows
+    return np.rint(sums).astype(np.int64)
+
+
+def percentile_interval(
+    observed: float, values: NDArray[np.float64], confidence: float = CONFIDENCE
+) -> Interval:
+    """Make the interval that holds a share of values in its middle.
+
+    Args:
+        observed: The value on the utterances themselves.
+        values: The values on resamples, (num_resamples,).
+        confidence: Share of the values within the interval.
+
+    Raises:
+        ValueError: The confidence is out of range.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
+    tail = 50.0 * (1.0 - confidence)
+    low, high = np.percentile(values, [tail, 100.0 - tail])
+    return Interval(observed, float(low), float(high))
 
 
 def _relative_change(sums: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray((sums[:, 0] - sums[:, 1]) / np.maximum(sums[:, 0], 1), dtype=np.float64)
-
-
-def _interval(observed: float, values: NDArray[np.float64], confidence: float) -> Interval:
-    tail = 50.0 * (1.0 - confidence)
-    low, high = np.percentile(values, [tail, 100.0 - tail])
-    return Interval(observed, float(low), float(high))

@@ -16,6 +16,8 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from speechmoe_espnet.scoring.style import COLOURS
+
 INK, FAINT, RULE = "var(--ink)", "var(--faint)", "var(--rule)"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ANCHORS = ((0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191))
@@ -55,6 +57,21 @@ def picture(width: float, height: float, content: Iterable[str], label: str) -> 
         height=f"{height:.0f}",
         role="img",
         aria_label=label,
+    )
+
+
+def standalone(drawing: str) -> str:
+    """Make a file of its own out of a picture, with the colours of light and dark mode.
+
+    Args:
+        drawing: What `picture` returned.
+    """
+    opening, content = drawing.removeprefix("<svg ").removesuffix("</svg>").split(">", 1)
+    background = element("rect", width="100%", height="100%", fill="var(--paper)")
+    group = element("g", content, font_family="system-ui, sans-serif", font_size=13)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {opening}>'
+        f"{element('style', COLOURS)}{background}{group}</svg>\n"
     )
 
 

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from speechmoe_espnet.scoring.style import COLOURS
-from speechmoe_espnet.scoring.svg import FAINT, INK, element, heat_cell, text
+from speechmoe_espnet.scoring.svg import FAINT, INK, heat_cell, picture, standalone, text
 
 _CELL_WIDTH, _CELL_HEIGHT = 40, 22
 _NARROW = 14
 _MOST_LABELLED = 24
-_FONT = 'font-family="system-ui, sans-serif" font-size="13"'
 
 
 def rate_map(
@@ -63,22 +61,5 @@ def rate_map(
         )
     middle = left + cell * len(xs) / 2
     parts.append(text(middle, bottom + 36, x_name, text_anchor="middle", fill=FAINT))
-    return _file(width, bottom + 46, parts, f"{title}: error rate over {x_name} and {y_name}")
-
-
-def _file(width: float, height: float, parts: Sequence[str], label: str) -> str:
-    background = element("rect", width="100%", height="100%", fill="var(--paper)")
-    group = f"<g {_FONT}>{''.join(parts)}</g>"
-    return (
-        element(
-            "svg",
-            element("style", COLOURS) + background + group,
-            xmlns="http://www.w3.org/2000/svg",
-            viewBox=f"0 0 {width:.0f} {height:.0f}",
-            width=f"{width:.0f}",
-            height=f"{height:.0f}",
-            role="img",
-            aria_label=label,
-        )
-        + "\n"
-    )
+    label = f"{title}: error rate over {x_name} and {y_name}"
+    return standalone(picture(width, bottom + 46, parts, label))
