@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from speechmoe_espnet.scoring.experiment import System, check_comparable
+from speechmoe_espnet.scoring.results import curves
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,33 @@ class FinishedRun:
     def name(self) -> str:
         """Name of the experiment, that of its directory."""
         return self.outcome.directory.name
+
+    @property
+    def dev_loss(self) -> float | None:
+        """Lowest CTC loss on dev of all epochs; None where it was not recorded."""
+        values = self.curve("valid", "loss_ctc").values()
+        return min(values, default=None)
+
+    @property
+    def train_loss(self) -> float | None:
+        """CTC loss on the training set in the last epoch that has one; None without any."""
+        values = list(self.curve("train", "loss_ctc").values())
+        return values[-1] if values else None
+
+    def curve(self, part: str, quantity: str) -> dict[int, float]:
+        """Return what training recorded of a quantity.
+
+        Args:
+            part: `train` or `valid`.
+            quantity: Its name there.
+
+        Returns:
+            Finite values by step, in order; empty where it was not recorded.
+        """
+        recorded = curves(self.outcome)
+        values = recorded[part].get(quantity, [])
+        pairs = zip(recorded["steps"], values, strict=bool(values))
+        return {step: value for step, value in pairs if value is not None}
 
 
 def by_system(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:

@@ -22,10 +22,10 @@ distribution instead:
     v     = what of s2 the interaction explains: the same deviations' variance over resamples
     draw  = t * sqrt(max(0, s2 - v)) * sqrt(sum(1 / n))
 
-which covered 92 to 97 % with three or five seeds and any share of the seeds (the tests repeat a
-part of it). Pooling supposes that the systems vary alike, relative to their error rates. With
-two seeds a system there are two degrees of freedom: the interval is wide for good reason. With
-one seed of each, it covers the utterances alone, and says so.
+which covered 92 to 97 % with three or five seeds and any share of the seeds, and 87 to 97 % with
+two (the tests repeat a part of it). Pooling supposes that the systems vary alike, relative to
+their error rates. Two seeds a system leave two degrees of freedom: the interval is wide for good
+reason. With one seed of each, it covers the utterances alone, and says so.
 """
 
 from collections.abc import Sequence
