@@ -52,6 +52,8 @@ class SpeechMoEASRModel(ESPnetASRModel):
         load_balance_weight: Weight of Switch Transformer's load-balance loss.
         router_z_weight: Weight of the router z-loss.
         router_lr_scale: Learning rate of the routers as a multiple of the model's.
+        expert_lr_scale: Learning rate of the experts (where there are several) as a multiple
+            of the model's.
         kwargs: ESPnetASRModel's arguments.
 
     Raises:
@@ -68,6 +70,7 @@ class SpeechMoEASRModel(ESPnetASRModel):
         load_balance_weight: float = 0.0,
         router_z_weight: float = 0.0,
         router_lr_scale: float = 1.0,
+        expert_lr_scale: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -75,9 +78,11 @@ class SpeechMoEASRModel(ESPnetASRModel):
         for name, weight in self.weights._asdict().items():
             if weight < 0:
                 raise ValueError(f"model_conf: {name} {weight} is negative")
-        if router_lr_scale <= 0:
-            raise ValueError(f"model_conf: router_lr_scale {router_lr_scale} is not positive")
-        self.router_lr_scale = router_lr_scale
+        scales = {"router_lr_scale": router_lr_scale, "expert_lr_scale": expert_lr_scale}
+        for name, scale in scales.items():
+            if scale <= 0:
+                raise ValueError(f"model_conf: {name} {scale} is not positive")
+        self.router_lr_scale, self.expert_lr_scale = router_lr_scale, expert_lr_scale
         self.embedding_ctc: CTC | None = None
         if isinstance(self.encoder, AbsSpeechMoEEncoder):
             self._check_supported()

@@ -3,7 +3,6 @@
 import argparse
 import inspect
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import torch
@@ -16,25 +15,16 @@ from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.lengths import check_lengths
 from speechmoe_espnet.loading import fast_loading
 from speechmoe_espnet.model import SpeechMoEASRModel
-from speechmoe_espnet.moe import Router
+from speechmoe_espnet.parameter_groups import optimizer_with_scales
 from speechmoe_espnet.registry import register
 from speechmoe_espnet.upcycling import load_init_param
-
-# These set every parameter group to one rate and would undo router_lr_scale.
-SCHEDULERS_OF_ONE_RATE = (
-    "cosineannealingwarmuprestarts",
-    "cycliclr",
-    "exponentialdecaywarmup",
-    "onecyclelr",
-    "piecewiselinearwarmuplr",
-)
 
 
 class SpeechMoEASRTask(ASRTask):
     """ESPnet's ASRTask, arguments and all, with what SpeechMoE needs around it.
 
-    The model defaults to `speechmoe`; `--init_param` upcycles a static twin; routers may learn
-    more slowly than the rest; too-short utterances are named before training starts;
+    The model defaults to `speechmoe`; `--init_param` upcycles a static twin; routers and
+    experts may learn at rates of their own; too-short utterances are named before training starts;
     checkpoints are written atomically and train_stats.jsonl when training ends.
     """
 
@@ -73,38 +63,12 @@ class SpeechMoEASRTask(ASRTask):
     def build_optimizers(
         cls, args: argparse.Namespace, model: torch.nn.Module
     ) -> list[torch.optim.Optimizer]:
-        """Build ESPnet's optimizer, with a learning rate of their own for the routers."""
-        scale = getattr(model, "router_lr_scale", 1.0)
-        if not isinstance(model, SpeechMoEASRModel) or scale == 1.0:
-            return super().build_optimizers(args, model)
-        if args.sharded_ddp or args.exclude_weight_decay:
-            raise ValueError(
-                f"model_conf: router_lr_scale {scale} cannot be combined with sharded_ddp or "
-                "exclude_weight_decay; set it to 1.0"
-            )
-        if args.scheduler in SCHEDULERS_OF_ONE_RATE:
-            raise ValueError(
-                f"model_conf: router_lr_scale {scale} would be undone by scheduler: "
-                f"{args.scheduler}; use tristagelr, warmuplr or another that keeps group rates"
-            )
-        optim_class = abs_task.optim_classes.get(args.optim)
-        if optim_class is None:
-            raise ValueError(
-                f"optim: {args.optim!r} is not one of {sorted(abs_task.optim_classes)}"
-            )
-        routers = {
-            id(weight)
-            for module in model.modules()
-            if isinstance(module, Router)
-            for weight in module.parameters()
-        }
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in model.parameters() if id(p) not in routers]},
-            {"params": [p for p in model.parameters() if id(p) in routers]},
-        ]
-        optimizer = optim_class(groups, **args.optim_conf)
-        optimizer.param_groups[1]["lr"] *= scale
-        return [optimizer]
+        """Build ESPnet's optimizer, with rates of their own for routers and experts."""
+        if isinstance(model, SpeechMoEASRModel):
+            scales = model.router_lr_scale, model.expert_lr_scale
+            if scales != (1.0, 1.0):
+                return [optimizer_with_scales(args, model, *scales)]
+        return super().build_optimizers(args, model)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:

@@ -158,6 +158,7 @@ def test_raw_waveforms(encoder):
     [
         ({"model_conf": {"alpha": -1.0}}, "alpha -1.0 is negative"),
         ({"model_conf": {"router_lr_scale": 0.0}}, "router_lr_scale 0.0"),
+        ({"model_conf": {"expert_lr_scale": -1.0}}, "expert_lr_scale -1.0"),
         ({"model_conf": {"interctc_weight": 0.5}}, "interctc_weight 0.5"),
         ({"model": "espnet"}, "use model: speechmoe"),
         ({"postencoder": "length_adaptor"}, "postencoder"),

@@ -63,32 +63,6 @@ def test_a_users_mistake_is_one_line(capsys, tmp_path):
     assert last == "asr_train: error: top_k: 9 is not between 1 and num_experts (4)"
 
 
-def test_routers_get_their_own_learning_rate():
-    args = training_args(optim="adamw", optim_conf={"lr": 0.01})
-    args.model_conf["router_lr_scale"] = 0.1
-    model = SpeechMoEASRTask.build_model(args)
-    (optimizer,) = SpeechMoEASRTask.build_optimizers(args, model)
-    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
-    names = dict(model.named_parameters())
-    assert len(rates) == len(names)
-    for name, parameter in names.items():
-        expected = 0.001 if "router" in name else 0.01
-        assert rates[id(parameter)] == pytest.approx(expected), name
-
-
-def test_a_scheduler_that_forgets_group_rates_is_refused():
-    args = training_args(scheduler="onecyclelr")
-    args.model_conf["router_lr_scale"] = 0.1
-    with pytest.raises(ValueError, match="scheduler: onecyclelr"):
-        SpeechMoEASRTask.build_optimizers(args, SpeechMoEASRTask.build_model(args))
-
-
-def test_without_a_scale_the_optimizer_is_espnets():
-    args = training_args()
-    (optimizer,) = SpeechMoEASRTask.build_optimizers(args, build())
-    assert len(optimizer.param_groups) == 1
-
-
 @pytest.fixture
 def data_args(tmp_path):
     """Data of ten random utterances, in ESPnet's arguments."""

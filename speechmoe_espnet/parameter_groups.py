@@ -1,0 +1,115 @@
+"""Routers, experts and the rest of a model, which may learn at rates of their own.
+
+A router decides for every frame and hardens quickly; an expert sees a share of the frames. What is
+a good learning rate for the rest of a model need not be one for them.
+"""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from espnet2.tasks import abs_task
+from torch import nn
+
+from speechmoe_espnet.moe import Experts, Router
+
+# These set every parameter group to one rate and would undo the scales.
+SCHEDULERS_OF_ONE_RATE = (
+    "cosineannealingwarmuprestarts",
+    "cycliclr",
+    "exponentialdecaywarmup",
+    "onecyclelr",
+    "piecewiselinearwarmuplr",
+)
+
+
+class ParameterGroups(NamedTuple):
+    """The parameters of a model, each in one list, in the model's order.
+
+    Attributes:
+        rest: What is in no other list; feed-forward layers without a router are here.
+        routers: Of the routers.
+        experts: Of the experts that a router chooses from.
+    """
+
+    rest: list[nn.Parameter]
+    routers: list[nn.Parameter]
+    experts: list[nn.Parameter]
+
+
+def parameter_groups(model: nn.Module) -> ParameterGroups:
+    """Tell routers and experts from the rest of a model."""
+    routers = {id(p) for module in model.modules() for p in _of_router(module)}
+    experts = {id(p) for module in model.modules() for p in _of_experts(module)}
+    groups = ParameterGroups([], [], [])
+    for parameter in model.parameters():
+        if id(parameter) in routers:
+            groups.routers.append(parameter)
+        elif id(parameter) in experts:
+            groups.experts.append(parameter)
+        else:
+            groups.rest.append(parameter)
+    return groups
+
+
+def optimizer_with_scales(
+    args: argparse.Namespace, model: nn.Module, router_scale: float, expert_scale: float
+) -> torch.optim.Optimizer:
+    """Build the optimizer of a configuration, with rates of their own for routers and experts.
+
+    A group whose scale is 1 stays with the rest.
+
+    Args:
+        args: ESPnet's arguments.
+        model: The model.
+        router_scale: Learning rate of the routers as a multiple of the model's.
+        expert_scale: Learning rate of the experts as a multiple of the model's.
+
+    Returns:
+        The optimizer: the rest first, then the routers, then the experts.
+
+    Raises:
+        ValueError: Where another option of the configuration cannot be combined with scales.
+    """
+    scales = {"router_lr_scale": router_scale, "expert_lr_scale": expert_scale}
+    shown = ", ".join(f"{name} {scale}" for name, scale in scales.items() if scale != 1.0)
+    if args.sharded_ddp or args.exclude_weight_decay:
+        raise ValueError(
+            f"model_conf: {shown} cannot be combined with sharded_ddp or "
+            "exclude_weight_decay; set it to 1.0"
+        )
+    if args.scheduler in SCHEDULERS_OF_ONE_RATE:
+        raise ValueError(
+            f"model_conf: {shown} would be undone by scheduler: "
+            f"{args.scheduler}; use tristagelr, warmuplr or another that keeps group rates"
+        )
+    optim_class = abs_task.optim_classes.get(args.optim)
+    if optim_class is None:
+        raise ValueError(f"optim: {args.optim!r} is not one of {sorted(abs_task.optim_classes)}")
+    groups = parameter_groups(model)
+    scaled = [
+        (scale, parameters)
+        for scale, parameters in ((router_scale, groups.routers), (expert_scale, groups.experts))
+        if scale != 1.0 and parameters
+    ]
+    elsewhere = {id(p) for _, parameters in scaled for p in parameters}
+    rest: list[dict[str, Any]] = [
+        {"params": [p for p in model.parameters() if id(p) not in elsewhere]}
+    ]
+    optimizer: torch.optim.Optimizer = optim_class(
+        rest + [{"params": parameters} for _, parameters in scaled], **args.optim_conf
+    )
+    for group, (scale, _) in zip(optimizer.param_groups[1:], scaled, strict=True):
+        group["lr"] *= scale
+    return optimizer
+
+
+def _of_router(module: nn.Module) -> Iterator[nn.Parameter]:
+    if isinstance(module, Router):
+        yield from module.parameters()
+
+
+def _of_experts(module: nn.Module) -> Iterator[nn.Parameter]:
+    if isinstance(module, Experts) and module.num_experts > 1:
+        yield from module.parameters()
