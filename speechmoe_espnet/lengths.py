@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from espnet2.tasks.asr import encoder_choices
+from espnet2.tasks.asr import encoder_choices, specaug_choices
 
+from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 
@@ -20,6 +21,8 @@ SHOWN = 10
 
 def check_lengths(args: Namespace) -> None:
     """Refuse training and validation data with utterances that are too short.
+
+    Training data must be long enough at the strongest speed-up of `specaug: vary`, too.
 
     Shape files are taken to be in the order of the data they describe, as ESPnet's recipes give
     them. Nothing is checked for encoders that are not SpeechMoE, for models that compute their
@@ -43,23 +46,43 @@ def check_lengths(args: Namespace) -> None:
     with torch.device("meta"):
         encoder = encoder_class(input_size=args.input_size or 80, **args.encoder_conf)
     hop = None if args.input_size else int(args.frontend_conf.get("hop_length", 128))
+    variation = _variation(args)
     for part in ("train", "valid"):
         shape_files = getattr(args, f"{part}_shape_file")
         data = getattr(args, f"{part}_data_path_and_name_and_type")
         names = [name for _, name, _ in data][: len(shape_files)]
         if {"speech", "text"} <= set(names):
             files = dict(zip(names, shape_files, strict=False))
-            _check(encoder, files["speech"], files["text"], hop)
+            varied = variation if part == "train" else None
+            _check(encoder, files["speech"], files["text"], hop, varied)
 
 
-def _check(encoder: AbsSpeechMoEEncoder, speech_file: str, text_file: str, hop: int | None) -> None:
+def _variation(args: Namespace) -> FeatureVariation | None:
+    """What makes features of training shorter, if anything does."""
+    specaug_class = specaug_choices.get_class(args.specaug) if args.specaug else None
+    if specaug_class is None or not issubclass(specaug_class, FeatureVariation):
+        return None
+    return specaug_class(**args.specaug_conf)
+
+
+def _check(
+    encoder: AbsSpeechMoEEncoder,
+    speech_file: str,
+    text_file: str,
+    hop: int | None,
+    variation: FeatureVariation | None,
+) -> None:
     speech, text = _first_dimension(speech_file), _first_dimension(text_file)
     utterances = [utt for utt in speech if utt in text]
     samples = torch.tensor([speech[utt] for utt in utterances])
     feats = samples if hop is None else samples.div(hop, rounding_mode="floor") + 1
+    reason, cure = "subsampling", "encoder_conf: subsampling"
+    if variation is not None and variation.options.fastest > 1:
+        feats = variation.shortest_lengths(feats)
+        reason, cure = f"speed-up and {reason}", f"{cure} or specaug_conf: speed"
     frames = encoder.output_lengths(feats).tolist()
     short = [
-        f"{utt} ({count} frames after subsampling, {text[utt]} labels)"
+        f"{utt} ({count} frames after {reason}, {text[utt]} labels)"
         for utt, count in zip(utterances, frames, strict=True)
         if count < max(1, text[utt])
     ]
@@ -68,7 +91,7 @@ def _check(encoder: AbsSpeechMoEEncoder, speech_file: str, text_file: str, hop: 
         raise ValueError(
             f"{speech_file}: {len(short)} of {len(utterances)} utterances are too short for "
             f"CTC: {', '.join(short[:SHOWN])}{more}; remove them from the data, or lower "
-            "encoder_conf: subsampling"
+            f"{cure}"
         )
 
 

@@ -1,10 +1,12 @@
-"""Adds SpeechMoE to ESPnet's tables of encoders and models."""
+"""Adds SpeechMoE to ESPnet's tables of encoders, models and feature augmentation."""
 
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
-from espnet2.tasks.asr import encoder_choices, model_choices
+from espnet2.asr.specaug.abs_specaug import AbsSpecAug
+from espnet2.tasks.asr import encoder_choices, model_choices, specaug_choices
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from espnet2.train.class_choices import ClassChoices
 
+from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.encoder.speechmoe_conformer import SpeechMoEConformerEncoder
 from speechmoe_espnet.encoder.speechmoe_encoder import SpeechMoEEncoder
 from speechmoe_espnet.model import SpeechMoEASRModel
@@ -14,10 +16,11 @@ ENCODERS: dict[str, type] = {
     "speechmoe_conformer": SpeechMoEConformerEncoder,
 }
 MODELS: dict[str, type] = {"speechmoe": SpeechMoEASRModel}
+SPECAUGS: dict[str, type] = {"vary": FeatureVariation}
 
 
 def register() -> None:
-    """Make `encoder: speechmoe`, `encoder: speechmoe_conformer` and `model: speechmoe` known.
+    """Make the plug-in's names known: `ENCODERS`, `MODELS` and `SPECAUGS`.
 
     Calling it again changes nothing.
 
@@ -28,6 +31,7 @@ def register() -> None:
     for choices, classes, base in (
         (encoder_choices, ENCODERS, AbsEncoder),
         (model_choices, MODELS, AbsESPnetModel),
+        (specaug_choices, SPECAUGS, AbsSpecAug),
     ):
         for name, class_ in classes.items():
             add_choice(choices, name, class_, base)

@@ -1,0 +1,50 @@
+"""Masks of SpecAugment whose values are the utterance's mean rather than 0.
+
+Park et al., "SpecAugment", arXiv 1904.08779. Zero is a loud sound where features are natural
+logarithms of 16-bit energies, and ESPnet applies masks before normalisation: the mean of each mel
+bin over the utterance says nothing new and is silent in no way of its own.
+
+Shapes: B utterances, T frames, F mel bins, N masks.
+"""
+
+import torch
+from torch import Tensor
+
+
+def masked_places(start: Tensor, width: Tensor, extent: Tensor, size: int) -> Tensor:
+    """Which places along an axis are masked.
+
+    Args:
+        start: Where masks begin, as a share of where they may (B, N), from 0 to below 1.
+        width: Widths (B, N), whole numbers from 0 to `extent`.
+        extent: Valid places (B,).
+        size: Length of the axis.
+
+    Returns:
+        (B, size), bool.
+    """
+    first = (start * (extent.unsqueeze(1) - width + 1)).floor().unsqueeze(2)
+    places = torch.arange(size, device=start.device)
+    return ((places >= first) & (places < first + width.unsqueeze(2))).any(dim=1)
+
+
+def fill_with_mean(x: Tensor, weights: Tensor, times: Tensor | None, bins: Tensor | None) -> Tensor:
+    """Set masked values to the mean of their mel bin over the utterance.
+
+    Args:
+        x: Features (B, T, F).
+        weights: Of the frames in the mean (B, T), sum 1 an utterance, 0 in padding.
+        times: Masked frames (B, T), bool, or None.
+        bins: Masked mel bins (B, F), bool, or None.
+
+    Returns:
+        (B, T, F).
+    """
+    if times is None and bins is None:
+        return x
+    mean = torch.bmm(weights.unsqueeze(1), x)
+    if times is not None:
+        x = torch.where(times.unsqueeze(2), mean, x)
+    if bins is not None:
+        x = torch.where(bins.unsqueeze(1), mean, x)
+    return x
