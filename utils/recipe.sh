@@ -207,7 +207,9 @@ if runs 1; then
     inputs=()
     options=(--corpus "${corpus}")
     if [ "${corpus}" = synthetic ]; then
-        options+=(--preset "${preset}" --seed "${seed}" --sets "${sets[@]}")
+        read -r -a styles <<<"${eval_sets/dev/}"
+        [ "${#styles[@]}" -gt 0 ] || read -r -a styles <<<"${RECIPE_SETS:-}"
+        options+=(--preset "${preset}" --seed "${seed}" --sets "${styles[@]}")
     else
         inputs=(--input "${corpus_dir}")
         options+=(--corpus_dir "${corpus_dir}")

@@ -28,7 +28,7 @@ seed=0
 declare_option seed int "seed of the synthetic corpus and of the training"
 eval_sets=""
 declare_option eval_sets str "sets to evaluate on, separated by spaces. Synthetic: read, chat, spon,
-        aishell2 (train and dev are their union); none: those of this recipe. Real: test, dev;
+        aishell2, dev (train and dev are the union of the others); none: those of this recipe. Real: test, dev;
         none: test"
 fbank_config=conf/fbank.yaml
 declare_option fbank_config str "features"
@@ -91,7 +91,7 @@ if [ "${corpus}" = synthetic ]; then
     [ -z "${corpus_dir}" ] ||
         die "--corpus-dir ${corpus_dir}: name the corpus that lies there with --corpus, e.g. --corpus aishell"
     eval_sets="${eval_sets:-${RECIPE_SETS:-}}"
-    known_sets="read chat spon aishell2"
+    known_sets="read chat spon aishell2 dev"
 else
     [ -n "${corpus_dir}" ] || die "--corpus ${corpus} needs --corpus-dir"
     ! option_given preset || die "--preset is for --corpus synthetic; ${corpus} has one size"

@@ -1,0 +1,130 @@
+"""Where the files of a grid lie, and by which commands of the recipe its runs are done."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.digests import read_mark
+from speechmoe_espnet.experiments.finished import FinishedRun
+from speechmoe_espnet.experiments.grid import Grid, Run
+from speechmoe_espnet.scoring.experiment import load_system
+
+CHECKPOINT = "valid.loss.ave.pth"
+
+
+class Workplace:
+    """Directories and commands of a grid.
+
+    Experiments lie where the recipe puts them, `exp/<corpus>/<experiment>`; what belongs to the
+    grid alone (configurations, logs, marks, results) in `exp/grids/<grid>`.
+
+    Args:
+        grid: The grid.
+        nj: Processes for data and features.
+    """
+
+    def __init__(self, grid: Grid, nj: int = 1) -> None:
+        self.grid = grid
+        self.nj = nj
+        self.directory = grid.recipe / "exp" / "grids" / grid.name
+        self.experiments = grid.recipe / "exp" / str(grid.options.get("corpus", "synthetic"))
+        self.decoding = grid.decode_config.stem.removeprefix("decode_")
+
+    def log(self, run: Run) -> Path:
+        """Return where the output of a run goes."""
+        return self.directory / "log" / f"{run.experiment}.log"
+
+    def preparation(self, jobs: int, ngpu: int) -> list[list[str]]:
+        """Return the commands whose results all runs share: data to statistics, and the graph."""
+        common = [*self._recipe(), "--nj", str(max(jobs, self.nj)), "--ngpu", str(ngpu)]
+        commands = [[*common, "--stage", "1", "--stop-stage", "4"]]
+        decoding = DecodeConfig.from_yaml(self.grid.decode_config)
+        if decoding.needs_graph or decoding.needs_ngram:
+            search = ["--decode-config", str(self.grid.decode_config)]
+            commands.append([*common, *search, "--stage", "6", "--stop-stage", "7"])
+        return commands
+
+    def commands(self, run: Run, ngpu: int) -> list[list[str]]:
+        """Return the commands of a run, whose configuration is written: training, decoding."""
+        config = self.directory / "conf" / f"{run.experiment}.yaml"
+        _write_config(config, run)
+        common = [*self._recipe(), "--expname", run.experiment, "--ngpu", str(ngpu)]
+        common += ["--num-threads", "1", "--nj", "1"]
+        training = [*common, "--stage", "5", "--stop-stage", "5", "--asr-config", str(config)]
+        training += ["--asr-args", f"--seed {run.seed}"]
+        if run.init is not None:
+            training += ["--init-param", str(self.experiments / run.init / CHECKPOINT)]
+        decoding = [*common, "--stage", "8", "--stop-stage", "11"]
+        decoding += ["--decode-config", str(self.grid.decode_config)]
+        decoding += ["--eval-sets", " ".join(self.grid.sets)]
+        return [training, decoding]
+
+    def _recipe(self) -> list[str]:
+        words = [str(self.grid.recipe / "run.sh")]
+        for name, value in self.grid.options.items():
+            words += [f"--{name.replace('_', '-')}", str(value)]
+        return words
+
+    def mark_finished(self, run: Run) -> None:
+        """Note that a run has done all that it was asked for."""
+        path = self._mark(run)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"digest": self._digest(run)}) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+    def is_finished(self, run: Run) -> bool:
+        """Return whether a run has done all that it is asked for now."""
+        return (read_mark(self._mark(run)) or {}).get("digest") == self._digest(run)
+
+    def finished_runs(self) -> list[FinishedRun]:
+        """Read the runs that are finished, in the order of the grid.
+
+        Raises:
+            FileNotFoundError: The experiment of a finished run was removed in part.
+            ValueError: Something in one is not what the recipe writes.
+        """
+        return [self._read(run) for run in self.grid.runs() if self.is_finished(run)]
+
+    def _read(self, run: Run) -> FinishedRun:
+        directory = self.experiments / run.experiment
+        outcome = load_system(run.label, directory, self.decoding, list(self.grid.sets))
+        return FinishedRun(run.label, run.seed, run.settings, outcome)
+
+    def _mark(self, run: Run) -> Path:
+        return self.directory / "finished" / f"{run.experiment}.json"
+
+    def _digest(self, run: Run) -> str:
+        parts: dict[str, Any] = {
+            "config": run.config(),
+            "seed": run.seed,
+            "options": dict(self.grid.options),
+            "sets": list(self.grid.sets),
+            "decoding": self.grid.decode_config.read_text(encoding="utf-8"),
+        }
+        if run.init is not None:
+            starts = {other.experiment: other for other in self.grid.runs()}
+            parts["init"] = self._digest(starts[run.init])
+        return _digest_of(parts)
+
+
+def _digest_of(parts: Mapping[str, Any]) -> str:
+    """Return a short string that changes with anything in `parts` (what JSON can hold)."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def _write_config(path: Path, run: Run) -> None:
+    """Write a run's training configuration; a file that says so already keeps its time."""
+    head = (
+        f"# {run.label}, seed {run.seed}: {run.base.name} with {json.dumps(dict(run.settings))}\n"
+    )
+    text = head + yaml.safe_dump(run.config(), sort_keys=False, allow_unicode=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

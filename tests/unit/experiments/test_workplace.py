@@ -1,0 +1,83 @@
+"""The commands that a grid gives to its recipe, and what it reads back."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "scoring"))
+import fake_experiment
+from shell_grid import make_grid
+
+from speechmoe_espnet.experiments.grid import Grid, SystemSpec
+from speechmoe_espnet.experiments.workplace import Workplace
+
+ROOT = Path(__file__).parents[3]
+OPTIONS = {"preset": "tiny", "token_type": "syllable_phone"}
+
+
+@pytest.fixture
+def grid(tmp_path):
+    plain = make_grid(tmp_path, {"static": SystemSpec(), "on": SystemSpec(init="static")})
+    return Grid(**{**vars(plain), "options": OPTIONS})
+
+
+def options_of(command):
+    words = iter(command[1:])
+    return {word: next(words) for word in words}
+
+
+def test_training_and_decoding_of_a_run(grid, tmp_path):
+    workplace = Workplace(grid)
+    training, decoding = (options_of(line) for line in workplace.commands(grid.runs()[1], 0))
+    common = {"--preset": "tiny", "--token-type": "syllable_phone", "--expname": "grid.on.s0"}
+    assert common.items() <= training.items()
+    assert common.items() <= decoding.items()
+    assert (training["--stage"], training["--stop-stage"]) == ("5", "5")
+    assert (decoding["--stage"], decoding["--stop-stage"]) == ("8", "11")
+    assert training["--asr-args"] == "--seed 0"
+    start = tmp_path / "exp/synthetic/grid.static.s0/valid.loss.ave.pth"
+    assert training["--init-param"] == str(start)
+    assert decoding["--eval-sets"] == "read"
+    written = Path(training["--asr-config"])
+    assert yaml.safe_load(written.read_text()) == {"encoder": "speechmoe"}
+    before = written.stat().st_mtime_ns
+    workplace.commands(grid.runs()[1], 0)
+    assert written.stat().st_mtime_ns == before
+
+
+def test_preparation_makes_a_graph_only_for_a_search_that_needs_it(grid, tmp_path):
+    (data,) = Workplace(grid, nj=2).preparation(1, 0)
+    assert options_of(data).items() >= {"--stage": "1", "--stop-stage": "4", "--nj": "2"}.items()
+    (tmp_path / "decode_wfst.yaml").write_text("method: wfst\n")
+    wfst = Grid(**{**vars(grid), "decode_config": tmp_path / "decode_wfst.yaml"})
+    _, graph = Workplace(wfst).preparation(1, 0)
+    assert options_of(graph).items() >= {"--stage": "6", "--stop-stage": "7"}.items()
+
+
+def test_every_option_is_one_of_the_recipe(grid):
+    text = (ROOT / "utils/recipe_options.sh").read_text()
+    workplace = Workplace(grid)
+    commands = [*workplace.preparation(1, 0), *workplace.commands(grid.runs()[1], 0)]
+    for name in {name for command in commands for name in options_of(command)}:
+        assert f"declare_option {name[2:].replace('-', '_')} " in text, shlex.quote(name)
+
+
+def test_reads_the_finished_runs(grid, tmp_path):
+    workplace = Workplace(grid)
+    assert workplace.finished_runs() == []
+    fake_experiment.make_references(tmp_path / "dump", ["read"], num_utts=4)
+    fake_experiment.make_experiment(
+        tmp_path / "exp/synthetic/grid.static.s0", tmp_path / "dump", ["read"], error_rate=0.2
+    )
+    static, on = grid.runs()
+    workplace.mark_finished(static)
+    (finished,) = workplace.finished_runs()
+    assert (finished.system, finished.seed, dict(finished.settings)) == ("static", 0, {})
+    assert finished.outcome.sets["read"].counts.num_utts == 4
+    workplace.mark_finished(on)
+    with pytest.raises(FileNotFoundError, match=r"grid\.on\.s0"):
+        workplace.finished_runs()
