@@ -23,11 +23,12 @@ from speechmoe_espnet.scoring.svg import FAINT, INK, RULE, Scale, element, line,
 
 _SHOWN_FROM = 0.4
 _LETTER, _LABEL_GAP = 7.2, 15.0
-_ROUTER_PANELS = (
-    ("entropy of the load over log E", ("expert_load_entropy",)),
-    ("largest and smallest share", ("expert_load_max", "expert_load_min")),
-    ("router confidence", ("router_confidence",)),
-)
+_ROUTER_PANELS = {
+    "expert_load_entropy": "entropy of the load over log E",
+    "router_confidence": "router confidence",
+    "expert_load_max": "largest expert's share",
+    "expert_load_min": "smallest expert's share",
+}
 
 
 def loss_picture(summary: Summary) -> str | None:
@@ -58,7 +59,9 @@ def loss_picture(summary: Summary) -> str | None:
     ]
     left, top, right, bottom = 56, 56, 620, 380
     frame = Frame(Scale(0.0, float(last), left, right), Scale.around(later, bottom, top))
-    parts = frame.axes(("optimiser steps", "CTC loss on dev, mean over seeds"), title="Training")
+    parts = frame.axes(
+        ("optimiser steps", "mean over seeds; faint: single seeds"), title="CTC loss on dev"
+    )
     styles = looks(list(summary.systems), summary.control)
     ends: dict[str, Point] = {}
     for name, found in shown.items():
@@ -102,13 +105,13 @@ def rate_against_parameters(summary: Summary, place: str | None = None) -> str:
     x = Scale(math.log10(low), math.log10(high), 56, 560)
     logs = {name: math.log10(size) for name, size in sizes.items()}
     place = place or summary.headline
-    return _rate_scatter(summary, place, logs, x, "parameters, total (log)", ticks)
+    return _rate_scatter(summary, place, logs, x, "all parameters", ticks)
 
 
 def router_picture(summary: Summary) -> str | None:
     """Draw the load of the experts and the routers' confidence on dev against steps.
 
-    Means over layers and seeds. Dashed lines of the middle panel are the smallest shares.
+    Means over layers and seeds, a panel a quantity.
 
     Args:
         summary: The systems.
@@ -116,39 +119,35 @@ def router_picture(summary: Summary) -> str | None:
     Returns:
         SVG, or None where no system has routers.
     """
-    routed = {
-        name: system
-        for name, system in summary.systems.items()
-        if any(run.curve("valid", "router_confidence") for run in system.runs)
-    }
-    if not routed:
-        return None
-    styles = looks(list(summary.systems), summary.control)
-    width, height, gap, top = 300, 200, 60, 60
-    parts: list[str] = []
-    for index, (title, quantities) in enumerate(_ROUTER_PANELS):
-        left = 48 + index * (width + gap)
-        means = {
-            (name, quantity): _mean_curve(found)
-            for name, system in routed.items()
-            for quantity in quantities
+    panels = {
+        quantity: {
+            name: _mean_curve(found)
+            for name, system in summary.systems.items()
             if (found := _recorded(system.runs, quantity))
         }
-        if not means:
-            continue
+        for quantity in _ROUTER_PANELS
+    }
+    panels = {quantity: means for quantity, means in panels.items() if means}
+    if not panels:
+        return None
+    styles = looks(list(summary.systems), summary.control)
+    width, height, columns = 310, 180, 2
+    full = columns * (width + 58)
+    routed = dict.fromkeys(name for means in panels.values() for name in means)
+    parts, legend_height = _legend({name: styles[name] for name in routed}, full)
+    for index, (quantity, means) in enumerate(panels.items()):
+        left = 48 + index % columns * (width + 58)
+        top = legend_height + 34 + index // columns * (height + 86)
         last = max(points[-1][0] for points in means.values())
         values = [value for points in means.values() for _, value in points]
         frame = Frame(Scale(0.0, last, left, left + width), Scale.around(values, top + height, top))
-        parts += frame.axes(("optimiser steps", title))
-        for (name, quantity), points in means.items():
-            stroke = dict(styles[name].stroke)
-            if quantity.endswith("_min"):
-                stroke["stroke_dasharray"] = "5 4"
-            hint = f"{name}, {quantity}: {points[-1][1]:.3f} at the end"
-            parts.append(frame.path(points, hint, stroke_width=2, **stroke))
-    full = 48 + len(_ROUTER_PANELS) * (width + gap)
-    parts += _legend({name: styles[name] for name in routed}, full)
-    return picture(full, top + height + 46, parts, "Load of the experts and router confidence")
+        parts += frame.axes(("optimiser steps", _ROUTER_PANELS[quantity]))
+        for name, points in means.items():
+            hint = f"{name}, {_ROUTER_PANELS[quantity]}: {points[-1][1]:.3f} at the end"
+            parts.append(frame.path(points, hint, stroke_width=2, **styles[name].stroke))
+    rows = -(-len(panels) // columns)
+    bottom = legend_height + rows * (height + 86)
+    return picture(full + 18, bottom, parts, "Load of the experts and router confidence")
 
 
 def change_picture(summary: Summary) -> str | None:
@@ -164,10 +163,9 @@ def change_picture(summary: Summary) -> str | None:
     if not compared:
         return None
     left = 28 + _LETTER * max(len(system.name) for system in compared)
-    right, row, gap, top = left + 440, 22, 30, 26
+    right, row, gap, top = left + 440, 22, 40, 26
     changes = [change for system in compared for change in system.changes.values()]
-    reach = _reach(changes)
-    scale = Scale(-reach, reach, left, right)
+    scale = Scale(*_ends(changes), left, right)
     bottom = top + len(summary.places) * (gap + row * len(compared))
     parts = [
         text(scale(0) - 10, 14, f"← {summary.control} better", text_anchor="end", fill=FAINT),
@@ -179,7 +177,7 @@ def change_picture(summary: Summary) -> str | None:
         words = f"{tick:+g} %" if tick else "0"
         parts.append(text(x, bottom + 22, words, text_anchor="middle", fill=FAINT))
     y = float(top)
-    for place in reversed(summary.places):
+    for place in sorted(summary.places, key=lambda place: place != summary.headline):
         parts.append(text(4, y + 20, place, font_weight=700))
         y += gap
         for system in compared:
@@ -205,11 +203,14 @@ def _change_row(change: SeedInterval, scale: Scale, y: float) -> list[str]:
     return [*parts, text(scale.stop + 16, y + 4, words)]
 
 
-def _reach(changes: Sequence[SeedInterval]) -> float:
-    """Return the end of the axis in percent; intervals of few seeds may go beyond it."""
-    means = [100 * abs(item.interval.mean) for item in changes]
-    ends = [100 * abs(end) for item in changes for end in (item.interval.low, item.interval.high)]
-    return 1.08 * max(1.0, *means, min(max(ends), max(15.0, 2.5 * max(means))))
+def _ends(changes: Sequence[SeedInterval]) -> tuple[float, float]:
+    """Return the ends of the axis in percent; intervals of few seeds may go beyond them."""
+    means = [100 * item.interval.mean for item in changes]
+    most = max(15.0, 2.5 * max(map(abs, means)))
+    low = max(-most, min(100 * item.interval.low for item in changes))
+    high = min(most, max(100 * item.interval.high for item in changes))
+    margin = 0.2 * max(-low, high, 1.0)
+    return min(low, *means, 0.0) - margin, max(high, *means, 0.0) + margin
 
 
 def _rate_scatter(
@@ -224,8 +225,9 @@ def _rate_scatter(
     ends = [end for rate in rates.values() for end in _bar(rate)]
     top, bottom = 56, 380
     frame = Frame(x, Scale.around(ends, bottom, top))
-    name = f"{summary.metric.upper()} in %, {place}; bars: one deviation over seeds"
-    parts = frame.axes((x_name, name), x_ticks=x_ticks)
+    name = f"{place}, in %, mean over seeds; bars: one standard deviation"
+    title = f"{summary.metric.upper()} against {x_name}"
+    parts = frame.axes((x_name, name), title=title, x_ticks=x_ticks)
     styles = looks(list(rates), summary.control)
     spots = {system: (frame.x(values[system]), frame.y(rates[system].mean)) for system in rates}
     obstacles = []
@@ -244,7 +246,7 @@ def _rate_scatter(
         labels, place_labels(labels, within, obstacles), strict=True
     ):
         parts.append(text(label_x, label_y, system, text_anchor=anchor, fill=styles[system].colour))
-    return picture(x.stop + 128, bottom + 46, parts, f"{name}, against {x_name}")
+    return picture(x.stop + 128, bottom + 46, parts, title)
 
 
 def _rate(system: SystemSummary, place: str) -> Rate:
@@ -279,12 +281,19 @@ def _end_labels(ends: Mapping[str, Point], styles: Mapping[str, Look], frame: Fr
     return parts
 
 
-def _legend(styles: Mapping[str, Look], width: float) -> list[str]:
-    """Write names in their colours in a row, as far as the width takes them."""
-    step = max(width / len(styles) - 8, 60) if styles else width
-    x, parts = 48.0, []
+def _legend(styles: Mapping[str, Look], width: float) -> tuple[list[str], float]:
+    """Write the names of systems beside their lines, in as many rows as they need.
+
+    Returns:
+        Elements, and the height that they take.
+    """
+    x, y = 48.0, 18.0
+    parts = []
     for name, look in styles.items():
-        parts.append(line(x, 14, x + 22, 14, stroke_width=2.5, **look.stroke))
-        parts.append(text(x + 28, 18, name))
-        x += min(step, 48 + _LETTER * len(name))
-    return parts
+        step = 52 + _LETTER * len(name)
+        if x + step > width and x > 48:
+            x, y = 48.0, y + 20
+        parts.append(line(x, y - 4, x + 24, y - 4, stroke_width=2.5, **look.stroke))
+        parts.append(text(x + 30, y, name))
+        x += step
+    return parts, y

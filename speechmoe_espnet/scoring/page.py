@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from speechmoe_espnet.scoring.experiment import System
+from speechmoe_espnet.scoring.markup import document, fit, heading, legend, scroll
 from speechmoe_espnet.scoring.page_decoding import (
     decoding_table,
     syllable_scatter,
@@ -16,7 +17,6 @@ from speechmoe_espnet.scoring.page_parts import (
     expert_loads,
     facts,
     headline_table,
-    legend,
     speaker_tables,
     system_colours,
     training_charts,
@@ -25,7 +25,6 @@ from speechmoe_espnet.scoring.page_parts import (
 from speechmoe_espnet.scoring.plots import error_bars, forest_plot, strip_plot
 from speechmoe_espnet.scoring.results import Comparison, commit_note, short_commit
 from speechmoe_espnet.scoring.routing_plot import routing_picture
-from speechmoe_espnet.scoring.style import STYLE
 from speechmoe_espnet.scoring.svg import element
 
 SYNTHETIC_NOTE = (
@@ -85,25 +84,25 @@ def build_page(
     if comparison:
         changes = {**comparison.by_set, "total": comparison.total}
         sections += [
-            _heading(
+            heading(
                 "Relative change",
                 f"Share of the errors of {comparison.control} that {comparison.candidate} saves. "
                 "Bars: 95 % interval of a paired bootstrap over utterances. A bar that crosses "
                 "zero shows no difference. Intervals cover the choice of utterances, not the seed "
                 "of a training.",
             ),
-            _fit(forest_plot(changes, comparison.control, comparison.candidate)),
+            fit(forest_plot(changes, comparison.control, comparison.candidate)),
         ]
     sections += _syllable_sections(systems, colours)
     if decoding := decoding_table(systems):
-        sections += [_heading("Decoding", "Search, and weights of language models."), decoding]
-    sections += [_heading("Cost of each system"), cost_table(systems)]
+        sections += [heading("Decoding", "Search, and weights of language models."), decoding]
+    sections += [heading("Cost of each system"), cost_table(systems)]
     sections += [
-        _heading("Training", "One point an epoch; values as training recorded them."),
+        heading("Training", "One point an epoch; values as training recorded them."),
         training_charts(systems, colours),
     ]
     sections += [
-        _heading("Kinds of errors", "In percent of the reference."),
+        heading("Kinds of errors", "In percent of the reference."),
         legend(
             {
                 "substituted": "var(--sub)",
@@ -111,30 +110,25 @@ def build_page(
                 "inserted": "var(--ins)",
             }
         ),
-        _fit(error_bars(_counts_by_set(systems))),
+        fit(error_bars(_counts_by_set(systems))),
     ]
     sections += [
-        _heading("Speakers", "Each dot is one speaker; the pointer names it."),
+        heading("Speakers", "Each dot is one speaker; the pointer names it."),
         legend(colours),
-        _fit(strip_plot(_speaker_rates(systems), colours)),
+        fit(strip_plot(_speaker_rates(systems), colours)),
         element("details", element("summary", "Every speaker") + speaker_tables(systems)),
     ]
     sections += _routing_sections(systems)
     sections += [
-        _heading(
+        heading(
             "Worst errors",
             "The utterances with the most errors of "
             f"{escape(_shown_first(systems, comparison))}, by set.",
         ),
         worst_errors(systems, _shown_first(systems, comparison), num_worst),
     ]
-    sections += [_heading("How this was made"), facts(results, systems)]
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
-        f'initial-scale=1"><title>{escape(title)}</title><style>{STYLE}</style>'
-    )
-    body = "\n".join(sections)
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    sections += [heading("How this was made"), facts(results, systems)]
+    return document(title, sections)
 
 
 def _syllable_sections(systems: Sequence[System], colours: Mapping[str, str]) -> list[str]:
@@ -142,7 +136,7 @@ def _syllable_sections(systems: Sequence[System], colours: Mapping[str, str]) ->
     if not shown:
         return []
     return [
-        _heading(
+        heading(
             "Syllables",
             "SER in percent: syllables with their tones, and English phones, of the best "
             "hypothesis. Homophones are errors of characters only: points far above the dashed "
@@ -151,7 +145,7 @@ def _syllable_sections(systems: Sequence[System], colours: Mapping[str, str]) ->
         ),
         syllable_table(systems),
         legend({system.name: colours[system.name] for system in shown}),
-        _fit(syllable_scatter(shown, colours)),
+        fit(syllable_scatter(shown, colours)),
     ]
 
 
@@ -160,7 +154,7 @@ def _routing_sections(systems: Sequence[System]) -> list[str]:
     for system in systems:
         if any(outcome.routing for outcome in system.sets.values()):
             sections += [
-                _heading(
+                heading(
                     f"Experts of {system.name}",
                     "Percent of the frames of a set that went to each expert (columns), by MoE "
                     "layer (rows), and the mean probability of the chosen expert.",
@@ -170,7 +164,7 @@ def _routing_sections(systems: Sequence[System]) -> list[str]:
         examples = {name: item.example for name, item in system.sets.items() if item.example}
         if examples:
             sections.append(
-                _heading(
+                heading(
                     f"Routing of {system.name} over one utterance",
                     "Spectrogram, recognised units where CTC emits them, and the expert of each "
                     "frame by layer: colours and numbers are experts, strength of colour is the "
@@ -179,7 +173,7 @@ def _routing_sections(systems: Sequence[System]) -> list[str]:
             )
         for index, (name, example) in enumerate(examples.items()):
             summary = element("summary", escape(f"{name}: {example.utt}"))
-            content = summary + _scroll(routing_picture(example))
+            content = summary + scroll(routing_picture(example))
             sections.append(element("details", content, **({"open": ""} if index == 0 else {})))
     return sections
 
@@ -200,16 +194,3 @@ def _speaker_rates(systems: Sequence[System]) -> dict[str, dict[str, dict[str, f
 
 def _shown_first(systems: Sequence[System], comparison: Comparison | None) -> str:
     return comparison.candidate if comparison else systems[0].name
-
-
-def _heading(title: str, explanation: str = "") -> str:
-    html = element("h2", escape(title))
-    return html + (element("p", escape(explanation), class_="faint") if explanation else "")
-
-
-def _fit(chart: str) -> str:
-    return element("div", chart, class_="scroll fit")
-
-
-def _scroll(content: str) -> str:
-    return element("div", content, class_="scroll")

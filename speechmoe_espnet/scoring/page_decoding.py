@@ -5,7 +5,7 @@ from html import escape
 
 from speechmoe_espnet.scoring.decoding import decoding_rows
 from speechmoe_espnet.scoring.experiment import System
-from speechmoe_espnet.scoring.page_parts import table
+from speechmoe_espnet.scoring.markup import table
 from speechmoe_espnet.scoring.svg import (
     FAINT,
     RULE,

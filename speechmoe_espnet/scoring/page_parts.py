@@ -4,10 +4,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from speechmoe_espnet.scoring.bootstrap import Interval
 from speechmoe_espnet.scoring.cer import Counts, Pair, align
 from speechmoe_espnet.scoring.experiment import System
 from speechmoe_espnet.scoring.listing import worst_first
+from speechmoe_espnet.scoring.markup import (
+    facts_table,
+    interval_cells,
+    legend,
+    table,
+    verdict_span,
+)
 from speechmoe_espnet.scoring.plots import Series, heat_map, line_chart
 from speechmoe_espnet.scoring.results import Comparison, curves, percent_waiting
 from speechmoe_espnet.scoring.svg import element
@@ -33,27 +39,6 @@ def system_colours(systems: Sequence[System], comparison: Comparison | None) -> 
     return {system.name: f"var(--c{order.index(system.name) % _NUM_COLOURS})" for system in systems}
 
 
-def legend(colours: Mapping[str, str], *, with_dashes: bool = False) -> str:
-    """Explain colours and, where asked for, full and dashed lines."""
-    items = [
-        element("span", element("i", "&#8203;", style=f"background:{colour}") + escape(name))
-        for name, colour in colours.items()
-    ]
-    if with_dashes:
-        items.append(element("span", element("i", "&#8203;", class_="full") + "validation"))
-        items.append(element("span", element("i", "&#8203;", class_="dash") + "training"))
-    return element("div", "".join(items), class_="legend")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, class_: str = "plain") -> str:
-    """Write a table from cells that are already HTML; a `headline` ends with its total."""
-    html = element("tr", "".join(element("th", cell or "&#8203;") for cell in head))
-    for index, row in enumerate(rows):
-        attributes = {"class": "total"} if class_ == "headline" and index == len(rows) - 1 else {}
-        html += element("tr", "".join(element("td", cell) for cell in row), **attributes)
-    return element("div", element("table", html, class_=class_), class_="scroll")
-
-
 def comparison_sentence(comparison: Comparison, metric: str) -> str:
     """Say the result in one sentence."""
     total = comparison.total
@@ -66,7 +51,7 @@ def comparison_sentence(comparison: Comparison, metric: str) -> str:
     ends = f"{100 * total.low:+.1f} % to {100 * total.high:+.1f} %"
     return element(
         "p",
-        f"Over all sets, {names}: {_verdict_span(total.verdict, words)} "
+        f"Over all sets, {names}: {verdict_span(total.verdict, words)} "
         f"(relative change of {metric} {100 * total.mean:+.1f} %, 95 % interval {ends}; "
         "positive is better).",
         class_="verdict",
@@ -92,11 +77,11 @@ def headline_table(
             rate = system.sets[name].counts.cer
             cells.append(f"{rate:.2f} <span class=small>±{half:.2f}</span>")
         if comparison:
-            cells += _interval_cells(comparison.by_set[name])
+            cells += interval_cells(comparison.by_set[name])
         rows.append(cells + _size_cells(outcome.counts))
     cells = ["total", *(f"{system.total.cer:.2f}" for system in systems)]
     if comparison:
-        cells += _interval_cells(comparison.total)
+        cells += interval_cells(comparison.total)
     rows.append(cells + _size_cells(systems[0].total))
     return table(head, rows, class_="headline")
 
@@ -222,11 +207,7 @@ def facts(results: Mapping[str, Any], systems: Sequence[System]) -> str:
             "resampled on its own",
         )
     )
-    html = "".join(
-        element("tr", element("td", escape(str(key))) + element("td", escape(str(value))))
-        for key, value in rows
-    )
-    return element("table", html, class_="facts")
+    return facts_table(rows)
 
 
 def speaker_tables(systems: Sequence[System]) -> str:
@@ -245,18 +226,6 @@ def speaker_tables(systems: Sequence[System]) -> str:
 
 def _size_cells(counts: Counts) -> list[str]:
     return [str(counts.num_utts), str(counts.num_chars)]
-
-
-def _interval_cells(interval: Interval) -> list[str]:
-    return [
-        f"{100 * interval.mean:+.1f} % <span class=small>[{100 * interval.low:+.1f}, "
-        f"{100 * interval.high:+.1f}]</span>",
-        _verdict_span(interval.verdict, interval.verdict),
-    ]
-
-
-def _verdict_span(verdict: str, words: str) -> str:
-    return element("span", words, class_=verdict if verdict in ("better", "worse") else "plain")
 
 
 def _diff_span(pair: Pair) -> str:

@@ -31,6 +31,7 @@ FORBIDDEN = {
     ),
     "corpora": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
     "scoring": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
+    "experiments": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
     "lm": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
     "decode": (
         "espnet2",
