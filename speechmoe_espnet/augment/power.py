@@ -45,17 +45,18 @@ def reverberate(power: Tensor, decay: Tensor, level: Tensor, doublings: int) -> 
     Returns:
         (B, T, F).
     """
-    tail = power[:, :-1]
-    factor, reach = decay.view(-1, 1, 1), 1
+    factor, level, reach = decay.view(-1, 1, 1), level.view(-1, 1, 1), 1
+    share = level / (1 + level)
+    mixed = power * (1 - share)
+    tail, longer = power[:, :-1] * (share * (1 - factor)), torch.empty_like(power[:, :-1])
     for _ in range(doublings):
         if reach >= tail.size(1):
             break
-        longer = torch.addcmul(tail[:, reach:], tail[:, :-reach], factor)
-        tail = torch.cat((tail[:, :reach], longer), dim=1)
+        longer[:, :reach] = tail[:, :reach]
+        torch.addcmul(tail[:, reach:], tail[:, :-reach], factor, out=longer[:, reach:])
+        tail, longer = longer, tail
         factor, reach = factor.square(), 2 * reach
-    level = level.view(-1, 1, 1)
-    mixed = power / (1 + level)
-    mixed[:, 1:].addcmul_(tail, level * (1 - decay.view(-1, 1, 1)) / (1 + level))
+    mixed[:, 1:] += tail
     return mixed
 
 
@@ -104,24 +105,24 @@ def noise_rows(
     return first.unsqueeze(1) + (begin.unsqueeze(1) + frames) % period.unsqueeze(1)
 
 
-def add_noise(
+def scaled_noise(
     power: Tensor, noise: Tensor, spectrum: Tensor, ratio: Tensor, weights: Tensor
 ) -> Tensor:
-    """Add noise to the power of utterances at a ratio of their mean powers.
+    """Bring noise to a ratio of mean powers.
 
     Args:
-        power: (B, T, F); changed in place.
-        noise: (B, T, F).
+        power: Of the utterances (B, T, F).
+        noise: (B, T, F); changed in place.
         spectrum: Factor of each band of the noise (B, F).
-        ratio: Mean power of the noise over that of the utterance (B,); 0 adds nothing.
+        ratio: Mean power of the noise over that of the utterance (B,).
         weights: Of the frames in the means (B, T), sum 1 an utterance, 0 in padding.
 
     Returns:
-        `power`.
+        `noise`, to be added.
     """
     weights = weights.unsqueeze(1)
     mean = torch.bmm(weights, power).mean(dim=(1, 2))
     noise_mean = (torch.bmm(weights, noise).squeeze(1) * spectrum).mean(dim=1)
     tiny = torch.finfo(power.dtype).tiny
-    gain = (ratio * mean / noise_mean.clamp(min=tiny)).view(-1, 1, 1)
-    return power.addcmul_(noise, gain * spectrum.unsqueeze(1))
+    gain = ratio * mean / noise_mean.clamp(min=tiny)
+    return noise.mul_((gain.unsqueeze(1) * spectrum).unsqueeze(1))

@@ -14,11 +14,11 @@ from speechmoe_espnet.augment.masks import fill_with_mean, masked_places
 from speechmoe_espnet.augment.mel_axis import MelAxis, smooth_basis, warp_frequency
 from speechmoe_espnet.augment.options import VariationOptions
 from speechmoe_espnet.augment.power import (
-    add_noise,
     fluctuations,
     noise_rows,
     num_doublings,
     reverberate,
+    scaled_noise,
 )
 from speechmoe_espnet.augment.tempo import repeat_last_frame, resample_time, resampled_lengths
 
@@ -124,7 +124,7 @@ class FeatureVariation(AbsSpecAug):
         if draws.reverb is not None or draws.noise is not None:
             x = self._vary_power(x, lengths, weights, draws)
         if draws.response is not None:
-            x = x + draws.response.unsqueeze(1)
+            x.add_(draws.response.unsqueeze(1))
         times = self._times(draws.time_masks, lengths, x.size(1))
         bins = self._bins(draws.freq_masks, len(x))
         return fill_with_mean(x, weights, times, bins), lengths
@@ -133,14 +133,20 @@ class FeatureVariation(AbsSpecAug):
         rows = x.new_empty(len(x) * x.size(1) + len(self.table), x.size(2))
         power = torch.exp(x, out=rows[: -len(self.table)].view_as(x))
         if draws.reverb is not None:
-            room = draws.reverb
-            power.copy_(reverberate(power, room.decay, room.level, self.doublings))
+            decay, level = draws.reverb.decay, draws.reverb.level
+            some = level.nonzero().squeeze(1)
+            dry = power.index_select(0, some)
+            wet = reverberate(dry, decay[some], level[some], self.doublings)
+            power.index_copy_(0, some, wet)
         if draws.noise is not None:
             rows[-len(self.table) :] = self.table
-            noise = draws.noise
-            where = noise_rows(lengths, x.size(1), noise.speech, noise.shift, noise.offset)
-            added = rows.index_select(0, where.flatten()).view_as(x)
-            power = add_noise(power, added, noise.spectrum, noise.ratio, weights)
+            noise, some = draws.noise, draws.noise.ratio.nonzero().squeeze(1)
+            where = noise_rows(lengths, x.size(1), noise.speech, noise.shift, noise.offset)[some]
+            added = rows.index_select(0, where.flatten()).view(len(some), *x.shape[1:])
+            spectrum, ratio = noise.spectrum[some], noise.ratio[some]
+            clean = power.index_select(0, some)
+            added = scaled_noise(clean, added, spectrum, ratio, weights[some])
+            power.index_add_(0, some, added)
         return power.clamp_(min=torch.finfo(power.dtype).tiny).log_()
 
     def _times(self, masks: MaskDraws | None, lengths: Tensor, num_frames: int) -> Tensor | None:
