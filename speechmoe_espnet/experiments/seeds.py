@@ -142,11 +142,10 @@ def relative_change(
             f"{control.resampled.shape[0]} and {candidate.resampled.shape[0]}"
         )
     groups = (control, candidate)
-    ratio = _mean(candidate.resampled) / _at_least_one_error(_mean(control.resampled))
-    observed = _mean(candidate.observed) / _at_least_one_error(_mean(control.observed))
     factor = np.maximum(1.0 + _seed_draws(groups, seed), 0.0)
-    interval = percentile_interval(float(1.0 - observed), 1.0 - ratio * factor, confidence)
-    return SeedInterval(interval, _num_seeds(groups))
+    changes = _saved(_mean(control.resampled), _mean(candidate.resampled) * factor)
+    observed = float(_saved(_mean(control.observed), _mean(candidate.observed)))
+    return SeedInterval(percentile_interval(observed, changes, confidence), _num_seeds(groups))
 
 
 def error_rate(
@@ -190,12 +189,9 @@ def _seed_draws(groups: Sequence[Sums], seed: int) -> NDArray[np.float64]:
     squares, explained = 0.0, 0.0
     for group in groups:
         count = group.observed.size
-        deviations = group.observed / _at_least_one_error(_mean(group.observed)) - 1.0
-        means = _at_least_one_error(_mean(group.resampled))
-        over_resamples = group.resampled / means[:, None] - 1.0
         if count > 1:
-            squares += float((deviations**2).sum())
-            explained += float(over_resamples.var(axis=0).sum())
+            squares += float((_deviations(group.observed) ** 2).sum())
+            explained += float(_deviations(group.resampled).var(axis=0).sum())
     if squares <= explained or freedom < 1:
         return np.zeros(num_resamples)
     # Both sums are (n - 1) times a variance: deviations from a mean of n have (n - 1) / n of it.
@@ -213,5 +209,11 @@ def _mean(sums: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(sums.mean(axis=-1), dtype=np.float64)
 
 
-def _at_least_one_error(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(means > 0, means, 1.0)
+def _deviations(sums: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what each run differs from the mean of the runs, relative to it."""
+    means = _mean(sums)[..., None]
+    return np.asarray((sums - means) / np.where(means > 0, means, 1.0), dtype=np.float64)
+
+
+def _saved(control: NDArray[np.float64], candidate: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray((control - candidate) / np.where(control > 0, control, 1.0), dtype=np.float64)
