@@ -1,11 +1,11 @@
 """Which settings of a system are best on dev, searched in the same way for every system."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from speechmoe_espnet.experiments.finished import FinishedRun
-from speechmoe_espnet.experiments.grid import DEV, Grid, Settings
+from speechmoe_espnet.experiments.grid import DEV, Grid, Run, Settings
+from speechmoe_espnet.experiments.markdown import table
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def best_points(grid: Grid, finished: Sequence[FinishedRun]) -> list[Point]:
     """
     by_key = {(item.system, item.seed): item for item in finished}
     points: dict[str, list[Point]] = {name: [] for name in grid.systems}
-    groups: dict[str, list[Any]] = {}
+    groups: dict[str, list[Run]] = {}
     for run in grid.runs():
         if (run.label, run.seed) in by_key:
             groups.setdefault(run.label, []).append(run)
@@ -67,21 +67,24 @@ def best_points(grid: Grid, finished: Sequence[FinishedRun]) -> list[Point]:
     result = []
     for found in points.values():
         for index, point in enumerate(sorted(found, key=lambda item: item.error_rate)):
-            result.append(
-                Point(**{**vars(point), "best": index == 0}),
-            )
+            result.append(replace(point, best=index == 0))
     return result
 
 
-def choice_table(points: Sequence[Point]) -> str:
-    """Format the points as text, a star before the best of each system."""
-    lines = ["", "Search on dev (* best of its system, < > at the edge of an axis)"]
+def choice_markdown(points: Sequence[Point]) -> str:
+    """Write the points as a Markdown table, the best of each system in bold.
+
+    Args:
+        points: What `best_points` returns.
+    """
+    rows = []
     for point in points:
-        values = ", ".join(
-            f"{key}={value}" + (" <>" if point.best and key in point.edges else "")
-            for key, value in point.values.items()
+        rate = f"{point.error_rate:.2f}"
+        values = ", ".join(f"`{key}: {value}`" for key, value in point.values.items())
+        edges = ", ".join(point.edges) if point.best else ""
+        seeds = ", ".join(map(str, point.seeds))
+        rows.append(
+            [point.system, values, f"**{rate}**" if point.best else rate, seeds, edges or "-"]
         )
-        star = "*" if point.best else " "
-        seeds = f"{len(point.seeds)} seed" + ("s" if len(point.seeds) > 1 else "")
-        lines.append(f"{star} {point.system}  {values}  {point.error_rate:.2f} % ({seeds})")
-    return "\n".join(lines) + "\n"
+    head = ["system", "settings", "error rate on dev, %", "seeds", "best at the edge of"]
+    return "Search on dev, the same for every system:\n\n" + table(head, rows, left=2)
