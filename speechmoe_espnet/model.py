@@ -1,7 +1,7 @@
 """ESPnet's ASR model with SpeechMoE's auxiliary losses and load statistics."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from espnet2.asr.ctc import CTC
@@ -9,6 +9,7 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.torch_utils.device_funcs import force_gatherable
 from torch import Tensor
 
+from speechmoe_espnet.encoder.backbone import Block
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.output import SpeechMoEOutput, valid_frames
 from speechmoe_espnet.moe import (
@@ -19,6 +20,7 @@ from speechmoe_espnet.moe import (
     switch_load_balance_loss,
 )
 from speechmoe_espnet.moe.losses import expert_load
+from speechmoe_espnet.steps import StepCounter
 
 
 class LossWeights(NamedTuple):
@@ -86,6 +88,7 @@ class SpeechMoEASRModel(ESPnetASRModel):
         self.embedding_ctc: CTC | None = None
         if isinstance(self.encoder, AbsSpeechMoEEncoder):
             self._check_supported()
+            self.steps = StepCounter()
             if self.encoder.embedding is not None:
                 self.embedding_ctc = CTC(
                     odim=self.vocab_size, encoder_output_size=self.encoder.embedding_size
@@ -128,11 +131,16 @@ class SpeechMoEASRModel(ESPnetASRModel):
         if not isinstance(self.encoder, AbsSpeechMoEEncoder):
             return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
         text = text.masked_fill(text == -1, self.ignore_id)[:, : text_lengths.max()]
+        if self.training:
+            for block in self.encoder.backbone.blocks:
+                cast(Block, block).feed_forward.set_step(self.steps.count)
         out = self.encode_with_routing(speech, speech_lengths)
         stats: dict[str, Any] = {}
         loss = self._asr_loss(out, text, text_lengths, stats)
         loss = loss + self._auxiliary_loss(out, text, text_lengths, stats)
         stats["loss"] = loss.detach()
+        if self.training:
+            self.steps.advance()
         return force_gatherable((loss, stats, speech.size(0)), loss.device)
 
     def encode(self, speech: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:

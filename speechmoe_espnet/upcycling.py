@@ -14,6 +14,7 @@ from espnet2.torch_utils.safe_torch_load import safe_torch_load
 from torch import Tensor, nn
 
 from speechmoe_espnet.moe import Experts, MoEFeedForward
+from speechmoe_espnet.steps import StepCounter
 
 
 class InitParam(NamedTuple):
@@ -50,6 +51,7 @@ def load_init_param(
     `router_scale: straight_through` the outputs at step 0 are the twin's). Routers that the
     file lacks keep their initial values. Every other tensor of an expert must be loaded,
     whatever `ignore_init_mismatch` says, unless the value of `--init_param` excludes it by name.
+    The file's count of training steps is not taken over: a training starts.
 
     Args:
         init_param: `file[:src_key[:dst_key[:exclude,...]]]`, as in ESPnet.
@@ -67,8 +69,11 @@ def load_init_param(
         return
     spec = InitParam.parse(init_param)
     target = model.get_submodule(spec.dst_key) if spec.dst_key else model
-    source = _read_source(spec, map_location)
-    wanted = target.state_dict()
+    counts = _counts(target)
+    source, wanted = (
+        {key: value for key, value in state.items() if key not in counts}
+        for state in (_read_source(spec, map_location), target.state_dict())
+    )
     experts = _expert_tensors(target)
     source = {
         key: _expand(key, value, wanted[key]) if key in experts else value
@@ -113,6 +118,14 @@ def _expert_tensors(target: nn.Module) -> set[str]:
         for prefix, module in target.named_modules()
         if isinstance(module, Experts)
         for name, _ in module.named_parameters(recurse=False)
+    }
+
+
+def _counts(target: nn.Module) -> set[str]:
+    return {
+        f"{prefix}.value" if prefix else "value"
+        for prefix, module in target.named_modules()
+        if isinstance(module, StepCounter)
     }
 
 

@@ -19,6 +19,8 @@ class MoEOptions:
         router: "speechmoe" or "switch".
         router_scale: "paper" or "straight_through", see MoEFeedForward.
         backend: "auto", "fused", "grouped_mm" or "loop", see moe.Experts.
+        routing_warmup: "top_2" or "soft", see MoEFeedForward.
+        routing_warmup_steps: Training forwards until routing is that of top_k; 0 for at once.
     """
 
     num_experts: int = 1
@@ -27,6 +29,8 @@ class MoEOptions:
     router: str = "speechmoe"
     router_scale: str = "paper"
     backend: str = "auto"
+    routing_warmup: str = "top_2"
+    routing_warmup_steps: int = 0
 
 
 def from_conf[T](options: type[T], conf: Mapping[str, Any] | None, name: str) -> T:

@@ -34,6 +34,8 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
         router: "speechmoe" or "switch" (sees the layer's input alone).
         router_scale: "paper" or "straight_through", see MoEFeedForward.
         expert_backend: "auto", "fused", "grouped_mm" or "loop", see moe.Experts.
+        routing_warmup: What routers do at first, "top_2" or "soft", see MoEFeedForward.
+        routing_warmup_steps: Training forwards (batches) until warm-up ends; 0 for none.
         use_embedding: Whether there is an embedding network.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
             the rest again in the backward pass: less memory, about a third more computation.
@@ -65,6 +67,8 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
         router: str = "speechmoe",
         router_scale: str = "paper",
         expert_backend: str = "auto",
+        routing_warmup: str = "top_2",
+        routing_warmup_steps: int = 0,
         use_embedding: bool = True,
         activation_checkpointing: bool = False,
         embedding_conf: dict[str, Any] | None = None,
@@ -90,7 +94,16 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
             small = _embedding_options(options, embedding_conf)
             embedding = ConformerBackbone(width, small, MoEOptions(), activation_checkpointing)
             embedding_size = small.output_size
-        moe = MoEOptions(num_experts, embedding_size, top_k, router, router_scale, expert_backend)
+        moe = MoEOptions(
+            num_experts,
+            embedding_size,
+            top_k,
+            router,
+            router_scale,
+            expert_backend,
+            routing_warmup,
+            routing_warmup_steps,
+        )
         backbone = ConformerBackbone(width, options, moe, activation_checkpointing)
         super().__init__(features, embedding, backbone, output_size, embedding_size, num_experts)
 

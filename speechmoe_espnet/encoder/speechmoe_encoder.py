@@ -33,6 +33,8 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         router: "speechmoe" or "switch" (sees the layer's input alone).
         router_scale: "paper" or "straight_through", see MoEFeedForward.
         expert_backend: "auto", "fused", "grouped_mm" or "loop", see moe.Experts.
+        routing_warmup: What routers do at first, "top_2" or "soft", see MoEFeedForward.
+        routing_warmup_steps: Training forwards (batches) until warm-up ends; 0 for none.
         use_embedding: Whether there is an embedding network.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
             the rest again in the backward pass: less memory, about a third more computation.
@@ -63,6 +65,8 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         router: str = "speechmoe",
         router_scale: str = "paper",
         expert_backend: str = "auto",
+        routing_warmup: str = "top_2",
+        routing_warmup_steps: int = 0,
         use_embedding: bool = True,
         activation_checkpointing: bool = False,
         embedding_conf: dict[str, Any] | None = None,
@@ -86,7 +90,16 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
                 features.output_size(), small, MoEOptions(), activation_checkpointing
             )
             embedding_size = small.output_size
-        moe = MoEOptions(num_experts, embedding_size, top_k, router, router_scale, expert_backend)
+        moe = MoEOptions(
+            num_experts,
+            embedding_size,
+            top_k,
+            router,
+            router_scale,
+            expert_backend,
+            routing_warmup,
+            routing_warmup_steps,
+        )
         backbone = DFSMNBackbone(features.output_size(), options, moe, activation_checkpointing)
         super().__init__(features, embedding, backbone, output_size, embedding_size, num_experts)
 

@@ -9,6 +9,7 @@ from speechmoe_espnet.moe.router import ROUTERS, Router, Routing
 from speechmoe_espnet.moe.router import embedding_logits as compute_embedding_logits
 
 ROUTER_SCALES = ("paper", "straight_through")
+ROUTING_WARMUPS = ("top_2", "soft")
 
 
 class MoEFeedForward(nn.Module):
@@ -30,6 +31,13 @@ class MoEFeedForward(nn.Module):
         router_scale: "paper": g = p. "straight_through": g = p / stopgrad(p), which is 1 in
             the forward pass, with the same gradient direction for the router; it keeps the
             function of an upcycled layer, where g = p scales it down to about 1/E.
+        routing_warmup: What training does until warm-up ends: a frame uses its two best experts
+            ("top_2") or all ("soft"), with g = p, or p / stopgrad(sum of chosen p) where
+            router_scale is "straight_through". A choice gets a gradient from what it is compared
+            with, and every expert learns. Evaluation always uses top_k experts, and so do
+            `Routing.indices`.
+        routing_warmup_steps: Training steps until warm-up ends; 0 for none. The layer counts
+            nothing (activation checkpointing runs it twice a step): see `set_step`.
 
     Raises:
         ValueError: Where an argument is out of range.
@@ -48,6 +56,8 @@ class MoEFeedForward(nn.Module):
         router: str = "speechmoe",
         backend: str = "auto",
         router_scale: str = "paper",
+        routing_warmup: str = "top_2",
+        routing_warmup_steps: int = 0,
     ) -> None:
         super().__init__()
         if num_experts < 1:
@@ -58,10 +68,19 @@ class MoEFeedForward(nn.Module):
             raise ValueError(f"router: {router!r} is not one of {list(ROUTERS)}")
         if router_scale not in ROUTER_SCALES:
             raise ValueError(f"router_scale: {router_scale!r} is not one of {list(ROUTER_SCALES)}")
+        if routing_warmup not in ROUTING_WARMUPS:
+            raise ValueError(
+                f"routing_warmup: {routing_warmup!r} is not one of {list(ROUTING_WARMUPS)}"
+            )
+        if routing_warmup_steps < 0:
+            raise ValueError(f"routing_warmup_steps: {routing_warmup_steps} is less than 0")
         self.input_size = input_size
         self.num_experts = num_experts
         self.top_k = top_k
         self.router_scale = router_scale
+        self.routing_warmup = routing_warmup
+        self.routing_warmup_steps = routing_warmup_steps
+        self.warming = routing_warmup_steps > 0
         self.embedding_size = embedding_size if router == "speechmoe" else 0
         self.router = (
             Router(input_size, num_experts, self.embedding_size, top_k) if num_experts > 1 else None
@@ -108,15 +127,23 @@ class MoEFeedForward(nn.Module):
         elif embedding_logits is None:
             assert embedding is not None
             (embedding_logits,) = compute_embedding_logits([self.router], embedding, padding)
-        if self.experts.fuses_with_router(x):
+        warming = self.training and self.warming
+        if not warming and self.experts.fuses_with_router(x):
             return self._forward_fused(x, padding, embedding_logits)
-        routing = self.router(x, padding, embedding_logits)
+        top_k = self._warmup_top_k() if warming else self.top_k
+        routing = self.router(x, padding, embedding_logits, top_k)
         out = self.experts(
             x.reshape(-1, self.input_size),
-            routing.indices.reshape(-1, self.top_k),
-            self._gates(routing),
+            routing.indices.reshape(-1, top_k),
+            self._warmup_gates(routing) if warming else self._gates(routing),
         )
+        if warming:
+            routing = routing._replace(indices=routing.indices[..., : self.top_k])
         return out.view(x.shape), routing
+
+    def set_step(self, step: int) -> None:
+        """Say how many training steps there were; warm-up ends at routing_warmup_steps."""
+        self.warming = step < self.routing_warmup_steps
 
     def _forward_fused(
         self, x: Tensor, padding: Tensor | None, embedding_logits: Tensor | None
@@ -150,6 +177,16 @@ class MoEFeedForward(nn.Module):
         if self.router_scale == "straight_through":
             gates = gates / gates.detach()
         return gates.reshape(-1, self.top_k)
+
+    def _warmup_top_k(self) -> int:
+        return self.num_experts if self.routing_warmup == "soft" else max(2, self.top_k)
+
+    def _warmup_gates(self, routing: Routing) -> Tensor:
+        gates = routing.probs.gather(-1, routing.indices.clamp(min=0))
+        if self.router_scale == "straight_through":
+            total = gates.detach().sum(dim=-1, keepdim=True)
+            gates = gates / total.clamp(min=torch.finfo(gates.dtype).tiny)
+        return gates.flatten(0, 1)
 
     def _check(
         self,

@@ -46,7 +46,11 @@ class Router(nn.Module):
         nn.init.xavier_uniform_(self.weight, gain=0.5)
 
     def forward(
-        self, x: Tensor, padding: Tensor | None, embedding_logits: Tensor | None = None
+        self,
+        x: Tensor,
+        padding: Tensor | None,
+        embedding_logits: Tensor | None = None,
+        top_k: int | None = None,
     ) -> Routing:
         """Route every frame.
 
@@ -55,6 +59,7 @@ class Router(nn.Module):
             padding: Frames that are not valid (B, T), bool; None where all are.
             embedding_logits: The embedding's part of the logits (B, T, E), from
                 `embedding_logits`; required when embedding_size > 0.
+            top_k: K, where it is not the router's own.
 
         Returns:
             The routing, in which padding carries probability 0 and expert -1.
@@ -73,7 +78,7 @@ class Router(nn.Module):
                 logits = logits.masked_fill(padding.flatten(), 0.0)
             probs = logits.softmax(dim=0).view(-1, *shape).permute(1, 2, 0)
             logits = logits.view(-1, *shape).permute(1, 2, 0)
-        indices = best(probs, self.top_k)
+        indices = best(probs, top_k or self.top_k)
         if padding is not None:
             probs = probs.masked_fill(padding.unsqueeze(-1), 0.0)
             indices = indices.masked_fill(padding.unsqueeze(-1), -1)

@@ -173,3 +173,20 @@ def test_encode_with_routing_needs_a_speechmoe_encoder():
     data = batch()
     with pytest.raises(ValueError, match="ConformerEncoder has no routing"):
         build("conformer").encode_with_routing(data["speech"], data["speech_lengths"])
+
+
+@ENCODERS
+@pytest.mark.parametrize("activation_checkpointing", [False, True])
+def test_routing_warms_up_for_its_steps(encoder, activation_checkpointing):
+    conf = {"routing_warmup": "soft", "routing_warmup_steps": 2, "dropout_rate": 0.0}
+    conf |= {"activation_checkpointing": activation_checkpointing}
+    conf |= {"embedding_conf": {"num_blocks": 1, "dropout_rate": 0.0}}
+    model = build(encoder, encoder_conf=conf)
+    experts = model.encoder.backbone.blocks[0].feed_forward.experts
+    every_expert = []
+    for _ in range(3):
+        model.zero_grad()
+        # One frame, which alone cannot reach every expert.
+        model(**batch((9,)))[0].backward()
+        every_expert.append(bool(experts.b2.grad.any(dim=1).all()))
+    assert every_expert == [True, True, False]

@@ -89,6 +89,17 @@ def test_an_expert_left_random_is_an_error_in_every_mode(
         load_init_param(path, build(encoder_conf=STRAIGHT), ignore_init_mismatch)
 
 
+def test_the_count_of_steps_starts_anew_without_a_word(tmp_path, caplog):
+    first = build(encoder_conf=STRAIGHT)
+    first(**batch())
+    second = build(encoder_conf=STRAIGHT)
+    for drop in ((), ("steps",)):
+        load_init_param(saved(first, tmp_path / "moe.pth", drop), second, False)
+        assert second.steps.count == second.steps.value.item() == 0
+    assert first.steps.count == 1
+    assert "steps" not in caplog.text
+
+
 def test_other_mismatches_are_errors_or_named_warnings(tmp_path, caplog):
     twin = static()
     twin.ctc.ctc_lo = torch.nn.Linear(32, 99)
