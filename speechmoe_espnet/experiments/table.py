@@ -53,13 +53,22 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
     as it is, or in JSON's quotes where it could be read as something else.
 
     Args:
-        rows: Rows with the same columns, at least one.
+        rows: Rows with the same columns, at least one; the first one's order counts.
         path: File to write.
+
+    Raises:
+        ValueError: A row has other columns than the first; the message names both.
     """
+    for row in rows[1:]:
+        if row.keys() != rows[0].keys():
+            raise ValueError(
+                f"rows must have the same columns, got {list(rows[0])} and {list(row)}; make "
+                f"them by run_rows"
+            )
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(rows[0])
-    writer.writerows([_to_cell(value) for value in row.values()] for row in rows)
+    writer.writerows([_to_cell(row[column]) for column in rows[0]] for row in rows)
     path.write_text(out.getvalue(), encoding="utf-8", newline="")
 
 

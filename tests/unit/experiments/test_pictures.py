@@ -1,0 +1,148 @@
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from speechmoe_espnet.experiments import pictures
+from speechmoe_espnet.experiments.page import PICTURES
+from speechmoe_espnet.experiments.summary import summarize
+from speechmoe_espnet.scoring.svg import standalone
+
+SYSTEMS = ("static", "wide", "moe4", "moe8")
+
+
+def words(drawing):
+    return [node.text for node in ET.fromstring(drawing).iter("text")]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_files_are_whole_and_have_their_colours(summary, name):
+    root = ET.fromstring(standalone(PICTURES[name](summary)))
+    space = "{http://www.w3.org/2000/svg}"
+    assert root.tag == f"{space}svg"
+    style = root.find(f"{space}style").text
+    used = set(re.findall(r"var\((--[\w-]+)\)", standalone(PICTURES[name](summary))))
+    assert used
+    assert all(f"{colour}:" in style for colour in used)
+    assert "prefers-color-scheme: dark" in style
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_everything_lies_within_the_picture(summary, name):
+    root = ET.fromstring(PICTURES[name](summary))
+    width, height = float(root.get("width")), float(root.get("height"))
+    for node in root.iter("text"):
+        length = 6.5 * len(node.text) * {"middle": 0.5, "end": 0}.get(node.get("text-anchor"), 1)
+        assert 0 <= float(node.get("x")) <= width - length + 1, node.text
+        assert 0 <= float(node.get("y")) <= height, node.text
+
+
+def test_losses_have_a_line_a_seed_and_a_mean(summary):
+    drawing = pictures.loss_picture(summary)
+    titles = [node.text for node in ET.fromstring(drawing).iter("title")]
+    assert titles.count("moe8, one seed") == 3
+    end = summary.systems["moe8"].dev_loss
+    assert f"moe8, mean of 3 seeds: {end:.4g} at the end" in titles
+    assert set(SYSTEMS) <= set(words(drawing))
+
+
+def test_losses_are_zoomed(summary):
+    root = ET.fromstring(pictures.loss_picture(summary))
+    ticks = [float(node.text) for node in root.iter("text") if node.get("text-anchor") == "end"]
+    curves = [
+        run.curve("valid", "loss_ctc") for item in summary.systems.values() for run in item.runs
+    ]
+    later = [loss for curve in curves for step, loss in curve.items() if step >= 800]
+    assert min(later) - 1 < min(ticks)
+    assert max(ticks) < max(later) + 1 < min(curve[250] for curve in curves)
+
+
+def test_bars_are_deviations(summary):
+    root = ET.fromstring(pictures.rate_against_flops(summary))
+    markers = {node.text.split(":")[0]: parent for parent in root for node in parent.iter("title")}
+    low_rate = summary.systems["moe8"].rates["total"]
+    high_rate = summary.systems["static"].rates["total"]
+    assert low_rate.mean < high_rate.mean
+    assert float(markers["moe8"].get("cy")) > float(markers["static"].get("cy"))
+    assert float(markers["wide"].get("cx")) > float(markers["moe8"].get("cx"))
+    per_percent = (float(markers["moe8"].get("cy")) - float(markers["static"].get("cy"))) / (
+        high_rate.mean - low_rate.mean
+    )
+    bar = next(
+        node
+        for node in root.iter("line")
+        if node.get("stroke") == "var(--c2)" and node.get("x1") == node.get("x2")
+    )
+    length = float(bar.get("y1")) - float(bar.get("y2"))
+    assert length == pytest.approx(2 * high_rate.deviation * per_percent, abs=0.1)
+
+
+def test_sizes_are_on_a_logarithmic_axis(summary):
+    root = ET.fromstring(pictures.rate_against_parameters(summary))
+    place = {
+        parent.find("title").text.split(":")[0]: float(parent.get("cx"))
+        for parent in root
+        if parent.find("title") is not None
+    }
+    assert place["wide"] == pytest.approx(place["moe4"], abs=0.1)
+    assert place["wide"] < place["moe8"]
+    assert "1 M" in words(pictures.rate_against_parameters(summary))
+
+
+def test_routers_only_of_those_that_have_them(summary):
+    shown = set(words(pictures.router_picture(summary)))
+    assert {"moe4", "moe8", "router confidence"} <= shown
+    assert not {"static", "wide"} & shown
+
+
+def test_nothing_to_draw(finished_runs):
+    static = [run for run in finished_runs if run.system == "static"]
+    summary = summarize(static, "static", num_resamples=50)
+    assert pictures.router_picture(summary) is None
+    assert pictures.change_picture(summary) is None
+    bare = [
+        replace(
+            run,
+            outcome=replace(
+                run.outcome, epochs=tuple({**e, "valid": {}} for e in run.outcome.epochs)
+            ),
+        )
+        for run in static
+    ]
+    assert pictures.loss_picture(summarize(bare, num_resamples=50)) is None
+
+
+def test_changes_have_a_row_a_system_and_set(summary):
+    shown = words(pictures.change_picture(summary))
+    assert shown.count("moe8") == 3
+    assert shown.index("total") < shown.index("read") < shown.index("chat")
+    interval = summary.systems["moe8"].changes["total"].interval
+    label = f"{100 * interval.mean:+.1f} %  [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+    assert label in shown
+
+
+def test_intervals_that_leave_the_axis_get_an_arrow(finished_runs):
+    two = [run for run in finished_runs if run.seed < 3]
+    summary = summarize(two, "static", num_resamples=200)
+    system = summary.systems["wide"]
+    change = system.changes["total"]
+    wide = replace(change, interval=replace(change.interval, low=-5.0, high=5.0))
+    systems = {
+        **summary.systems,
+        "wide": replace(system, changes=dict.fromkeys(system.changes, wide)),
+    }
+    arrows = ET.fromstring(pictures.change_picture(replace(summary, systems=systems)))
+    assert len(list(arrows.iter("polygon"))) == 6
+
+
+def test_single_seeds_are_marked(finished_runs):
+    single = [run for run in finished_runs if run.seed == 2]
+    summary = summarize(single, "static", num_resamples=50)
+    marked = [word for word in words(pictures.change_picture(summary)) if word.endswith("] *")]
+    assert len(marked) == 9
+
+
+def test_an_unknown_place(summary):
+    with pytest.raises(ValueError, match="place must be one of read, chat, total, got 'spon'"):
+        pictures.rate_against_flops(summary, "spon")
