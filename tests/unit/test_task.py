@@ -8,6 +8,7 @@ import torch
 import yaml
 from models import TOKENS, build, training_args
 
+from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.bin import asr_inference, asr_train
 from speechmoe_espnet.task import SpeechMoEASRTask
 
@@ -124,6 +125,7 @@ def test_accumulated_batches_are_one_step_on_their_mean_gradient(data_args, tmp_
         states.append(train([*data_args, *conf, *extra, "--grad_clip", "1e9"], tmp_path / name))
         (line,) = (tmp_path / name / "train_stats.jsonl").read_text().splitlines()
         assert json.loads(line)["steps"] == 1
+    assert [state.pop("steps.value").item() for state in states] == [2, 1]
     for name, value in states[0].items():
         torch.testing.assert_close(value, states[1][name], atol=1e-5, rtol=1e-4, msg=name)
 
@@ -145,6 +147,57 @@ def test_too_short_utterances_stop_training_before_it_starts(data_args, tmp_path
     (tmp_path / "text_shape").write_text("".join(f"utt{i} 50,13\n" for i in range(10)))
     with pytest.raises(ValueError, match="too short for CTC: utt0"):
         train([*data_args, *configuration(tmp_path / "conf.yaml")], tmp_path / "exp")
+    assert not (tmp_path / "exp").exists()
+
+
+VARIATION = {
+    "speed": [0.8, 1.2],
+    "warp": [0.9, 1.1],
+    "reverb_time": [0.1, 0.4],
+    "noise_snr": [0, 20],
+    "channel": 4,
+    "gain": [-6, 6],
+    "num_time_masks": 1,
+    "num_freq_masks": 1,
+}
+
+
+def test_training_varies_features_anew_in_each_epoch_and_validation_does_not(
+    data_args, tmp_path, monkeypatch
+):
+    seen = []
+    forward = FeatureVariation.forward
+
+    def watched(self, x, x_lengths=None):
+        out, lengths = forward(self, x, x_lengths)
+        seen.append((x, out, lengths))
+        return out, lengths
+
+    monkeypatch.setattr(FeatureVariation, "forward", watched)
+    conf = configuration(tmp_path / "conf.yaml", specaug="vary", specaug_conf=VARIATION)
+    # All utterances are one batch: a step an epoch.
+    state = train([*data_args, *conf, "--batch_bins", "90000"], tmp_path / "exp")
+    assert len(seen) == 2
+    (one, first, first_lengths), (two, second, second_lengths) = seen
+    assert one.shape == two.shape
+    assert first_lengths.tolist() != second_lengths.tolist()
+    assert torch.isfinite(first).all()
+    assert torch.isfinite(second).all()
+    assert not any("specaug" in name for name in state)
+    lines = (tmp_path / "exp/train_stats.jsonl").read_text().splitlines()
+    assert np.isfinite(json.loads(lines[-1])["train"]["loss"])
+
+
+def test_an_unknown_key_of_the_variation_is_named():
+    with pytest.raises(ValueError, match="unknown key 'snr'; specaug: vary takes"):
+        build(specaug="vary", specaug_conf={"snr": [0, 20]})
+
+
+def test_too_much_speed_stops_training_before_it_starts(data_args, tmp_path):
+    conf = configuration(tmp_path / "conf.yaml", specaug="vary", specaug_conf={"speed": [1.0, 4.0]})
+    (tmp_path / "text_shape").write_text("".join(f"utt{i} 8,13\n" for i in range(10)))
+    with pytest.raises(ValueError, match="frames after speed-up"):
+        train([*data_args, *conf], tmp_path / "exp")
     assert not (tmp_path / "exp").exists()
 
 
