@@ -11,21 +11,28 @@ import torch
 from torch import Tensor
 
 
-def masked_places(start: Tensor, width: Tensor, extent: Tensor, size: int) -> Tensor:
+def masked_places(
+    start: Tensor, width: Tensor, widest: Tensor, extent: Tensor, size: int
+) -> Tensor:
     """Which places along an axis are masked.
 
     Args:
         start: Where masks begin, as a share of where they may (B, N), from 0 to below 1.
-        width: Widths (B, N), whole numbers from 0 to `extent`.
-        extent: Valid places (B,).
+        width: Their widths (B, N), likewise: whole numbers from 0 to `widest` are equally likely.
+        widest: Greatest width (B,); its fraction is cut off.
+        extent: Valid places (B,), at least `widest`: masks lie within them.
         size: Length of the axis.
 
     Returns:
         (B, size), bool.
     """
-    first = (start * (extent.unsqueeze(1) - width + 1)).floor().unsqueeze(2)
+    widest, extent = widest.floor().unsqueeze(1), extent.unsqueeze(1)
+    # A share just below 1 may be rounded up to 1 by the product.
+    width = torch.minimum((width * (widest + 1)).floor(), widest)
+    first = torch.minimum((start * (extent - width + 1)).floor(), extent - width)
     places = torch.arange(size, device=start.device)
-    return ((places >= first) & (places < first + width.unsqueeze(2))).any(dim=1)
+    first, end = first.unsqueeze(2), (first + width).unsqueeze(2)
+    return ((places >= first) & (places < end)).any(dim=1)
 
 
 def fill_with_mean(x: Tensor, weights: Tensor, times: Tensor | None, bins: Tensor | None) -> Tensor:

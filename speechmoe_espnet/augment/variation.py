@@ -153,13 +153,11 @@ class FeatureVariation(AbsSpecAug):
         if masks is None:
             return None
         widest = (lengths * self.options.time_mask_ratio).clamp(max=self.options.time_mask_width)
-        width = (masks.width * (widest.floor().unsqueeze(1) + 1)).floor()
-        return masked_places(masks.start, width, lengths, num_frames)
+        return masked_places(masks.start, masks.width, widest, lengths, num_frames)
 
     def _bins(self, masks: MaskDraws | None, num_utterances: int) -> Tensor | None:
         if masks is None:
             return None
-        size = self.options.num_mel_bins
-        width = (masks.width * (self.options.freq_mask_width + 1)).floor()
-        extent = torch.full((num_utterances,), size, device=width.device)
-        return masked_places(masks.start, width, extent, size)
+        widest = masks.start.new_full((num_utterances,), self.options.freq_mask_width)
+        extent = torch.full_like(widest, self.options.num_mel_bins)
+        return masked_places(masks.start, masks.width, widest, extent, self.options.num_mel_bins)

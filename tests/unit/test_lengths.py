@@ -64,6 +64,22 @@ def test_waveforms_are_counted_in_hops(shapes):
         check_lengths(args_for(files, **frontend))
 
 
+def test_utterances_must_be_long_enough_at_the_strongest_speed_up(shapes):
+    variation = {"specaug": "vary", "specaug_conf": {"speed": [0.8, 1.25]}}
+    # Of 37 frames 29 are left, of which the encoder keeps 10; of 34, 27 and 9.
+    files = shapes({"just": "37,40", "short": "34,40"}, {"just": "10,13", "short": "10,13"})
+    with pytest.raises(
+        ValueError,
+        match=r"1 of 2 .* short \(9 frames after speed-up and subsampling, 10 labels\); .*"
+        r"lower encoder_conf: subsampling or specaug_conf: speed",
+    ):
+        check_lengths(args_for(files, **variation))
+    check_lengths(args_for(files, specaug="vary", specaug_conf={"speed": [0.8, 1.0]}))
+    check_lengths(args_for(files, specaug="vary", specaug_conf={"noise_snr": [0, 20]}))
+    check_lengths(args_for(files, part="valid", **variation))
+    check_lengths(args_for(files, specaug="specaug", specaug_conf={"time_mask_width_range": 5}))
+
+
 def test_many_are_counted_and_ten_are_shown(shapes):
     utterances = [f"utt{i:02d}" for i in range(25)]
     files = shapes(dict.fromkeys(utterances, "3,40"), dict.fromkeys(utterances, "9,13"))

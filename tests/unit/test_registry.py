@@ -1,8 +1,9 @@
 import pytest
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
-from espnet2.tasks.asr import encoder_choices, model_choices
+from espnet2.tasks.asr import encoder_choices, model_choices, specaug_choices
 from espnet2.train.class_choices import ClassChoices
 
+from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.encoder.speechmoe_encoder import SpeechMoEEncoder
 from speechmoe_espnet.model import SpeechMoEASRModel
 from speechmoe_espnet.registry import add_choice, register
@@ -16,6 +17,7 @@ def test_register_adds_everything_and_may_be_repeated():
     assert encoder_choices.get_class("speechmoe") is SpeechMoEEncoder
     assert model_choices.get_class("speechmoe") is SpeechMoEASRModel
     assert "speechmoe_conformer" in encoder_choices.choices()
+    assert specaug_choices.get_class("vary") is FeatureVariation
 
 
 def test_a_name_taken_by_another_class_is_an_error():
