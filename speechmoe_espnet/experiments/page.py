@@ -27,25 +27,25 @@ from speechmoe_espnet.scoring.svg import element
 
 PICTURES: dict[str, Callable[[Summary], str | None]] = {
     "changes": change_picture,
-    "cer_flops": rate_against_flops,
-    "cer_parameters": rate_against_parameters,
-    "dev_loss": loss_picture,
-    "routers": router_picture,
+    "flops": rate_against_flops,
+    "parameters": rate_against_parameters,
+    "loss": loss_picture,
+    "routing": router_picture,
 }
-"""All pictures by the name of their file."""
+"""All pictures, by the name of the file that `scoring.svg.standalone` makes of them."""
 _EXPLANATIONS = {
     "changes": (
         "Relative change by set",
         "Share of the control's errors that a system saves, with 95 % intervals; coloured ones "
         "exclude zero. An arrow marks an interval that goes on, an asterisk one of a single seed.",
     ),
-    "cer_flops": ("Error rate and computation", "FLOPs of a whole system a second of audio."),
-    "cer_parameters": ("Error rate and size", "All parameters, of all experts, too."),
-    "dev_loss": (
+    "flops": ("Error rate and computation", "FLOPs of a whole system a second of audio."),
+    "parameters": ("Error rate and size", "All parameters, of all experts, too."),
+    "loss": (
         "Training",
         "The vertical axis holds what lies behind the first 40 % of the steps.",
     ),
-    "routers": (
+    "routing": (
         "Routers",
         "On dev, means over MoE layers and seeds. Entropy 1: every expert gets as many frames.",
     ),

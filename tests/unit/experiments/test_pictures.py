@@ -143,6 +143,13 @@ def test_single_seeds_are_marked(finished_runs):
     assert len(marked) == 9
 
 
+def test_one_run_alone(finished_runs):
+    summary = summarize(finished_runs[-1:], num_resamples=50)
+    drawn = {name: draw(summary) for name, draw in PICTURES.items()}
+    assert [name for name, drawing in drawn.items() if drawing is None] == ["changes"]
+    assert all("moe8" in words(drawing) for drawing in drawn.values() if drawing)
+
+
 def test_an_unknown_place(summary):
     with pytest.raises(ValueError, match="place must be one of read, chat, total, got 'spon'"):
         pictures.rate_against_flops(summary, "spon")

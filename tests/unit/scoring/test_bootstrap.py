@@ -4,7 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechmoe_espnet.scoring import bootstrap
-from speechmoe_espnet.scoring.bootstrap import Interval, error_rate, relative_change
+from speechmoe_espnet.scoring.bootstrap import (
+    Interval,
+    error_rate,
+    relative_change,
+    resampled_sums,
+)
 
 FEW = 400
 
@@ -75,6 +80,16 @@ def test_pairing_narrows_the_interval():
     paired = relative_change(hardness, hardness - 1)
     unpaired = relative_change(hardness, np.roll(hardness - 1, 7))
     assert paired.high - paired.low < (unpaired.high - unpaired.low) / 3
+
+
+def test_columns_share_their_resamples():
+    rng = np.random.default_rng(8)
+    first = rng.integers(0, 5, 30)
+    sums = resampled_sums(np.stack([first, 3 * first, np.ones_like(first)], axis=1), seed=2)
+    assert (sums[:, 1] == 3 * sums[:, 0]).all()
+    assert set(sums[:, 2].tolist()) == {30}
+    picks = np.random.default_rng(2).integers(0, 30, size=(bootstrap.NUM_RESAMPLES, 30))
+    assert (sums[:, 0] == first[picks].sum(axis=1)).all()
 
 
 def test_strata_keep_their_size():

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechmoe_espnet.scoring.svg import Scale, element, picture, png_data_uri, polyline, text
+from speechmoe_espnet.scoring.svg import (
+    Scale,
+    element,
+    picture,
+    png_data_uri,
+    polyline,
+    standalone,
+    text,
+)
 
 
 def test_attributes_and_text_are_escaped():
@@ -19,6 +27,16 @@ def test_attributes_and_text_are_escaped():
 def test_picture_is_xml():
     root = ElementTree.fromstring(picture(10, 20, [text(0, 0, "好")], "what <it> shows"))
     assert root.get("viewBox") == "0 0 10 20"
+
+
+def test_a_file_of_its_own_keeps_size_and_label():
+    drawing = picture(10, 20, [text(0, 0, "a > b")], 'what "it" > shows')
+    root = ElementTree.fromstring(standalone(drawing))
+    space = "{http://www.w3.org/2000/svg}"
+    assert (root.tag, root.get("width"), root.get("height")) == (f"{space}svg", "10", "20")
+    assert root.get("aria-label") == 'what "it" > shows'
+    assert [node.text for node in root.iter(f"{space}text")] == ["a > b"]
+    assert "--ink:" in root.find(f"{space}style").text
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
