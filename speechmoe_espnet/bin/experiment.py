@@ -7,6 +7,7 @@ from pathlib import Path
 
 from speechmoe_espnet.bin.cli import ArgumentParser, run
 from speechmoe_espnet.experiments.grid import Grid
+from speechmoe_espnet.experiments.grid_file import read_grid
 from speechmoe_espnet.experiments.report import write_report, write_table
 from speechmoe_espnet.experiments.runner import Runner
 from speechmoe_espnet.experiments.workplace import Workplace
@@ -48,7 +49,7 @@ def experiment(args: argparse.Namespace) -> None:
         FileNotFoundError: A file is missing.
         ValueError: The grid is not right, or a run failed; the message names it.
     """
-    grid = Grid.from_yaml(args.grid)
+    grid = read_grid(args.grid)
     workplace = Workplace(grid, args.nj)
     if args.list:
         for item in grid.runs():

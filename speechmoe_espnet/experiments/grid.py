@@ -7,14 +7,13 @@ differs. So a reader sees from the file whether a comparison is fair.
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
 DEV = "dev"
-FOLDER = "experiments"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,23}")
 _EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")  # what a recipe's --expname takes
 _REFUSED_OPTIONS = frozenset(
@@ -80,7 +79,7 @@ class Run:
             FileNotFoundError: The base does not exist.
             ValueError: A key leads through something that is no mapping.
         """
-        config = _mapping(self.base)
+        config = read_mapping(self.base)
         for key, value in self.settings.items():
             *parents, last = key.split(".")
             place = config
@@ -207,68 +206,6 @@ class Grid:
             init=None if spec.init is None else f"{self.name}.{spec.init}.s{seed}",
         )
 
-    @classmethod
-    def from_yaml(cls, path: str | Path) -> Self:
-        """Read a grid.
-
-        Args:
-            path: A YAML file in the folder `experiments` of a recipe.
-
-        Raises:
-            FileNotFoundError: The file, or one it names, does not exist.
-            ValueError: It is not a grid; the message names the file.
-        """
-        path = Path(path)
-        content = _mapping(path)
-        folder = path.resolve().parent
-        if folder.name != FOLDER:
-            raise ValueError(f"{path}: a grid lies in the folder {FOLDER} of a recipe")
-        recipe = folder.parent
-        top = recipe.parents[2]
-        try:
-            grid = cls(**_arguments(content, path.stem, recipe, top))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}: {error}") from None
-        for run in grid.runs():
-            run.config()
-        if not grid.decode_config.is_file():
-            raise FileNotFoundError(f"{path}: decode_config: there is no {grid.decode_config}")
-        return grid
-
-
-def _arguments(content: Mapping[str, Any], name: str, recipe: Path, top: Path) -> dict[str, Any]:
-    known = {item.name for item in fields(Grid)} - {"name", "recipe"}
-    needed = {"description", "base", "systems", "seeds", "sets", "decode_config"}
-    _check_keys(content, known, "a grid")
-    missing = sorted(needed - set(content))
-    if missing:
-        raise ValueError(f"{', '.join(missing)} missing")
-    arguments = {**content, "name": name, "recipe": recipe}
-    for key in ("base", "decode_config"):
-        arguments[key] = _path(top, content[key], key)
-    for key in ("set", "axes", "options", "systems"):
-        arguments[key] = _typed(content.get(key) or {}, dict, key)
-    for key in ("seeds", "sets"):
-        arguments[key] = _typed(content[key], list, key)
-    if not all(isinstance(seed, int) and seed >= 0 for seed in arguments["seeds"]):
-        raise ValueError(f"seeds: expected numbers from 0, got {arguments['seeds']}")
-    _check_axes(arguments["axes"], "axes")
-    systems = arguments["systems"].items()
-    arguments["systems"] = {str(name): _system(str(name), spec, top) for name, spec in systems}
-    return arguments
-
-
-def _system(name: str, content: Any, top: Path) -> SystemSpec:
-    place = f"systems: {name}"
-    content = dict(_typed(content or {}, dict, place))
-    _check_keys(content, {item.name for item in fields(SystemSpec)}, place)
-    for key in ("set", "axes"):
-        content[key] = _typed(content.get(key) or {}, dict, f"{place}: {key}")
-    _check_axes(content["axes"], f"{place}: axes")
-    if "base" in content:
-        content["base"] = _path(top, content["base"], f"{place}: base")
-    return SystemSpec(**content)
-
 
 def _points(axes: Mapping[str, Sequence[Any]]) -> Iterator[Settings]:
     for values in itertools.product(*axes.values()):
@@ -279,36 +216,22 @@ def _short(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def _check_axes(axes: Mapping[str, Any], place: str) -> None:
-    for key, values in axes.items():
-        if not isinstance(values, list) or not values:
-            raise ValueError(f"{place}: {key}: expected a list of values, got {values!r}")
-
-
-def _check_keys(content: Mapping[str, Any], known: set[str], place: str) -> None:
-    unknown = sorted(str(key) for key in content if key not in known)
-    if unknown:
-        raise ValueError(
-            f"{place} has no key {', '.join(unknown)}; there are {', '.join(sorted(known))}"
-        )
-
-
-def _typed[T](value: Any, kind: type[T], place: str) -> T:
+def typed[T](value: Any, kind: type[T], place: str) -> T:
+    """Return a value, or raise ValueError where it is of another type."""
     if not isinstance(value, kind):
         raise ValueError(f"{place}: expected a {kind.__name__}, got {value!r}")
     return value
 
 
-def _path(top: Path, value: Any, place: str) -> Path:
-    path = top / _typed(value, str, place)
-    if not path.is_file():
-        raise ValueError(f"{place}: there is no file {path}")
-    return path
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
 
-
-def _mapping(path: Path) -> dict[str, Any]:
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds something else; the message names it.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML: {error}") from None
-    return dict(_typed(content, dict, str(path)))
+    return dict(typed(content, dict, str(path)))

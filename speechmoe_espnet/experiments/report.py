@@ -1,32 +1,18 @@
 """Writes all that is made of a grid's finished runs: table, page, pictures, Markdown."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.experiments.choice import best_points, choice_markdown
 from speechmoe_espnet.experiments.finished import FinishedRun
 from speechmoe_espnet.experiments.grid import Grid
 from speechmoe_espnet.experiments.markdown import replace_section, tables
-from speechmoe_espnet.experiments.page import build_page
-from speechmoe_espnet.experiments.pictures import (
-    change_picture,
-    loss_picture,
-    rate_against_flops,
-    rate_against_parameters,
-    router_picture,
-)
-from speechmoe_espnet.experiments.summary import Summary, summarize
+from speechmoe_espnet.experiments.page import PICTURES, build_page
+from speechmoe_espnet.experiments.summary import summarize
 from speechmoe_espnet.experiments.table import run_rows, write_csv, write_json
 from speechmoe_espnet.scoring.results import Provenance
-
-PICTURES: dict[str, Callable[[Summary], str | None]] = {
-    "loss": loss_picture,
-    "flops": rate_against_flops,
-    "parameters": rate_against_parameters,
-    "routing": router_picture,
-    "changes": change_picture,
-}
+from speechmoe_espnet.scoring.svg import standalone
 
 
 def write_table(finished: Sequence[FinishedRun], directory: Path) -> None:
@@ -73,7 +59,7 @@ def write_report(
         if picture is None:
             path.unlink(missing_ok=True)
         else:
-            path.write_text(picture, encoding="utf-8")
+            path.write_text(standalone(picture), encoding="utf-8")
     markdown = tables(summary, provenance)
     if any(run.point for run in grid.runs()):
         markdown += "\n" + choice_markdown(best_points(grid, finished))

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechmoe_espnet.experiments.grid import Grid
+from speechmoe_espnet.experiments.grid_file import read_grid
 
 BASE = {"encoder": "speechmoe", "encoder_conf": {"num_experts": 1}, "optim_conf": {"lr": 0.002}}
 CONTENT = {
@@ -42,7 +42,7 @@ def write(tmp_path):
 
 
 def test_runs_are_systems_by_seeds(write, tmp_path):
-    grid = Grid.from_yaml(write())
+    grid = read_grid(write())
     assert grid.recipe == tmp_path / "egs/mix/asr1"
     assert [run.experiment for run in grid.runs()] == [
         *("effect.static.s0", "effect.moe.s0", "effect.static.s1", "effect.moe.s1")
@@ -55,7 +55,7 @@ def test_runs_are_systems_by_seeds(write, tmp_path):
 
 def test_axes_are_multiplied_for_every_system(write):
     systems = {"static": {}, "moe": {"axes": {"model_conf.alpha": [0.1, 0.2]}}}
-    grid = Grid.from_yaml(
+    grid = read_grid(
         write(systems=systems, sets=["dev"], seeds=[0], axes={"optim_conf.lr": [1, 2, 3]})
     )
     points = [(run.system, *run.point.values()) for run in grid.runs()]
@@ -70,7 +70,7 @@ def test_axes_are_multiplied_for_every_system(write):
 
 def test_base_and_init_of_one_system(write):
     systems = {"static": {}, "on": {"init": "static", "base": "conf/other.yaml"}}
-    runs = Grid.from_yaml(write(systems=systems)).runs()
+    runs = read_grid(write(systems=systems)).runs()
     assert [run.init for run in runs] == [None, "effect.static.s0", None, "effect.static.s1"]
     assert runs[1].config() == {"encoder": "other", "optim_conf": {"lr": 0.004}}
 
@@ -103,18 +103,18 @@ def test_base_and_init_of_one_system(write):
 )
 def test_mistakes_are_named(write, changes, message):
     with pytest.raises(ValueError, match=message):
-        Grid.from_yaml(write(**changes))
+        read_grid(write(**changes))
 
 
 def test_axes_never_meet_evaluation_sets(write):
     systems = {"static": {}, "moe": {"axes": {"model_conf.alpha": [0.1, 0.2]}}}
     with pytest.raises(ValueError, match=r"write `sets: \[dev\]`, got \['read', 'chat'\]"):
-        Grid.from_yaml(write(systems=systems))
+        read_grid(write(systems=systems))
 
 
 def test_too_long_a_name_is_refused(write):
     with pytest.raises(ValueError, match="shorten the names"):
-        Grid.from_yaml(write("g" * 20, systems={"static": {}, "s" * 24: {}}))
+        read_grid(write("g" * 20, systems={"static": {}, "s" * 24: {}}))
 
 
 def test_a_file_elsewhere_is_refused(write, tmp_path):
@@ -122,9 +122,9 @@ def test_a_file_elsewhere_is_refused(write, tmp_path):
     other = tmp_path / "grid.yaml"
     path.rename(other)
     with pytest.raises(ValueError, match="lies in the folder experiments"):
-        Grid.from_yaml(other)
+        read_grid(other)
     with pytest.raises(FileNotFoundError):
-        Grid.from_yaml(path)
+        read_grid(path)
 
 
 @given(text=st.text(max_size=80))
@@ -132,4 +132,4 @@ def test_whatever_the_file_holds_ends_in_a_named_error(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("any") / "grid.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"grid\.yaml"):
-        Grid.from_yaml(path)
+        read_grid(path)
