@@ -2,12 +2,12 @@
 # The main job: a static encoder and SpeechMoE of equal computation on four Mandarin sets, from
 # nothing to the table. Whatever is finished already is not done again.
 #
-#   static      the static twin, trained from scratch
-#   control     the static twin, trained on
-#   speechmoe   SpeechMoE, grown out of the static twin and trained on by the same schedule
+#     static      the static twin: one expert, hence no router; the control
+#     speechmoe   SpeechMoE, trained from scratch as well, by the same schedule on the same batches
 #
-# All of them write tonal syllables; one graph of lexicon and pruned 5-gram turns them into Hanzi, with
-# weights tuned on dev in the same way for each.
+# Both write tonal syllables; one graph of lexicon and pruned 5-gram turns them into Hanzi, with
+# weights tuned on dev in the same way for each. --preset full repeats it with three seeds and a
+# longer training: hours, and the evidence.
 set -euo pipefail
 
 # Bash reads a script as it runs; in braces it is read whole, and may be updated meanwhile.
@@ -20,8 +20,9 @@ cd "${ROOT}"
 . utils/parse_options.sh
 
 preset=small
-declare_option preset "tiny|small|medium|large" "size of the synthetic corpus: tiny only shows that all
-        works (minutes), small is the default job, the larger ones want hours or a GPU"
+declare_option preset "tiny|small|full|medium|large" "how much is done: small is the default job; tiny only
+        shows that all works (minutes); full trains three seeds for longer and compares them (hours on CPU);
+        medium has more speech (hours); large has 200 hours of speech and 12 layers, for a GPU"
 seed=0
 declare_option seed int "seed of the corpus and of the trainings"
 ngpu=0
@@ -36,12 +37,13 @@ synthetic Mandarin sets (egs/mix), and writes exp/report/results.json and exp/re
 Can be stopped and started again at any time." "$@"
 
 RECIPE=egs/mix/asr1
+GRID="${RECIPE}/experiments/effect.yaml"
 REPORT=exp/report
 SECONDS_FILE=exp/seconds_total
 
 if [ "${clean}" = true ]; then
     for target in "${RECIPE}"/{data,dump,units,lang}/synthetic \
-        "${RECIPE}"/exp/synthetic/{static,control,speechmoe,stats_syllable_phone,log} "${REPORT}"; do
+        "${RECIPE}"/exp/synthetic/{static,speechmoe,stats_syllable_phone,log} "${REPORT}"; do
         # With what a killed stage may have left beside it.
         rm -rf "${target}" "${target%/*}/.${target##*/}.tmp."* "${target%/*}/.${target##*/}.lock"
     done
@@ -57,6 +59,11 @@ utils/setup.sh
 # shellcheck source=utils/path.sh
 . utils/path.sh
 mkdir -p exp
+
+if [ "${preset}" = full ]; then
+    ! option_given seed || die "--seed ${seed}: --preset full trains the seeds that ${GRID} names"
+    exec python -m speechmoe_espnet.bin.experiment "${GRID}" --jobs "${nj}" --nj "${nj}" --ngpu "${ngpu}"
+fi
 
 # Time spent on this report, in this run and in unfinished ones before it with the same options,
 # set-up not counted.
@@ -79,17 +86,18 @@ step() {
 }
 
 common=(--preset "${preset}" --seed "${seed}" --ngpu "${ngpu}" --nj "${nj}")
+configs=conf/train_
+asr_args=""
 # What has hardly been trained is searched narrowly, or it takes hours.
 decoding=wfst
-# More speech wants more steps; the schedule is stretched with them.
 case "${preset}" in
     tiny)
         asr_args="--max_epoch 2 --num_iters_per_epoch 4"
         decoding=wfst_narrow
         ;;
+    # More speech wants more steps; the schedule is stretched with them.
     medium) asr_args="--max_epoch 40 --scheduler_conf max_steps=12000" ;;
-    large) asr_args="--max_epoch 200 --scheduler_conf max_steps=60000" ;;
-    *) asr_args="" ;;
+    large) configs=conf/train_large_ ;;
 esac
 
 # Through side_by_side, so that it ends with this script even where that is killed.
@@ -98,31 +106,23 @@ recipe() {
 }
 
 experiments="${RECIPE}/exp/synthetic"
-step "1 of 5: data, features, units, statistics"
+step "1 of 4: data, features, units, statistics"
 recipe --stage 1 --stop-stage 4
 
-step "2 of 5: training of the static twin; beside it language model, lexicon and graph"
+step "2 of 4: training of both systems; beside it language model, lexicon and graph"
+works=()
+for system in static speechmoe; do
+    works+=("${RECIPE}/run.sh" "${common[@]}" --stage 5 --stop-stage 5 --expname "${system}"
+        --asr-config "${configs}${system}.yaml" --asr-args "${asr_args}" --num-threads 1 --and)
+done
 python -m speechmoe_espnet.bin.side_by_side -- \
-    "${RECIPE}/run.sh" "${common[@]}" --stage 5 --stop-stage 5 --expname static \
-    --asr-config conf/train_static.yaml --asr-args "${asr_args}" --num-threads 1 \
-    --and \
-    "${RECIPE}/run.sh" "${common[@]}" --stage 6 --stop-stage 7 --num-threads 1
+    "${works[@]}" "${RECIPE}/run.sh" "${common[@]}" --stage 6 --stop-stage 7 --num-threads 1
 
-step "3 of 5: the twin trained on, and SpeechMoE grown out of it, side by side"
-further=(--stage 5 --stop-stage 5 --num-threads 1 --asr-args "${asr_args}"
-    --init-param "${experiments}/static/valid.loss.ave.pth")
-python -m speechmoe_espnet.bin.side_by_side -- \
-    "${RECIPE}/run.sh" "${common[@]}" "${further[@]}" --expname control \
-    --asr-config conf/train_static_continued.yaml \
-    --and \
-    "${RECIPE}/run.sh" "${common[@]}" "${further[@]}" --expname speechmoe \
-    --asr-config conf/train_speechmoe.yaml
-
-step "4 of 5: tuning on dev, decoding and scoring"
+step "3 of 4: tuning on dev, decoding and scoring"
 results=()
 search=(--decode-config "conf/decode_${decoding}.yaml" --tune-config "conf/decode_${decoding}_nbest.yaml")
 decodings=()
-for system in static control speechmoe; do
+for system in static speechmoe; do
     # One process, one thread: the real-time factors are of one core.
     decodings+=(${decodings[0]:+--and} "${RECIPE}/run.sh" "${common[@]}" --stage 8 --stop-stage 11
         --expname "${system}" --num-threads 1 --nj 1 "${search[@]}")
@@ -135,12 +135,12 @@ done
 
 python -m speechmoe_espnet.bin.side_by_side -- "${decodings[@]}"
 
-step "5 of 5: report"
+step "4 of 4: report"
 python -m speechmoe_espnet.bin.stage --name report --target "${REPORT}" --input "${results[@]}" \
     --ignore seconds_total= --log exp/report.log --quiet -- \
     python -m speechmoe_espnet.bin.report --decode "${decoding}" --sets read chat spon aishell2 \
-    --system "static=${experiments}/static" --system "control=${experiments}/control" \
-    --system "speechmoe=${experiments}/speechmoe" --control control --candidate speechmoe \
+    --system "static=${experiments}/static" --system "speechmoe=${experiments}/speechmoe" \
+    --control static --candidate speechmoe \
     --output_dir "{out}" --meta "seed=${seed}" "preset=${preset}" \
     "seconds_total=${SECONDS}"
 trap - EXIT

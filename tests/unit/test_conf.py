@@ -51,13 +51,13 @@ def load(name):
     return yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-def test_control_and_speechmoe_differ_in_routing_alone():
-    control, moe = load("train_static_continued"), load("train_speechmoe")
+@pytest.mark.parametrize("pair", ["train_{}", "tune_{}"])
+def test_twin_and_speechmoe_differ_in_routing_alone(pair):
+    control, moe = load(pair.format("static")), load(pair.format("speechmoe"))
     encoder = moe.pop("encoder_conf")
     static = control.pop("encoder_conf")
     assert static.pop("num_experts") == 1
     assert encoder.pop("num_experts") > 1
-    assert encoder.pop("router_scale") == "straight_through"
     assert encoder == static
     losses = {"alpha", "beta", "router_lr_scale"}
     weights, control_weights = moe.pop("model_conf"), control.pop("model_conf")
@@ -65,10 +65,19 @@ def test_control_and_speechmoe_differ_in_routing_alone():
     assert moe == control
 
 
-def test_the_twin_has_the_architecture_it_is_trained_on_with():
-    static, control = load("train_static"), load("train_static_continued")
+@pytest.mark.parametrize("name", ["static", "speechmoe"])
+def test_a_model_is_fine_tuned_as_it_was_trained(name):
+    trained, tuned = load(f"train_{name}"), load(f"tune_{name}")
+    assert tuned["encoder_conf"].pop("dropout_rate") > trained["encoder_conf"].pop("dropout_rate")
     for key in ("encoder", "encoder_conf", "model_conf"):
-        assert static[key] == control[key]
+        assert trained[key] == tuned[key]
+
+
+@pytest.mark.parametrize("name", ["train_static", "train_speechmoe"])
+def test_the_schedule_ends_with_the_training(name):
+    conf = load(name)
+    steps = conf["max_epoch"] * conf["num_iters_per_epoch"]
+    assert steps == conf["scheduler_conf"]["max_steps"]
 
 
 @pytest.mark.parametrize("path", DECODE_FILES, ids=lambda path: path.stem)
