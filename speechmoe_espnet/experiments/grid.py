@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 DEV = "dev"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,23}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,23}")
 _EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")  # what a recipe's --expname takes
 _REFUSED_OPTIONS = frozenset(
     {"stage", "stop_stage", "expname", "asr_config", "asr_args", "init_param", "model_dir"}
@@ -135,7 +135,7 @@ class Grid:
         for name in (self.name, *self.systems):
             if not _NAME.fullmatch(name):
                 raise ValueError(
-                    f"a name has up to 24 letters, digits and any of _+- , got {name!r}"
+                    f"a name has up to 24 letters, digits and any of _.+- , got {name!r}"
                 )
         if self.control is not None and self.control not in self.systems:
             raise ValueError(f"control: {self.control!r} is not one of {list(self.systems)}")

@@ -9,22 +9,24 @@ from espnet2.bin.asr_inference import get_parser as asr_inference_parser
 from models import TOKENS
 
 from speechmoe_espnet.decode.config import METHODS, DecodeConfig
+from speechmoe_espnet.experiments.grid_file import read_grid
 from speechmoe_espnet.lm_task import CheckpointedLMTask
 from speechmoe_espnet.task import SpeechMoEASRTask
 
 CONF = Path(__file__).parents[2] / "conf"
 LM_FILES = sorted(CONF.glob("train_lm_*.yaml"))
 FILES = sorted({*CONF.glob("train_*.yaml"), *CONF.glob("tune_*.yaml")} - set(LM_FILES))
+GRIDS = sorted(CONF.parent.glob("egs/*/asr1/experiments/*.yaml"))
 ESPNET_FILE = CONF / "decode_espnet.yaml"  # of ESPnet's own command
 DECODE_FILES = sorted(set(CONF.glob("decode_*.yaml")) - {ESPNET_FILE})
 
 
-def build(path):
+def build(path, device="meta"):
     args = SpeechMoEASRTask.get_parser().parse_args(["--config", str(path), "--output_dir", "x"])
     args.token_list = TOKENS
     args.input_size = 40
     args.normalize = None
-    with torch.device("meta"):
+    with torch.device(device):
         return SpeechMoEASRTask.build_model(args), args
 
 
@@ -106,3 +108,16 @@ def test_lists_for_tuning_are_made_by_the_weights_of_the_decoding(name):
     assert lists.nbest >= 10
     for key in ("acoustic_scale", "lm_weight", "insertion_bonus", "blank_threshold"):
         assert getattr(lists, key) == getattr(best, key)
+
+
+@pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
+def test_every_training_of_a_grid_builds(path, tmp_path):
+    systems = {run.label: run for run in read_grid(path).runs()}
+    assert len(systems) > 1
+    for run in systems.values():
+        config = tmp_path / f"{run.experiment}.yaml"
+        config.write_text(yaml.safe_dump(run.config()), encoding="utf-8")
+        model, args = build(config, "cpu")
+        assert SpeechMoEASRTask.build_optimizers(args, model)
+        steps = args.max_epoch * args.num_iters_per_epoch
+        assert steps == args.scheduler_conf["max_steps"], run.label

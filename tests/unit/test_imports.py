@@ -29,6 +29,12 @@ FORBIDDEN = {
         "speechmoe_espnet.bin",
         "speechmoe_espnet.scoring",
     ),
+    "augment": (
+        "speechmoe_espnet.model",
+        "speechmoe_espnet.encoder",
+        "speechmoe_espnet.data",
+        "speechmoe_espnet.bin",
+    ),
     "corpora": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
     "scoring": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
     "experiments": ("espnet2", "torch", "speechmoe_espnet.model", "speechmoe_espnet.bin"),
@@ -45,6 +51,7 @@ FORBIDDEN = {
 LIGHT = (
     *("prepare_corpus", "validate_data_dir", "make_units", "train_ngram", "make_lexicon"),
     *("make_graph", "make_lm_data", "describe_decoding", "tune", "score", "report", "stage"),
+    "experiment",
 )
 
 
