@@ -21,6 +21,8 @@ class MoEOptions:
         backend: "auto", "fused", "grouped_mm" or "loop", see moe.Experts.
         routing_warmup: "top_2" or "soft", see MoEFeedForward.
         routing_warmup_steps: Training forwards until routing is that of top_k; 0 for at once.
+        router_noise: Width of the noise on routers in training; 0 for none.
+        router_noise_type: "gaussian" or "jitter", see moe.Router.
     """
 
     num_experts: int = 1
@@ -31,6 +33,8 @@ class MoEOptions:
     backend: str = "auto"
     routing_warmup: str = "top_2"
     routing_warmup_steps: int = 0
+    router_noise: float = 0.0
+    router_noise_type: str = "gaussian"
 
 
 def from_conf[T](options: type[T], conf: Mapping[str, Any] | None, name: str) -> T:

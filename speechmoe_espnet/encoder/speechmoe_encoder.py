@@ -35,6 +35,8 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         expert_backend: "auto", "fused", "grouped_mm" or "loop", see moe.Experts.
         routing_warmup: What routers do at first, "top_2" or "soft", see MoEFeedForward.
         routing_warmup_steps: Training forwards (batches) until warm-up ends; 0 for none.
+        router_noise: Width of the noise on routers in training, see moe.Router; 0 for none.
+        router_noise_type: "gaussian" (on logits) or "jitter" (on the router's input).
         use_embedding: Whether there is an embedding network.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
             the rest again in the backward pass: less memory, about a third more computation.
@@ -67,6 +69,8 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         expert_backend: str = "auto",
         routing_warmup: str = "top_2",
         routing_warmup_steps: int = 0,
+        router_noise: float = 0.0,
+        router_noise_type: str = "gaussian",
         use_embedding: bool = True,
         activation_checkpointing: bool = False,
         embedding_conf: dict[str, Any] | None = None,
@@ -99,6 +103,8 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
             expert_backend,
             routing_warmup,
             routing_warmup_steps,
+            router_noise,
+            router_noise_type,
         )
         backbone = DFSMNBackbone(features.output_size(), options, moe, activation_checkpointing)
         super().__init__(features, embedding, backbone, output_size, embedding_size, num_experts)

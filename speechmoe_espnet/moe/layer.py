@@ -38,6 +38,8 @@ class MoEFeedForward(nn.Module):
             `Routing.indices`.
         routing_warmup_steps: Training steps until warm-up ends; 0 for none. The layer counts
             nothing (activation checkpointing runs it twice a step): see `set_step`.
+        router_noise: Width of the noise that training adds to the router, see Router; 0 for none.
+        router_noise_type: "gaussian" (on logits) or "jitter" (on the router's input).
 
     Raises:
         ValueError: Where an argument is out of range.
@@ -58,6 +60,8 @@ class MoEFeedForward(nn.Module):
         router_scale: str = "paper",
         routing_warmup: str = "top_2",
         routing_warmup_steps: int = 0,
+        router_noise: float = 0.0,
+        router_noise_type: str = "gaussian",
     ) -> None:
         super().__init__()
         if num_experts < 1:
@@ -82,8 +86,9 @@ class MoEFeedForward(nn.Module):
         self.routing_warmup_steps = routing_warmup_steps
         self.warming = routing_warmup_steps > 0
         self.embedding_size = embedding_size if router == "speechmoe" else 0
+        router_arguments = self.embedding_size, top_k, router_noise, router_noise_type
         self.router = (
-            Router(input_size, num_experts, self.embedding_size, top_k) if num_experts > 1 else None
+            Router(input_size, num_experts, *router_arguments) if num_experts > 1 else None
         )
         self.experts = Experts(
             input_size, hidden_size, num_experts, activation, dropout_rate, backend
@@ -128,14 +133,15 @@ class MoEFeedForward(nn.Module):
             assert embedding is not None
             (embedding_logits,) = compute_embedding_logits([self.router], embedding, padding)
         warming = self.training and self.warming
-        if not warming and self.experts.fuses_with_router(x):
+        plain = not warming and not self.router.is_noisy
+        if plain and self.experts.fuses_with_router(x):
             return self._forward_fused(x, padding, embedding_logits)
         top_k = self._warmup_top_k() if warming else self.top_k
         routing = self.router(x, padding, embedding_logits, top_k)
         out = self.experts(
             x.reshape(-1, self.input_size),
             routing.indices.reshape(-1, top_k),
-            self._warmup_gates(routing) if warming else self._gates(routing),
+            self._gates(routing, warming),
         )
         if warming:
             routing = routing._replace(indices=routing.indices[..., : self.top_k])
@@ -169,24 +175,22 @@ class MoEFeedForward(nn.Module):
         probs, logits = (v.view(-1, batch, frames).permute(1, 2, 0) for v in (probs, logits))
         return out.view(x.shape), Routing(probs, chosen.view(batch, frames, -1), logits)
 
-    def _gates(self, routing: Routing) -> Tensor | None:
+    def _gates(self, routing: Routing, warming: bool) -> Tensor | None:
         """Factors of the chosen experts' outputs (frames, K); None where all are 1 for good."""
-        if self.router_scale == "straight_through" and not torch.is_grad_enabled():
+        straight_through = self.router_scale == "straight_through"
+        if straight_through and not warming and not torch.is_grad_enabled():
             return None
         gates = routing.probs.gather(-1, routing.indices.clamp(min=0))
-        if self.router_scale == "straight_through":
-            gates = gates / gates.detach()
-        return gates.reshape(-1, self.top_k)
+        if straight_through:
+            total = gates.detach()
+            if warming:
+                total = total.sum(dim=-1, keepdim=True)
+            # 0 in padding.
+            gates = gates / total.clamp(min=torch.finfo(total.dtype).tiny)
+        return gates.flatten(0, 1)
 
     def _warmup_top_k(self) -> int:
         return self.num_experts if self.routing_warmup == "soft" else max(2, self.top_k)
-
-    def _warmup_gates(self, routing: Routing) -> Tensor:
-        gates = routing.probs.gather(-1, routing.indices.clamp(min=0))
-        if self.router_scale == "straight_through":
-            total = gates.detach().sum(dim=-1, keepdim=True)
-            gates = gates / total.clamp(min=torch.finfo(gates.dtype).tiny)
-        return gates.flatten(0, 1)
 
     def _check(
         self,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 ROUTERS = ("speechmoe", "switch")
+ROUTER_NOISES = ("gaussian", "jitter")
 
 
 class Routing(NamedTuple):
@@ -33,15 +34,48 @@ class Router(nn.Module):
 
     r = W [e ; o], p = softmax(r): SpeechMoE (arXiv 2105.03036), section 3.2. Without an
     embedding (`embedding_size=0`) it is the local router of Switch Transformer.
+
+    Training may add noise, so that a frame sees other experts than the likeliest: of both choice
+    and probabilities, and so of the losses. "gaussian": noise times a normal variable is added to
+    each logit, as in Shazeer et al. (arXiv 1701.06538), section 2.1, with a fixed width.
+    "jitter": each value of the router's o is multiplied by a uniform variable of
+    [1 - noise, 1 + noise], as in Switch Transformer (arXiv 2101.03961), section 2.4; e, which all
+    layers share, is left alone.
+
+    Args:
+        input_size: D.
+        num_experts: E.
+        embedding_size: De; 0 for none.
+        top_k: K.
+        noise: Width of the noise; 0 for none.
+        noise_type: "gaussian" or "jitter".
+
+    Raises:
+        ValueError: Where the noise is negative or unknown, or a jitter is 1 or more.
     """
 
     def __init__(
-        self, input_size: int, num_experts: int, embedding_size: int = 0, top_k: int = 1
+        self,
+        input_size: int,
+        num_experts: int,
+        embedding_size: int = 0,
+        top_k: int = 1,
+        noise: float = 0.0,
+        noise_type: str = "gaussian",
     ) -> None:
         super().__init__()
+        if noise_type not in ROUTER_NOISES:
+            raise ValueError(
+                f"router_noise_type: {noise_type!r} is not one of {list(ROUTER_NOISES)}"
+            )
+        if noise < 0 or (noise_type == "jitter" and noise >= 1):
+            allowed = "at least 0" if noise_type == "gaussian" else "in [0, 1)"
+            raise ValueError(f"router_noise: {noise} is not {allowed} ({noise_type})")
         self.input_size = input_size
         self.embedding_size = embedding_size
         self.top_k = top_k
+        self.noise = noise
+        self.noise_type = noise_type
         self.weight = nn.Parameter(torch.empty(num_experts, embedding_size + input_size))
         nn.init.xavier_uniform_(self.weight, gain=0.5)
 
@@ -69,11 +103,15 @@ class Router(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             # A few experts and many frames: everything is faster with the frames innermost.
             frames = x.float().flatten(0, 1).t()
+            if self.is_noisy and self.noise_type == "jitter":
+                frames = frames * torch.empty_like(frames).uniform_(1 - self.noise, 1 + self.noise)
             own = self.weight[:, self.embedding_size :].float()
             if embedding_logits is None:
                 logits = own.mm(frames)
             else:
                 logits = torch.addmm(embedding_logits.flatten(0, 1).t(), own, frames)
+            if self.is_noisy and self.noise_type == "gaussian":
+                logits = logits + self.noise * torch.randn_like(logits)
             if padding is not None:
                 logits = logits.masked_fill(padding.flatten(), 0.0)
             probs = logits.softmax(dim=0).view(-1, *shape).permute(1, 2, 0)
@@ -83,6 +121,11 @@ class Router(nn.Module):
             probs = probs.masked_fill(padding.unsqueeze(-1), 0.0)
             indices = indices.masked_fill(padding.unsqueeze(-1), -1)
         return Routing(probs, indices, logits)
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether there is noise in the current mode."""
+        return self.training and self.noise > 0
 
     def extra_repr(self) -> str:
         """Sizes, for print(model)."""

@@ -134,6 +134,8 @@ def test_paper_model_of_30_30_3_layers_learns_without_diverging():
         (SpeechMoEEncoder, {"attention_every": -1}, "attention_every: -1"),
         (SpeechMoEEncoder, {"attention_heads": 3}, "not a multiple of attention_heads"),
         (SpeechMoEEncoder, {"router": "omni"}, "router: 'omni'"),
+        (SpeechMoEConformerEncoder, {"router_noise": -1.0}, "router_noise: -1.0"),
+        (SpeechMoEEncoder, {"routing_warmup": "top_3"}, "routing_warmup: 'top_3'"),
         (SpeechMoEConformerEncoder, {"cnn_module_kernel": 4}, "cnn_module_kernel: 4 is not odd"),
         (SpeechMoEConformerEncoder, {"input_layer": "conv"}, "input_layer: 'conv'"),
         (
@@ -174,9 +176,10 @@ def trained_for_a_step(encoder):
 
 
 @EVERY_ENCODER
-def test_activation_checkpointing_changes_no_value(class_, conf):
-    plain = build(class_, conf, dropout_rate=0.1)
-    sparing = build(class_, conf, dropout_rate=0.1, activation_checkpointing=True)
+@pytest.mark.parametrize("noise", [{}, {"router_noise": 0.5}, {"routing_warmup_steps": 1}])
+def test_activation_checkpointing_changes_no_value(class_, conf, noise):
+    plain = build(class_, conf, dropout_rate=0.1, **noise)
+    sparing = build(class_, conf, dropout_rate=0.1, activation_checkpointing=True, **noise)
     for one, other in zip(trained_for_a_step(plain), trained_for_a_step(sparing), strict=True):
         torch.testing.assert_close(one, other)
 
