@@ -1,6 +1,7 @@
 """ESPnet's ASR model with SpeechMoE's auxiliary losses and load statistics."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -13,6 +14,7 @@ from speechmoe_espnet.encoder.backbone import Block
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.output import SpeechMoEOutput, valid_frames
 from speechmoe_espnet.moe import (
+    MoEFeedForward,
     Routing,
     mean_importance_loss,
     router_z_loss,
@@ -20,7 +22,7 @@ from speechmoe_espnet.moe import (
     switch_load_balance_loss,
 )
 from speechmoe_espnet.moe.losses import expert_load
-from speechmoe_espnet.steps import StepCounter
+from speechmoe_espnet.steps import Schedule, StepCounter
 
 
 class LossWeights(NamedTuple):
@@ -51,6 +53,10 @@ class SpeechMoEASRModel(ESPnetASRModel):
         alpha: Weight of the sparsity L1 loss.
         beta: Weight of the mean importance loss.
         gamma: Weight of the embedding network's CTC loss.
+        alpha_schedule: Factors of alpha on the way, [[step, factor], ...]: linear in between,
+            constant outside; steps are training forwards (batches). Evaluation always has the last
+            factor, so that validation losses of all epochs can be compared. None: 1.
+        beta_schedule: Factors of beta.
         load_balance_weight: Weight of Switch Transformer's load-balance loss.
         router_z_weight: Weight of the router z-loss.
         router_lr_scale: Learning rate of the routers as a multiple of the model's.
@@ -69,6 +75,8 @@ class SpeechMoEASRModel(ESPnetASRModel):
         alpha: float = 0.15,
         beta: float = 0.15,
         gamma: float = 0.01,
+        alpha_schedule: Sequence[Sequence[float]] | None = None,
+        beta_schedule: Sequence[Sequence[float]] | None = None,
         load_balance_weight: float = 0.0,
         router_z_weight: float = 0.0,
         router_lr_scale: float = 1.0,
@@ -85,10 +93,17 @@ class SpeechMoEASRModel(ESPnetASRModel):
             if scale <= 0:
                 raise ValueError(f"model_conf: {name} {scale} is not positive")
         self.router_lr_scale, self.expert_lr_scale = router_lr_scale, expert_lr_scale
+        self.schedules = {
+            name: Schedule.parse(points, f"model_conf: {name}_schedule")
+            for name, points in (("alpha", alpha_schedule), ("beta", beta_schedule))
+            if points is not None
+        }
+        self.steps: StepCounter | None = None
         self.embedding_ctc: CTC | None = None
         if isinstance(self.encoder, AbsSpeechMoEEncoder):
             self._check_supported()
-            self.steps = StepCounter()
+            if self.schedules or self._moe_layers()[0].routing_warmup_steps:
+                self.steps = StepCounter()
             if self.encoder.embedding is not None:
                 self.embedding_ctc = CTC(
                     odim=self.vocab_size, encoder_output_size=self.encoder.embedding_size
@@ -131,15 +146,15 @@ class SpeechMoEASRModel(ESPnetASRModel):
         if not isinstance(self.encoder, AbsSpeechMoEEncoder):
             return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
         text = text.masked_fill(text == -1, self.ignore_id)[:, : text_lengths.max()]
-        if self.training:
-            for block in self.encoder.backbone.blocks:
-                cast(Block, block).feed_forward.set_step(self.steps.count)
+        if self.training and self.steps is not None:
+            for layer in self._moe_layers():
+                layer.set_step(self.steps.count)
         out = self.encode_with_routing(speech, speech_lengths)
         stats: dict[str, Any] = {}
         loss = self._asr_loss(out, text, text_lengths, stats)
         loss = loss + self._auxiliary_loss(out, text, text_lengths, stats)
         stats["loss"] = loss.detach()
-        if self.training:
+        if self.training and self.steps is not None:
             self.steps.advance()
         return force_gatherable((loss, stats, speech.size(0)), loss.device)
 
@@ -174,6 +189,9 @@ class SpeechMoEASRModel(ESPnetASRModel):
         if self.preencoder is not None:
             feats, lengths = self.preencoder(feats, lengths)
         return self.encoder.forward_with_routing(feats, lengths)
+
+    def _moe_layers(self) -> list[MoEFeedForward]:
+        return [cast(Block, block).feed_forward for block in self.encoder.backbone.blocks]
 
     def _asr_loss(
         self, out: SpeechMoEOutput, text: Tensor, text_lengths: Tensor, stats: dict[str, Any]
@@ -225,7 +243,7 @@ class SpeechMoEASRModel(ESPnetASRModel):
         importance = mean_importance_loss(probs, mask).sum()
         stats["loss_sparsity"] = sparsity.detach()
         stats["loss_importance"] = importance.detach()
-        loss = self.weights.alpha * sparsity + self.weights.beta * importance
+        loss = self._weight("alpha") * sparsity + self._weight("beta") * importance
         if self.weights.load_balance:
             indices = torch.stack([layer.indices for layer in routing])
             balance = switch_load_balance_loss(probs, indices, mask).sum()
@@ -236,6 +254,15 @@ class SpeechMoEASRModel(ESPnetASRModel):
             stats["loss_router_z"] = z_loss.detach()
             loss = loss + self.weights.router_z * z_loss
         return loss
+
+    def _weight(self, name: str) -> float:
+        """Weight of a loss that may have a schedule, now."""
+        weight: float = getattr(self.weights, name)
+        schedule = self.schedules.get(name)
+        if schedule is None:
+            return weight
+        assert self.steps is not None
+        return weight * (schedule(self.steps.count) if self.training else schedule.last)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from espnet2.torch_utils.safe_torch_load import safe_torch_load
 from torch import Tensor, nn
 
 from speechmoe_espnet.moe import Experts, MoEFeedForward
-from speechmoe_espnet.steps import StepCounter
+from speechmoe_espnet.steps import is_count
 
 
 class InitParam(NamedTuple):
@@ -69,9 +69,8 @@ def load_init_param(
         return
     spec = InitParam.parse(init_param)
     target = model.get_submodule(spec.dst_key) if spec.dst_key else model
-    counts = _counts(target)
     source, wanted = (
-        {key: value for key, value in state.items() if key not in counts}
+        {key: value for key, value in state.items() if not is_count(key)}
         for state in (_read_source(spec, map_location), target.state_dict())
     )
     experts = _expert_tensors(target)
@@ -118,14 +117,6 @@ def _expert_tensors(target: nn.Module) -> set[str]:
         for prefix, module in target.named_modules()
         if isinstance(module, Experts)
         for name, _ in module.named_parameters(recurse=False)
-    }
-
-
-def _counts(target: nn.Module) -> set[str]:
-    return {
-        f"{prefix}.value" if prefix else "value"
-        for prefix, module in target.named_modules()
-        if isinstance(module, StepCounter)
     }
 
 

@@ -125,13 +125,14 @@ def test_accumulated_batches_are_one_step_on_their_mean_gradient(data_args, tmp_
         states.append(train([*data_args, *conf, *extra, "--grad_clip", "1e9"], tmp_path / name))
         (line,) = (tmp_path / name / "train_stats.jsonl").read_text().splitlines()
         assert json.loads(line)["steps"] == 1
-    assert [state.pop("steps.value").item() for state in states] == [2, 1]
     for name, value in states[0].items():
         torch.testing.assert_close(value, states[1][name], atol=1e-5, rtol=1e-4, msg=name)
 
 
 def test_a_killed_training_gives_what_an_undisturbed_one_gives(data_args, tmp_path):
-    conf = configuration(tmp_path / "conf.yaml")
+    schedule = {"ctc_weight": 1.0, "alpha_schedule": [[0, 0.0], [3, 1.0], [9, 0.5]]}
+    warmup = {"routing_warmup_steps": 3}
+    conf = configuration(tmp_path / "conf.yaml", model_conf=schedule, encoder_conf=warmup)
     whole = train([*data_args, *conf], tmp_path / "whole")
     stats = (tmp_path / "whole/train_stats.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in stats] == [1, 2]
