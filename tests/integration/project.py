@@ -26,6 +26,7 @@ OPTIONS = (*COMMON, "--asr-config", TINY, "--expname", "tiny", *NARROW)
 CHAR = (*COMMON, "--token-type", "char", "--eval-sets", "read", *GREEDY)
 STAGES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12)
 PAUSING = Path(__file__).parent / "pausing"
+WATCHING = Path(__file__).parent / "watching"
 
 
 class Project:
@@ -56,9 +57,9 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *words: str | Path, status: int = 0) -> str:
+    def run(self, *words: str | Path, status: int = 0, env: Mapping[str, str] | None = None) -> str:
         """Run a command to its end, check its exit status and return what it printed."""
-        process = self.start(*words)
+        process = self.start(*words, env=env)
         output, _ = process.communicate(timeout=600)
         assert (process.returncode == 0) == (status == 0), output
         return output
