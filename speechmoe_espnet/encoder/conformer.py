@@ -4,7 +4,7 @@ The blocks of 3M-ASR (arXiv 2204.03178), built on ESPnet's attention and convolu
 and made blind to padding: an utterance gives the same result in a batch and alone.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from espnet2.legacy.nets.pytorch_backend.conformer.convolution import ConvolutionModule
@@ -103,8 +103,7 @@ class ConformerMoEBlock(Block):
             size,
             options.linear_units,
             activation=options.activation_type,
-            dropout_rate=options.dropout_rate,
-            **asdict(moe),
+            **moe.layer_arguments(options.dropout_rate),
         )
         self.norm_final = nn.LayerNorm(size)
         self.dropout = nn.Dropout(options.dropout_rate)

@@ -71,8 +71,7 @@ class DFSMNBlock(Block):
             size,
             options.linear_units,
             activation=options.activation_type,
-            dropout_rate=options.dropout_rate,
-            **asdict(moe),
+            **moe.layer_arguments(options.dropout_rate),
         )
         self.norm_memory = nn.LayerNorm(size)
         self.memory = SequentialMemory(size, **asdict(options.memory))

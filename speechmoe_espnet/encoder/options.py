@@ -4,7 +4,7 @@ A YAML key that nobody reads is an error: nested `*_conf` dictionaries become da
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 
@@ -23,6 +23,8 @@ class MoEOptions:
         routing_warmup_steps: Training forwards until routing is that of top_k; 0 for at once.
         router_noise: Width of the noise on routers in training; 0 for none.
         router_noise_type: "gaussian" or "jitter", see moe.Router.
+        expert_dropout_rate: Dropout inside the experts; None for that of the encoder. A static
+            layer keeps the encoder's.
     """
 
     num_experts: int = 1
@@ -35,6 +37,18 @@ class MoEOptions:
     routing_warmup_steps: int = 0
     router_noise: float = 0.0
     router_noise_type: str = "gaussian"
+    expert_dropout_rate: float | None = None
+
+    def layer_arguments(self, dropout_rate: float) -> dict[str, Any]:
+        """Arguments of MoEFeedForward.
+
+        Args:
+            dropout_rate: The encoder's dropout.
+        """
+        arguments = asdict(self)
+        own_rate = arguments.pop("expert_dropout_rate")
+        has_own = own_rate is not None and self.num_experts > 1
+        return {**arguments, "dropout_rate": own_rate if has_own else dropout_rate}
 
 
 def from_conf[T](options: type[T], conf: Mapping[str, Any] | None, name: str) -> T:

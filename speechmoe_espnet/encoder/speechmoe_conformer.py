@@ -38,6 +38,8 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
         routing_warmup_steps: Training forwards (batches) until warm-up ends; 0 for none.
         router_noise: Width of the noise on routers in training, see moe.Router; 0 for none.
         router_noise_type: "gaussian" (on logits) or "jitter" (on the router's input).
+        expert_dropout_rate: Dropout inside experts, where there are several; None for
+            dropout_rate.
         use_embedding: Whether there is an embedding network.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
             the rest again in the backward pass: less memory, about a third more computation.
@@ -73,6 +75,7 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
         routing_warmup_steps: int = 0,
         router_noise: float = 0.0,
         router_noise_type: str = "gaussian",
+        expert_dropout_rate: float | None = None,
         use_embedding: bool = True,
         activation_checkpointing: bool = False,
         embedding_conf: dict[str, Any] | None = None,
@@ -109,6 +112,7 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
             routing_warmup_steps,
             router_noise,
             router_noise_type,
+            expert_dropout_rate,
         )
         backbone = ConformerBackbone(width, options, moe, activation_checkpointing)
         super().__init__(features, embedding, backbone, output_size, embedding_size, num_experts)

@@ -37,6 +37,8 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         routing_warmup_steps: Training forwards (batches) until warm-up ends; 0 for none.
         router_noise: Width of the noise on routers in training, see moe.Router; 0 for none.
         router_noise_type: "gaussian" (on logits) or "jitter" (on the router's input).
+        expert_dropout_rate: Dropout inside experts, where there are several; None for
+            dropout_rate.
         use_embedding: Whether there is an embedding network.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
             the rest again in the backward pass: less memory, about a third more computation.
@@ -71,6 +73,7 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         routing_warmup_steps: int = 0,
         router_noise: float = 0.0,
         router_noise_type: str = "gaussian",
+        expert_dropout_rate: float | None = None,
         use_embedding: bool = True,
         activation_checkpointing: bool = False,
         embedding_conf: dict[str, Any] | None = None,
@@ -105,6 +108,7 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
             routing_warmup_steps,
             router_noise,
             router_noise_type,
+            expert_dropout_rate,
         )
         backbone = DFSMNBackbone(features.output_size(), options, moe, activation_checkpointing)
         super().__init__(features, embedding, backbone, output_size, embedding_size, num_experts)

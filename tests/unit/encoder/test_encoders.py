@@ -135,6 +135,7 @@ def test_paper_model_of_30_30_3_layers_learns_without_diverging():
         (SpeechMoEEncoder, {"attention_heads": 3}, "not a multiple of attention_heads"),
         (SpeechMoEEncoder, {"router": "omni"}, "router: 'omni'"),
         (SpeechMoEConformerEncoder, {"router_noise": -1.0}, "router_noise: -1.0"),
+        (SpeechMoEEncoder, {"expert_dropout_rate": 1.0}, "dropout_rate: 1.0"),
         (SpeechMoEEncoder, {"routing_warmup": "top_3"}, "routing_warmup: 'top_3'"),
         (SpeechMoEConformerEncoder, {"cnn_module_kernel": 4}, "cnn_module_kernel: 4 is not odd"),
         (SpeechMoEConformerEncoder, {"input_layer": "conv"}, "input_layer: 'conv'"),
@@ -182,6 +183,25 @@ def test_activation_checkpointing_changes_no_value(class_, conf, noise):
     sparing = build(class_, conf, dropout_rate=0.1, activation_checkpointing=True, **noise)
     for one, other in zip(trained_for_a_step(plain), trained_for_a_step(sparing), strict=True):
         torch.testing.assert_close(one, other)
+
+
+@EVERY_ENCODER
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, 0.2),
+        ({"expert_dropout_rate": 0.0}, 0.0),
+        ({"expert_dropout_rate": 0.4}, 0.4),
+        ({"expert_dropout_rate": 0.4, "num_experts": 1}, 0.2),
+    ],
+)
+def test_experts_may_have_a_dropout_of_their_own(class_, conf, more, expected):
+    encoder = build(class_, conf, dropout_rate=0.2, **more)
+    for block in encoder.backbone.blocks:
+        assert block.feed_forward.experts.active_dropout == expected
+        assert block.dropout.p == 0.2
+    for block in encoder.embedding.blocks:
+        assert block.feed_forward.experts.active_dropout == 0.2
 
 
 @EVERY_ENCODER
