@@ -1,6 +1,5 @@
 """ESPnet's ASR model with SpeechMoE's auxiliary losses and load statistics."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
@@ -14,6 +13,7 @@ from speechmoe_espnet.encoder.backbone import Block
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.output import SpeechMoEOutput, valid_frames
 from speechmoe_espnet.moe import (
+    ExpertInit,
     MoEFeedForward,
     Routing,
     mean_importance_loss,
@@ -21,7 +21,7 @@ from speechmoe_espnet.moe import (
     sparsity_l1_loss,
     switch_load_balance_loss,
 )
-from speechmoe_espnet.moe.losses import expert_load
+from speechmoe_espnet.moe.stats import routing_stats
 from speechmoe_espnet.steps import Schedule, StepCounter
 
 
@@ -62,6 +62,11 @@ class SpeechMoEASRModel(ESPnetASRModel):
         router_lr_scale: Learning rate of the routers as a multiple of the model's.
         expert_lr_scale: Learning rate of the experts (where there are several) as a multiple
             of the model's.
+        expert_init_noise: Noise on experts that `--init_param` copies, see moe.ExpertInit.
+        expert_init_redraw: Share of hidden neurons that it draws anew.
+        expert_init_seed: Seed of both.
+        clip_by_group: Whether `grad_clip` limits the gradients of routers, experts and the rest
+            each on its own, in place of all together.
         kwargs: ESPnetASRModel's arguments.
 
     Raises:
@@ -81,6 +86,10 @@ class SpeechMoEASRModel(ESPnetASRModel):
         router_z_weight: float = 0.0,
         router_lr_scale: float = 1.0,
         expert_lr_scale: float = 1.0,
+        expert_init_noise: float = 0.0,
+        expert_init_redraw: float = 0.0,
+        expert_init_seed: int = 0,
+        clip_by_group: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -93,6 +102,8 @@ class SpeechMoEASRModel(ESPnetASRModel):
             if scale <= 0:
                 raise ValueError(f"model_conf: {name} {scale} is not positive")
         self.router_lr_scale, self.expert_lr_scale = router_lr_scale, expert_lr_scale
+        self.expert_init = ExpertInit(expert_init_noise, expert_init_redraw, expert_init_seed)
+        self.clip_by_group = clip_by_group
         self.schedules = {
             name: Schedule.parse(points, f"model_conf: {name}_schedule")
             for name, points in (("alpha", alpha_schedule), ("beta", beta_schedule))
@@ -263,29 +274,3 @@ class SpeechMoEASRModel(ESPnetASRModel):
             return weight
         assert self.steps is not None
         return weight * (schedule(self.steps.count) if self.training else schedule.last)
-
-
-@torch.no_grad()
-def routing_stats(routing: tuple[Routing, ...], mask: Tensor) -> dict[str, Tensor]:
-    """Expert load and router confidence, averaged over layers, without leaving the device.
-
-    Args:
-        routing: Routing of each layer.
-        mask: Valid frames (B, T'), bool.
-
-    Returns:
-        expert_load_min and expert_load_max: smallest and largest share of frames an expert
-        gets; expert_load_entropy: entropy of the shares over log E, 1 = balanced;
-        router_confidence: mean probability of the first choice.
-    """
-    num_experts = routing[0].probs.size(-1)
-    loads = expert_load(torch.stack([layer.indices for layer in routing]), mask, num_experts)
-    entropy = -torch.special.xlogy(loads, loads).sum(dim=1) / math.log(num_experts)
-    top = torch.stack([layer.probs.amax(dim=-1) for layer in routing])
-    confidence = (top * mask).sum() / (mask.sum().clamp(min=1) * len(routing))
-    return {
-        "expert_load_min": loads.amin(dim=1).mean(),
-        "expert_load_max": loads.amax(dim=1).mean(),
-        "expert_load_entropy": entropy.mean(),
-        "router_confidence": confidence,
-    }

@@ -11,6 +11,7 @@ from espnet2.tasks import abs_task
 from espnet2.tasks.asr import ASRTask, encoder_choices
 
 from speechmoe_espnet.checkpoints import atomic_torch_save, repair_after_kill, write_train_stats
+from speechmoe_espnet.clipping import GroupClippingTrainer, clip_before_step
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.lengths import check_lengths
 from speechmoe_espnet.loading import fast_loading
@@ -27,6 +28,8 @@ class SpeechMoEASRTask(ASRTask):
     experts may learn at rates of their own; too-short utterances are named before training starts;
     checkpoints are written atomically and train_stats.jsonl when training ends.
     """
+
+    trainer = GroupClippingTrainer
 
     @classmethod
     def get_parser(cls) -> argparse.ArgumentParser:
@@ -64,11 +67,19 @@ class SpeechMoEASRTask(ASRTask):
         cls, args: argparse.Namespace, model: torch.nn.Module
     ) -> list[torch.optim.Optimizer]:
         """Build ESPnet's optimizer, with rates of their own for routers and experts."""
-        if isinstance(model, SpeechMoEASRModel):
-            scales = model.router_lr_scale, model.expert_lr_scale
-            if scales != (1.0, 1.0):
-                return [optimizer_with_scales(args, model, *scales)]
-        return super().build_optimizers(args, model)
+        if not isinstance(model, SpeechMoEASRModel):
+            return super().build_optimizers(args, model)
+        if model.clip_by_group and args.sharded_ddp:
+            raise ValueError("model_conf: clip_by_group cannot be combined with sharded_ddp")
+        scales = model.router_lr_scale, model.expert_lr_scale
+        if scales == (1.0, 1.0):
+            optimizers = super().build_optimizers(args, model)
+        else:
+            optimizers = [optimizer_with_scales(args, model, *scales)]
+        if model.clip_by_group:
+            for optimizer in optimizers:
+                clip_before_step(optimizer, model, args.grad_clip, args.grad_clip_type)
+        return optimizers
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:

@@ -9,11 +9,14 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from espnet2.torch_utils.load_pretrained_model import load_pretrained_model
 from espnet2.torch_utils.safe_torch_load import safe_torch_load
 from torch import Tensor, nn
 
-from speechmoe_espnet.moe import Experts, MoEFeedForward
+from speechmoe_espnet.model import SpeechMoEASRModel
+from speechmoe_espnet.moe import ExpertInit, Experts, MoEFeedForward
+from speechmoe_espnet.moe.fused import Weights
 from speechmoe_espnet.steps import is_count
 
 
@@ -48,7 +51,8 @@ def load_init_param(
     """Load pre-trained parameters; takes the place of ESPnet's load_pretrained_model.
 
     A feed-forward layer with one expert in the file fills every expert of the model (so with
-    `router_scale: straight_through` the outputs at step 0 are the twin's). Routers that the
+    `router_scale: straight_through` the outputs at step 0 are the twin's, unless the model's
+    `expert_init` makes experts differ). Routers that the
     file lacks keep their initial values. Every other tensor of an expert must be loaded,
     whatever `ignore_init_mismatch` says, unless the value of `--init_param` excludes it by name.
     The file's count of training steps is not taken over: a training starts.
@@ -74,11 +78,16 @@ def load_init_param(
         for state in (_read_source(spec, map_location), target.state_dict())
     )
     experts = _expert_tensors(target)
+    copied = {
+        key for key in experts & set(source) if source[key].size(0) == 1 < wanted[key].size(0)
+    }
     source = {
         key: _expand(key, value, wanted[key]) if key in experts else value
         for key, value in source.items()
     }
     _check_experts(init_param, experts, source, spec)
+    if isinstance(model, SpeechMoEASRModel) and not model.expert_init.copies:
+        source |= _varied(source, copied, model.expert_init)
     fitting = {
         key: value
         for key, value in source.items()
@@ -130,6 +139,24 @@ def _expand(key: str, value: Tensor, wanted: Tensor) -> Tensor:
             "experts are loaded one to one, or from a static twin of the same width"
         )
     return value
+
+
+def _varied(source: Mapping[str, Tensor], copied: set[str], init: ExpertInit) -> dict[str, Tensor]:
+    """The copied tensors, layer by layer, made to differ between experts."""
+    generator = torch.Generator().manual_seed(init.seed)
+    varied: dict[str, Tensor] = {}
+    for layer in sorted({key[: key.rfind(".") + 1] for key in copied}):
+        names = [layer + name for name in Weights._fields]
+        if missing := [name for name in names if name not in source]:
+            raise ValueError(
+                f"init_param: expert_init_noise and expert_init_redraw change whole experts, but "
+                f"{missing[0]} is excluded; exclude {layer.rstrip('.')} or none of it"
+            )
+        varied |= zip(
+            names, init.vary(Weights(*(source[name] for name in names)), generator), strict=True
+        )
+    logging.info(f"init_param: experts of {len(varied) // len(Weights._fields)} layers: {init}")
+    return varied
 
 
 def _check_experts(

@@ -9,6 +9,7 @@ This package knows neither ESPnet nor recipes. Shapes used throughout:
     N  rows given to the experts, M K
 """
 
+from speechmoe_espnet.moe.expert_init import ExpertInit
 from speechmoe_espnet.moe.experts import Experts
 from speechmoe_espnet.moe.layer import MoEFeedForward
 from speechmoe_espnet.moe.losses import (
@@ -20,6 +21,7 @@ from speechmoe_espnet.moe.losses import (
 from speechmoe_espnet.moe.router import Router, Routing, embedding_logits
 
 __all__ = [
+    "ExpertInit",
     "Experts",
     "MoEFeedForward",
     "Router",

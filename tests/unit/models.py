@@ -84,3 +84,10 @@ def batch(lengths: tuple[int, ...] = (70, 52, 31)) -> dict[str, torch.Tensor]:
         "text": text,
         "text_lengths": text_lengths,
     }
+
+
+def of_kind(name: str) -> str:
+    """What a parameter of a model with routers is, told from its name alone."""
+    if "router" in name:
+        return "routers"
+    return "experts" if "backbone" in name and ".experts." in name else "rest"

@@ -1,16 +1,9 @@
 import pytest
 import torch
-from models import batch, build, training_args
+from models import batch, build, of_kind, training_args
 
 from speechmoe_espnet.parameter_groups import parameter_groups
 from speechmoe_espnet.task import SpeechMoEASRTask
-
-
-def of_kind(name):
-    """What a parameter is, told from its name alone."""
-    if "router" in name:
-        return "routers"
-    return "experts" if "backbone" in name and ".experts." in name else "rest"
 
 
 def optimizer_of(encoder_conf=None, **model_conf):

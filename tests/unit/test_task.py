@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from models import TOKENS, build, training_args
+from models import TOKENS, build, of_kind, training_args
 
 from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.bin import asr_inference, asr_train
@@ -142,6 +142,27 @@ def test_a_killed_training_gives_what_an_undisturbed_one_gives(data_args, tmp_pa
     (tmp_path / "halves/1epoch.pth").unlink()
     resumed = train([*data_args, *conf, "--resume", "true"], tmp_path / "halves")
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_each_group_moves_by_its_own_limit(data_args, tmp_path):
+    states = []
+    for lr in (0.0, 1.0):
+        conf = configuration(
+            tmp_path / "conf.yaml",
+            optim="sgd",
+            optim_conf={"lr": lr, "momentum": 0.0},
+            model_conf={"ctc_weight": 1.0, "clip_by_group": True, "beta": 5.0},
+        )
+        extra = ["--max_epoch", "1", "--batch_type", "unsorted", "--batch_size", "10"]
+        extra += ["--grad_clip", "0.01"]
+        states.append(train([*data_args, *conf, *extra], tmp_path / f"{lr}"))
+    saved = yaml.safe_load((tmp_path / "1.0/config.yaml").read_text())
+    assert saved["grad_clip"] == 0.01
+    squares = dict.fromkeys(("routers", "experts", "rest"), 0.0)
+    for name, before in states[0].items():
+        squares[of_kind(name)] += (states[1][name] - before).square().sum().item()
+    for group, square in squares.items():
+        assert square**0.5 == pytest.approx(0.01, rel=1e-3), group
 
 
 def test_too_short_utterances_stop_training_before_it_starts(data_args, tmp_path):

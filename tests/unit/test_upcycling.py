@@ -89,6 +89,52 @@ def test_an_expert_left_random_is_an_error_in_every_mode(
         load_init_param(path, build(encoder_conf=STRAIGHT), ignore_init_mismatch)
 
 
+def experts_of(model):
+    return {k: v for k, v in model.state_dict().items() if "backbone" in k and ".experts." in k}
+
+
+@pytest.mark.parametrize("conf", [{"expert_init_noise": 0.1}, {"expert_init_redraw": 0.5}])
+def test_copies_can_be_made_to_differ(conf, tmp_path):
+    twin = static()
+    path = saved(twin, tmp_path / "twin.pth")
+    source = twin.state_dict()
+    models = [build(encoder_conf=STRAIGHT, model_conf=conf) for _ in range(2)]
+    for model in models:
+        load_init_param(path, model, False)
+    state, again = (model.state_dict() for model in models)
+    varied = experts_of(models[0])
+    for name, value in state.items():
+        if "router" not in name:
+            kept = "b2" in name and "expert_init_redraw" in conf
+            same = torch.equal(value, source[name].expand_as(value))
+            assert same == (name not in varied or kept), name
+            assert torch.equal(value, again[name])
+    seeded = build(encoder_conf=STRAIGHT, model_conf={**conf, "expert_init_seed": 1})
+    load_init_param(path, seeded, False)
+    name = "encoder.backbone.blocks.1.feed_forward.experts.w1"
+    assert not torch.equal(seeded.state_dict()[name], state[name])
+    first = name.replace("blocks.1", "blocks.0")
+    changes = [state[n] - source[n] for n in (first, name)]
+    assert not torch.equal(changes[0], changes[1]), "each layer has numbers of its own"
+    distances = [(log_probs(m)[0] - log_probs(twin)[0]).abs().max() for m in models]
+    assert distances[0] == distances[1] > 0
+
+
+def test_experts_that_are_loaded_one_to_one_do_not_vary(tmp_path):
+    first = build(encoder_conf=STRAIGHT)
+    second = build(encoder_conf=STRAIGHT, model_conf={"expert_init_noise": 0.1})
+    load_init_param(saved(first, tmp_path / "moe.pth"), second, False)
+    assert all(torch.equal(v, first.state_dict()[k]) for k, v in second.state_dict().items())
+
+
+def test_half_a_layer_cannot_vary(tmp_path):
+    path = saved(static(), tmp_path / "twin.pth")
+    moe = build(encoder_conf=STRAIGHT, model_conf={"expert_init_redraw": 0.1})
+    left_out = "encoder.backbone.blocks.0.feed_forward.experts.w2"
+    with pytest.raises(ValueError, match=f"{left_out} is excluded"):
+        load_init_param(f"{path}:::{left_out}", moe, False)
+
+
 def test_the_count_of_steps_starts_anew_without_a_word(tmp_path, caplog):
     counting = {"encoder_conf": STRAIGHT, "model_conf": {"beta_schedule": [[0, 1.0], [9, 0.0]]}}
     first, second = build(**counting), build(**counting)

@@ -1,0 +1,80 @@
+"""How experts that start as copies of one layer are made to differ.
+
+Equal experts compute the same function, so nothing but the frames that routers happen to send
+them makes them differ. Differences from the start give routers something to choose from, at the
+price of some of the function that was learnt.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from speechmoe_espnet.moe.fused import Weights
+
+
+@dataclass(frozen=True)
+class ExpertInit:
+    """What is done to each copy of a static layer.
+
+    Attributes:
+        noise: Standard deviation of the Gaussian noise on every weight and bias, as a share of
+            the standard deviation of its tensor. Small noise changes the function by about as
+            much.
+        redraw: Share of the hidden neurons, other ones in every expert, that are drawn anew from
+            a normal distribution with the mean and the standard deviation of what they replace,
+            w1, b1 and w2 each: Drop-Upcycling (arXiv 2502.19261), section 3.2. An expert keeps
+            what the other neurons did; on average two experts share (1 - redraw)^2 of them.
+        seed: Of the random numbers.
+
+    Raises:
+        ValueError: Where noise is negative, or redraw not in [0, 1].
+    """
+
+    noise: float = 0.0
+    redraw: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.noise < float("inf"):
+            raise ValueError(f"expert_init_noise: {self.noise} is not a number of at least 0")
+        if not 0.0 <= self.redraw <= 1.0:
+            raise ValueError(f"expert_init_redraw: {self.redraw} is not in [0, 1]")
+
+    @property
+    def copies(self) -> bool:
+        """Whether experts stay exact copies."""
+        return self.noise == self.redraw == 0.0
+
+    def vary(self, weights: Weights, generator: torch.Generator) -> Weights:
+        """Make copies differ.
+
+        Args:
+            weights: Parameters of E equal experts.
+            generator: Random numbers, on the CPU.
+
+        Returns:
+            New tensors of the same shapes.
+        """
+        varied = Weights(*(weight.clone() for weight in weights))
+        hidden_size = weights.w1.size(2)
+        for expert in range(weights.w1.size(0)):
+            neurons = torch.randperm(hidden_size, generator=generator)
+            neurons = neurons[: round(self.redraw * hidden_size)].to(weights.w1.device)
+            if neurons.numel():
+                for weight, dim in ((varied.w1, 1), (varied.b1, 0), (varied.w2, 0)):
+                    old = weight[expert].index_select(dim, neurons)
+                    new = old.mean() + _spread(old) * _normal(old, generator)
+                    weight[expert].index_copy_(dim, neurons, new)
+        if self.noise:
+            for weight, original in zip(varied, weights, strict=True):
+                weight += self.noise * _spread(original[0]) * _normal(weight, generator)
+        return varied
+
+
+def _spread(values: Tensor) -> Tensor:
+    return values.std(correction=0)
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
