@@ -94,7 +94,10 @@ class Workplace:
     def _read(self, run: Run) -> FinishedRun:
         directory = self.experiments / run.experiment
         outcome = load_system(run.label, directory, self.decoding, list(self.grid.sets))
-        return FinishedRun(run.label, run.seed, run.settings, outcome)
+        settings = dict(run.settings)
+        if run.base != self.grid.base:
+            settings = {"base": run.base.name, **settings}
+        return FinishedRun(run.label, run.seed, settings, outcome)
 
     def _mark(self, run: Run) -> Path:
         return self.directory / "finished" / f"{run.experiment}.json"

@@ -81,3 +81,17 @@ def test_reads_the_finished_runs(grid, tmp_path):
     workplace.mark_finished(on)
     with pytest.raises(FileNotFoundError, match=r"grid\.on\.s0"):
         workplace.finished_runs()
+
+
+def test_a_base_of_its_own_is_among_the_settings(grid, tmp_path):
+    (tmp_path / "moe.yaml").write_text("encoder: speechmoe\n")
+    spec = SystemSpec(base=tmp_path / "moe.yaml", set={"a.b": 1})
+    other = Grid(**{**vars(grid), "systems": {"moe": spec}})
+    fake_experiment.make_references(tmp_path / "dump", ["read"], num_utts=4)
+    fake_experiment.make_experiment(
+        tmp_path / "exp/synthetic/grid.moe.s0", tmp_path / "dump", ["read"], error_rate=0.2
+    )
+    workplace = Workplace(other)
+    workplace.mark_finished(other.runs()[0])
+    (finished,) = workplace.finished_runs()
+    assert dict(finished.settings) == {"base": "moe.yaml", "a.b": 1}
