@@ -1,0 +1,46 @@
+"""New sentences, in voices that training has heard or in those of dev."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from speechmoe_espnet.corpora.synthetic.presets import STYLES
+from speechmoe_espnet.corpora.synthetic.randomness import partition_of
+from speechmoe_espnet.data.kaldi_dir import validate_data_dir
+from speechmoe_espnet.data.text_norm import normalize_text
+
+EXAMPLE = Path(__file__).parents[3] / "examples/heard_voices.py"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A set in heard voices, and one in unheard ones."""
+    main = runpy.run_path(str(EXAMPLE))["main"]
+    found = {}
+    for voices in ("train", "dev"):
+        out = tmp_path_factory.mktemp(voices)
+        words = ["--voices", voices, "--utts", "2", "--preset", "tiny", "--output_dir", str(out)]
+        assert main(words) == 0
+        found[voices] = validate_data_dir(out / "dev")
+    return found
+
+
+def test_sentences_are_those_of_dev_in_both(made):
+    heard, unheard = (sorted(made[voices].text.values()) for voices in ("train", "dev"))
+    assert heard == unheard
+    assert len(heard) == 2 * len(STYLES)
+    read = [text for utt, text in made["train"].text.items() if utt.startswith("read")]
+    assert {partition_of(normalize_text(text)) for text in read} == {"dev"}
+
+
+def test_voices_are_those_asked_for(made):
+    for voices, data in made.items():
+        assert {name.split("_")[1][: len(voices)] for name in data.utt2spk.values()} == {voices}
+
+
+def test_wrong_options_are_errors(tmp_path, capsys):
+    main = runpy.run_path(str(EXAMPLE))["main"]
+    words = ["--voices", "dev", "--preset", "huge", "--output_dir", str(tmp_path)]
+    assert main(words) == 1
+    assert "preset must be one of" in capsys.readouterr().err
