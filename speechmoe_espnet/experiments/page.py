@@ -143,15 +143,17 @@ def _rates(summary: Summary, rates_of: Callable[[SystemSummary], dict[str, Rate]
     rows = [
         [
             escape(system.name),
-            *(
-                f"{rate.mean:.2f} <span class=small>± {_deviation(rate)}</span>"
-                for rate in rates_of(system).values()
-            ),
+            *(_rate_cell(rate) for rate in rates_of(system).values()),
         ]
         for system in summary.systems.values()
         if rates_of(system)
     ]
     return table(["system", *map(escape, summary.places)], rows)
+
+
+def _rate_cell(rate: Rate) -> str:
+    spread = "" if rate.deviation is None else f" <span class=small>± {_deviation(rate)}</span>"
+    return f"{rate.mean:.2f}{spread}"
 
 
 def _costs(summary: Summary) -> str:
