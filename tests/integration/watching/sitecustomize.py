@@ -16,7 +16,8 @@ def _note(event: str, args: tuple[object, ...]) -> None:
     if os.path.basename(path) != "text" or any(mode in str(args[1]) for mode in "wxa"):
         return
     command = next((word for word in sys.orig_argv if "speechmoe_espnet" in word), sys.argv[0])
-    line = f"{os.path.basename(command).removesuffix('.py')}\t{path}\n".encode()
+    name = os.path.basename(command).removesuffix(".py").rpartition(".")[2]
+    line = f"{name}\t{path}\n".encode()
     file = os.open(OPENED, os.O_WRONLY | os.O_APPEND | os.O_CREAT)  # one write: lines stay whole
     os.write(file, line)
     os.close(file)
