@@ -116,7 +116,9 @@ def test_names_in_the_options_are_those_the_commands_know() -> None:
     }
     corpora = max(allowed, key=len)
     assert set(corpora) == {"synthetic", "kaldi", *PUBLIC_CORPORA}
-    assert allowed - {corpora} == {tuple(PRESETS)}
+    repeated = ("tiny", "small", "full", "medium", "large")  # full: small, and several seeds
+    assert allowed - {corpora} == {tuple(PRESETS), repeated}
+    assert set(repeated) - {"full"} == set(PRESETS)
 
 
 def test_other_systems_are_told(sh: Shell) -> None:
@@ -239,7 +241,7 @@ def test_clean_removes_only_what_the_job_made(sh: Shell, tmp_path: Path) -> None
     recipe = tmp_path / "egs/mix/asr1"
     removed = [
         *(f"{name}/synthetic/x" for name in ("data", "dump", "units", "lang")),
-        *(f"exp/synthetic/{name}/x" for name in ("static", "control", "speechmoe", "log")),
+        *(f"exp/synthetic/{name}/x" for name in ("static", "speechmoe", "log")),
         "exp/synthetic/stats_syllable_phone/x",
         "exp/synthetic/.static.tmp.7/x",
         "data/.synthetic.tmp.8/x",

@@ -117,7 +117,8 @@ def test_too_little_text_for_evaluation_is_an_error():
 
 def test_styles_differ_in_text(small):
     def bigrams(style: str) -> set[str]:
-        return {s[i : i + 2] for s in texts(small[style], "train") for i in range(len(s) - 1)}
+        some = texts(small[style], "train")[:4800]
+        return {s[i : i + 2] for s in some for i in range(len(s) - 1)}
 
     for style in STYLES:
         for other in STYLES[: STYLES.index(style)]:
