@@ -12,7 +12,7 @@ from speechmoe_espnet.experiments.report import write_report, write_table
 from speechmoe_espnet.experiments.runner import Runner
 from speechmoe_espnet.experiments.workplace import Workplace
 from speechmoe_espnet.lock import TargetLock
-from speechmoe_espnet.process import Interrupted, end_with_parent, stopping_signals_raise
+from speechmoe_espnet.process import Interrupted, stopping_signals_raise
 
 
 def get_parser() -> ArgumentParser:
@@ -94,5 +94,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    end_with_parent()
     sys.exit(main())
