@@ -100,14 +100,10 @@ case "${preset}" in
     large) configs=conf/train_large_ ;;
 esac
 
-# Through side_by_side, so that it ends with this script even where that is killed.
-recipe() {
-    python -m speechmoe_espnet.bin.side_by_side -- "${RECIPE}/run.sh" "${common[@]}" "$@"
-}
-
 experiments="${RECIPE}/exp/synthetic"
 step "1 of 4: data, features, units, statistics"
-recipe --stage 1 --stop-stage 4
+# Through side_by_side, also a single one, so that it ends with this script even where that is killed.
+python -m speechmoe_espnet.bin.side_by_side -- "${RECIPE}/run.sh" "${common[@]}" --stage 1 --stop-stage 4
 
 step "2 of 4: training of both systems; beside it language model, lexicon and graph"
 works=()

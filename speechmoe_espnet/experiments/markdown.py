@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 
 from speechmoe_espnet.experiments.seeds import SeedInterval
 from speechmoe_espnet.experiments.summary import Rate, Summary, SystemSummary
+from speechmoe_espnet.scoring.provenance import machine_words
 from speechmoe_espnet.scoring.results import Provenance, short_commit
 
+COST_HEAD = ("MFLOPs / s of audio", "steps", "training", "RTF", "train loss", "dev loss")
+"""What a system costs beside its parameters, and its losses, wherever it is shown."""
 _COLUMNS = 110
 _BEGIN, _END = "<!-- begin generated: {} -->", "<!-- end generated: {} -->"
 
@@ -69,21 +72,27 @@ def change_table(summary: Summary) -> str:
 
 def cost_table(summary: Summary) -> str:
     """Write what each system costs, and its losses."""
-    head = ["system", "parameters, active / total", "MFLOPs / s of audio", "steps"]
-    head += ["training", "RTF", "train loss", "dev loss"]
+    head = ["system", "parameters, active / total", *COST_HEAD]
     rows = [
         [
             system.name,
             f"{system.params_active / 1e6:.2f} M / {system.params_total / 1e6:.2f} M",
-            f"{system.flops / 1e6:.1f}",
-            str(system.steps),
-            f"{system.seconds_training / 60:.1f} min",
-            f"{system.rtf:.4f}",
-            *(f"{loss:.2f}" if loss is not None else "-" for loss in _losses(system)),
+            *cost_cells(system),
         ]
         for system in summary.systems.values()
     ]
     return table(head, rows)
+
+
+def cost_cells(system: SystemSummary) -> list[str]:
+    """Write the cells of COST_HEAD."""
+    return [
+        f"{system.flops / 1e6:.1f}",
+        str(system.steps),
+        f"{system.seconds_training / 60:.1f} min",
+        f"{system.rtf:.4f}",
+        *("-" if loss is None else f"{loss:.2f}" for loss in (system.train_loss, system.dev_loss)),
+    ]
 
 
 def settings_table(summary: Summary) -> str:
@@ -121,7 +130,6 @@ def origin_line(summary: Summary, provenance: Provenance) -> str:
     """Say by which command, commits, machine and seeds figures came about, in one sentence."""
     systems = summary.systems.values()
     commits = dict.fromkeys(short_commit(item) for system in systems for item in system.commits)
-    machine = provenance.machine
     meta = [
         f"{key} `{value}`" if key == "command" else f"{key} {value}"
         for key, value in provenance.meta.items()
@@ -129,7 +137,7 @@ def origin_line(summary: Summary, provenance: Provenance) -> str:
     parts = [
         *meta,
         f"{'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)}",
-        f"machine {machine['system']} {machine['architecture']}, {machine['cpu_count']} CPUs",
+        f"machine {machine_words(provenance.machine)}",
         seeds_words(summary),
     ]
     sentence = "; ".join(parts) + "."
@@ -216,10 +224,6 @@ def _change_cell(change: SeedInterval) -> str:
 
 def _changes(summary: Summary) -> list[SeedInterval]:
     return [change for system in summary.compared for change in system.changes.values()]
-
-
-def _losses(system: SystemSummary) -> tuple[float | None, float | None]:
-    return system.train_loss, system.dev_loss
 
 
 def _listed(seeds: Sequence[int]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from html import escape
 
-from speechmoe_espnet.experiments.markdown import seeds_words
+from speechmoe_espnet.experiments.markdown import COST_HEAD, cost_cells, seeds_words
 from speechmoe_espnet.experiments.pictures import (
     change_picture,
     loss_picture,
@@ -22,6 +22,7 @@ from speechmoe_espnet.scoring.markup import (
     table,
 )
 from speechmoe_espnet.scoring.page import SYNTHETIC_NOTE
+from speechmoe_espnet.scoring.provenance import machine_words
 from speechmoe_espnet.scoring.results import Provenance, short_commit
 from speechmoe_espnet.scoring.svg import element
 
@@ -105,14 +106,9 @@ def build_page(summary: Summary, provenance: Provenance, *, title: str, corpus: 
 def _headline(summary: Summary) -> str:
     place, metric = summary.headline, summary.metric.upper()
     head = ["system", f"{metric} % <span class=small>{escape(place)}, 95 % interval</span>"]
-    head += (
-        ["sd over seeds", "seeds", "errors saved", "verdict"]
-        if summary.compared
-        else [
-            "sd over seeds",
-            "seeds",
-        ]
-    )
+    head += ["sd over seeds", "seeds"]
+    if summary.compared:
+        head += ["errors saved", "verdict"]
     rows = []
     for system in summary.systems.values():
         rate = system.rates[place]
@@ -157,21 +153,13 @@ def _rate_cell(rate: Rate) -> str:
 
 
 def _costs(summary: Summary) -> str:
-    head = ["system", "parameters", "active", "MFLOPs / s of audio", "steps", "training", "RTF"]
-    head += ["train loss", "dev loss"]
+    head = ["system", "parameters", "active", *COST_HEAD]
     rows = [
         [
             escape(system.name),
             f"{system.params_total / 1e6:.2f} M",
             f"{system.params_active / 1e6:.2f} M",
-            f"{system.flops / 1e6:.1f}",
-            str(system.steps),
-            f"{system.seconds_training / 60:.1f} min",
-            f"{system.rtf:.4f}",
-            *(
-                "-" if loss is None else f"{loss:.2f}"
-                for loss in (system.train_loss, system.dev_loss)
-            ),
+            *cost_cells(system),
         ]
         for system in summary.systems.values()
     ]
@@ -188,14 +176,11 @@ def _settings(summary: Summary) -> str:
 
 
 def _facts(summary: Summary, provenance: Provenance) -> str:
-    machine = provenance.machine
     rows: list[tuple[str, object]] = [*provenance.meta.items(), ("seed", provenance.seed)]
     rows.append(("commit of this page", provenance.commit))
     if provenance.seconds_total is not None:
         rows.append(("time of the whole run", f"{provenance.seconds_total / 60:.1f} min"))
-    rows.append(
-        ("machine", f"{machine['system']} {machine['architecture']}, {machine['cpu_count']} CPUs")
-    )
+    rows.append(("machine", machine_words(provenance.machine)))
     rows.append(("versions", ", ".join(f"{k} {v}" for k, v in provenance.versions.items())))
     rows += [
         (

@@ -7,6 +7,7 @@ from pathlib import Path
 from speechmoe_espnet.experiments.choice import best_points, choice_markdown
 from speechmoe_espnet.experiments.finished import FinishedRun
 from speechmoe_espnet.experiments.grid import Grid
+from speechmoe_espnet.experiments.grid_file import FOLDER
 from speechmoe_espnet.experiments.markdown import replace_section, tables
 from speechmoe_espnet.experiments.page import PICTURES, build_page
 from speechmoe_espnet.experiments.summary import summarize
@@ -44,7 +45,7 @@ def write_report(
     control = grid.control if grid.control in names else None
     summary = summarize(finished, control)
     top = grid.recipe.parents[2]
-    file = (grid.recipe / "experiments" / f"{grid.name}.yaml").relative_to(top)
+    file = (grid.recipe / FOLDER / f"{grid.name}.yaml").relative_to(top)
     command = f"python -m speechmoe_espnet.bin.experiment {file}"
     provenance = Provenance(seed=0, meta={"command": command})
     corpus = str(grid.options.get("corpus", "synthetic"))

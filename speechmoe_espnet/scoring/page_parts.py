@@ -15,6 +15,7 @@ from speechmoe_espnet.scoring.markup import (
     verdict_span,
 )
 from speechmoe_espnet.scoring.plots import Series, heat_map, line_chart
+from speechmoe_espnet.scoring.provenance import machine_words
 from speechmoe_espnet.scoring.results import Comparison, curves, percent_waiting
 from speechmoe_espnet.scoring.svg import element
 
@@ -190,10 +191,7 @@ def facts(results: Mapping[str, Any], systems: Sequence[System]) -> str:
     rows += [("seed", results["seed"]), ("commit of this report", results["commit"])]
     if results["seconds_total"] is not None:
         rows.append(("time of the whole run", f"{results['seconds_total'] / 60:.1f} min"))
-    machine = results["machine"]
-    rows.append(
-        ("machine", f"{machine['system']} {machine['architecture']}, {machine['cpu_count']} CPUs")
-    )
+    rows.append(("machine", machine_words(results["machine"])))
     rows.append(("versions", ", ".join(f"{k} {v}" for k, v in results["versions"].items())))
     rows += [
         (f"system {system.name}", f"{system.directory}, trained by commit {system.commit}")

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -50,6 +51,11 @@ def machine() -> dict[str, str | int]:
         "architecture": platform.machine(),
         "system": platform.system(),
     }
+
+
+def machine_words(found: Mapping[str, str | int]) -> str:
+    """Say what `machine` found, in words."""
+    return f"{found['system']} {found['architecture']}, {found['cpu_count']} CPUs"
 
 
 def _git(directory: Path, *arguments: str) -> str | None:
