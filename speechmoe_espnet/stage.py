@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from speechmoe_espnet.atomic_file import write_text_atomically
 from speechmoe_espnet.digests import (
     DONE,
     STARTED,
@@ -267,11 +268,9 @@ def _free_backup_name(target: Path) -> Path:
 
 
 def _write_mark(path: Path, mark: Mapping[str, object]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp.{os.getpid()}")
-    temporary.write_text(
-        json.dumps(mark, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    write_text_atomically(
+        path, json.dumps(mark, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     )
-    temporary.replace(path)
 
 
 def _timestamp(seconds: float) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechmoe_espnet.atomic_file import write_text_atomically
 from speechmoe_espnet.experiments.choice import best_points, choice_markdown
 from speechmoe_espnet.experiments.finished import FinishedRun
 from speechmoe_espnet.experiments.grid import Grid
@@ -66,5 +67,5 @@ def write_report(
         markdown += "\n" + choice_markdown(best_points(grid, finished))
     if results_md is not None:
         before = results_md.read_text(encoding="utf-8")
-        results_md.write_text(replace_section(before, grid.name, markdown), encoding="utf-8")
+        write_text_atomically(results_md, replace_section(before, grid.name, markdown))
     return markdown

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechmoe_espnet.atomic_file import write_text_atomically
 from speechmoe_espnet.experiments.finished import FinishedRun, by_system
 from speechmoe_espnet.experiments.summary import TOTAL
 from speechmoe_espnet.scoring.cer import Counts
@@ -69,7 +70,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(rows[0])
     writer.writerows([_to_cell(row[column]) for column in rows[0]] for row in rows)
-    path.write_text(out.getvalue(), encoding="utf-8", newline="")
+    write_text_atomically(path, out.getvalue())
 
 
 def read_csv(path: Path) -> list[Row]:
@@ -96,7 +97,7 @@ def read_csv(path: Path) -> list[Row]:
 def write_json(rows: Sequence[Row], path: Path) -> None:
     """Write rows as a JSON list of objects, a line a run."""
     lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
-    path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    write_text_atomically(path, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
 def read_json(path: Path) -> list[Row]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from speechmoe_espnet.atomic_file import write_text_atomically
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.digests import read_mark
 from speechmoe_espnet.experiments.finished import FinishedRun
@@ -74,9 +75,7 @@ class Workplace:
         """Note that a run has done all that it was asked for."""
         path = self._mark(run)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"digest": self._digest(run)}) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_text_atomically(path, json.dumps({"digest": self._digest(run)}) + "\n")
 
     def is_finished(self, run: Run) -> bool:
         """Return whether a run has done all that it is asked for now."""
