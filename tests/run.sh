@@ -17,6 +17,9 @@ shell_only=false
 declare_option shell_only flag "tests of the scripts only"
 integration_only=false
 declare_option integration_only flag "tests of whole recipes only"
+nj="$(nproc)"
+[ "${nj}" -le 4 ] || nj=4
+declare_option nj int "test processes side by side, each with PyTorch and ESPnet in its memory"
 parse_options "Sets up .venv when needed and runs every check; about 20 minutes on two idle cores." "$@"
 
 utils/setup.sh
@@ -56,13 +59,14 @@ if wants "${lint_only}"; then
     check "shellcheck" shellcheck --external-sources "${scripts[@]}"
 fi
 if wants "${unit_only}"; then
-    check "unit tests" python -m pytest tests/unit --durations 10
+    check "unit tests" python -m pytest tests/unit --durations 10 --numprocesses "${nj}"
 fi
 if wants "${shell_only}"; then
     check "shell tests" python -m pytest tests/shell --durations 5
 fi
 if wants "${integration_only}"; then
-    check "integration tests" python -m pytest tests/integration --durations 10
+    check "integration tests" python -m pytest tests/integration --durations 10 \
+        --numprocesses "${nj}" --dist loadfile
 fi
 
 if [ "${#failed[@]}" -gt 0 ]; then

@@ -1,11 +1,14 @@
-"""Rooms, babble and noise, made once before the utterances and shared by all of them.
+"""Rooms, babble and noise: few enough to be made once a process, and shared by all utterances.
 
-Each partition has its own rooms, babble and noise. They depend on the seed alone.
+Each partition has its own rooms, babble and noise. They depend on the seed alone. Training has many
+more of each, since a network soon knows by heart the few seconds of babble that it hears again and
+again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import overload
 
 import numpy as np
 
@@ -23,18 +26,39 @@ from speechmoe_espnet.corpora.synthetic.sources import news_sentences
 from speechmoe_espnet.corpora.synthetic.voices import make_speakers
 from speechmoe_espnet.data.text_norm import normalize_text
 
-_NUM_ROOMS = 24
-_NUM_BABBLE_TRACKS, _NUM_BABBLE_VOICES = 4, 5
-_NUM_NOISE_TRACKS = 12
+_NUM_ROOMS = {"train": 192, "dev": 24, "eval": 24}
+_NUM_BABBLE_TRACKS = {"train": 64, "dev": 4, "eval": 4}
+_NUM_BABBLE_VOICES = 5
+_NUM_NOISE_TRACKS = {"train": 96, "dev": 12, "eval": 12}
 _TRACK_SAMPLES = 10 * SAMPLE_RATE
 _TAIL_BELOW_PEAK_DB = 45.0
 _MAX_IMAGE_ORDER = 14
 _COMMON_CHARACTERS = 600
 
 
+class _MadeOnDemand[T](Sequence[T]):
+    """A sequence whose items are made when first asked for."""
+
+    def __init__(self, make: Callable[[int], T], length: int) -> None:
+        self._make = cache(make)
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return [self._make(i) for i in range(*index.indices(self._length))]
+        return self._make(range(self._length)[index])
+
+
 @dataclass(frozen=True)
 class Surroundings:
-    """What one partition's utterances can be heard in; each kind is made when first asked for.
+    """What one partition's utterances can be heard in; each item is made when first asked for.
 
     Attributes:
         partition: `train`, `dev` or `eval`.
@@ -47,17 +71,23 @@ class Surroundings:
     @cached_property
     def rooms(self) -> Sequence[tuple[Signal, Signal]]:
         """Impulse responses of each room at about 0.4 m and at 1.2 to 2.5 m."""
-        return [_room(self.partition, index, self.seed) for index in range(_NUM_ROOMS)]
+        return self._made_by(_room, _NUM_ROOMS)
 
     @cached_property
     def babble(self) -> Sequence[Signal]:
         """Tracks of several people talking at once."""
-        return [_babble(self.partition, index, self.seed) for index in range(_NUM_BABBLE_TRACKS)]
+        return self._made_by(_babble, _NUM_BABBLE_TRACKS)
 
     @cached_property
     def noise(self) -> Sequence[Signal]:
         """Tracks of coloured noise, steady or swelling."""
-        return [_noise(self.partition, index, self.seed) for index in range(_NUM_NOISE_TRACKS)]
+        return self._made_by(_noise, _NUM_NOISE_TRACKS)
+
+    def _made_by[T](
+        self, make: Callable[[str, int, int], T], numbers: dict[str, int]
+    ) -> Sequence[T]:
+        number = numbers[self.partition]
+        return _MadeOnDemand(lambda index: make(self.partition, index, self.seed), number)
 
 
 @cache
@@ -119,10 +149,11 @@ def _from_direct_sound(response: np.ndarray) -> Signal:
 def _babble(partition: str, index: int, seed: int) -> Signal:
     rng = rng_for(seed, "babble", partition, index)
     lines = news_sentences(_COMMON_CHARACTERS)
-    speakers = make_speakers("spon", partition, _NUM_BABBLE_VOICES * _NUM_BABBLE_TRACKS, seed)
+    num_tracks = _NUM_BABBLE_TRACKS[partition]
+    speakers = make_speakers("spon", partition, _NUM_BABBLE_VOICES * num_tracks, seed)
     track = np.zeros(_TRACK_SAMPLES, dtype=np.float32)
     with espeak.Session() as session:
-        for speaker in speakers[index::_NUM_BABBLE_TRACKS]:
+        for speaker in speakers[index::num_tracks]:
             filled = int(rng.integers(SAMPLE_RATE))
             while filled < _TRACK_SAMPLES:
                 line = choose(rng, lines)

@@ -101,6 +101,18 @@ def test_surroundings_are_repeatable_and_differ_by_partition(surroundings):
     assert len(surroundings.rooms[0][0]) != len(other.rooms[0][0])
 
 
+def test_training_hears_more_surroundings_and_makes_only_what_it_uses():
+    training, dev = Surroundings("train", 0), Surroundings("dev", 0)
+    for kind in ("rooms", "babble", "noise"):
+        assert len(getattr(training, kind)) >= 8 * len(getattr(dev, kind))
+    last = len(training.noise) - 1
+    assert training.noise[last] is training.noise[-1]
+    assert not np.array_equal(training.noise[last], training.noise[0])
+    assert [len(track) for track in training.noise[:2]] == [10 * SAMPLE_RATE] * 2
+    with pytest.raises(IndexError):
+        training.noise[last + 1]
+
+
 def test_excerpt_goes_round():
     track = np.arange(10, dtype=np.float32)
     piece = excerpt(track, 25, np.random.default_rng(0))
