@@ -211,10 +211,9 @@ class SpeechMoEASRModel(ESPnetASRModel):
         loss_ctc: Tensor | None = None
         loss_att: Tensor | None = None
         if self.ctc_weight != 0.0:
-            loss_ctc, stats["cer_ctc"] = self._calc_ctc_loss(
-                out.encoder_out, out.encoder_out_lens, text, text_lengths
-            )
+            loss_ctc = self.ctc(out.encoder_out, out.encoder_out_lens, text, text_lengths)
             stats["loss_ctc"] = loss_ctc.detach()
+            stats["cer_ctc"] = self._ctc_error_rate(out, text)
         if self.ctc_weight != 1.0:
             loss_att, stats["acc"], stats["cer"], stats["wer"] = self._calc_att_loss(
                 out.encoder_out, out.encoder_out_lens, text, text_lengths
@@ -226,6 +225,14 @@ class SpeechMoEASRModel(ESPnetASRModel):
         if loss_ctc is None:
             return loss_att
         return self.ctc_weight * loss_ctc + (1 - self.ctc_weight) * loss_att
+
+    def _ctc_error_rate(self, out: SpeechMoEOutput, text: Tensor) -> float | None:
+        """Errors of the best path; ESPnet's own also counts what padding emits."""
+        if self.training or self.error_calculator is None:
+            return None
+        mask = valid_frames(out.encoder_out_lens, out.encoder_out.size(1))
+        path = self.ctc.argmax(out.encoder_out).masked_fill(~mask, self.blank_id)
+        return cast(float | None, self.error_calculator(path.cpu(), text.cpu(), is_ctc=True))
 
     def _auxiliary_loss(
         self, out: SpeechMoEOutput, text: Tensor, text_lengths: Tensor, stats: dict[str, Any]

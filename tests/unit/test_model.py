@@ -85,6 +85,22 @@ def test_batch_loss_is_the_mean_of_its_utterances(encoder, kind):
     )
 
 
+@pytest.mark.parametrize("num_experts", [1, 4])
+def test_the_error_rate_of_a_batch_does_not_count_what_padding_emits(num_experts):
+    model = build(encoder_conf={"num_experts": num_experts}).eval()
+    # Padding emits as much as speech does, as in a hardly trained model.
+    with torch.no_grad():
+        model.ctc.ctc_lo.weight.normal_(std=1.0)
+        model.ctc.ctc_lo.bias.normal_(std=1.0)
+    data = batch()
+    together = model(**copy.deepcopy(data))[1]["cer_ctc"]
+    alone = [model(**one_utterance(data, b))[1]["cer_ctc"] for b in range(3)]
+    lengths = data["text_lengths"].float()
+    pooled = (torch.tensor(alone).squeeze() * lengths).sum() / lengths.sum()
+    torch.testing.assert_close(torch.as_tensor(together).squeeze().float(), pooled)
+    assert model.train()(**batch())[1]["cer_ctc"] is None
+
+
 @KINDS
 @pytest.mark.parametrize("encoder", ["conformer", "e_branchformer"])
 def test_with_an_espnet_encoder_it_is_espnets_model_bit_for_bit(encoder, kind):
