@@ -3,9 +3,10 @@
 # Sourced by recipe.sh, whose variables and functions it uses.
 # shellcheck disable=SC2154
 
-# The synthetic corpus' own text holds the training transcripts, which so count twice: what is said counts more.
+# The synthetic corpus' own text holds the training transcripts already. Counted twice, hardly any n-gram
+# occurs once, and that is what Kneser-Ney smoothing estimates the unseen from.
 lm_inputs=("${dump}/train/text" "${lm_texts[@]}")
-[ "${corpus}" != synthetic ] || lm_inputs+=("${data}/lm_text")
+[ "${corpus}" != synthetic ] || lm_inputs=("${data}/lm_text" "${lm_texts[@]}")
 lm_hints=(--hint "$(made_by "${dump}/train/text" 2)" --hint "$(made_by "${dump}/dev/text" 2)"
     --hint "$(made_by "${data}/lm_text" 1)")
 if runs 6; then

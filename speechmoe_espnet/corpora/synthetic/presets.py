@@ -89,7 +89,8 @@ PRESETS = {
             lm_made=300,
         ),
         Preset("small", 12000, 80, 520, 8200, 1200, lm_written=50000, lm_made=16000),
-        Preset("medium", 24000, 100, 600, 9000, 1500, lm_written=50000, lm_made=24000),
+        # The same dev and evaluation sets as small.
+        Preset("medium", 36000, 80, 520, 8200, 1200, lm_written=50000, lm_made=16000),
         Preset(
             *("large", 51000, 200, 1500, 22000, 2000),
             train_speakers=240,
