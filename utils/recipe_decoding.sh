@@ -6,7 +6,7 @@
 # The synthetic corpus' own text holds the training transcripts already. Counted twice, hardly any n-gram
 # occurs once, and that is what Kneser-Ney smoothing estimates the unseen from.
 lm_inputs=("${dump}/train/text" "${lm_texts[@]}")
-[ "${corpus}" != synthetic ] || lm_inputs=("${data}/lm_text" "${lm_texts[@]}")
+[ "${corpus}" != synthetic ] || lm_inputs=("${lm_texts[@]}" "${data}/lm_text")
 lm_hints=(--hint "$(made_by "${dump}/train/text" 2)" --hint "$(made_by "${dump}/dev/text" 2)"
     --hint "$(made_by "${data}/lm_text" 1)")
 if runs 6; then

@@ -34,12 +34,12 @@ def test_default_stages_from_language_model_to_report(recipe: Recipe) -> None:
     assert told(recipe, NGRAM_DIR) == {
         "level": "word",
         "order": "5",
-        "texts": "dump/synthetic/train/text data/synthetic/lm_text",
+        "texts": "data/synthetic/lm_text",
         "dev_text": "dump/synthetic/dev/text",
     }
     assert told(recipe, LEXICON_DIR) == {
         "words": f"{NGRAM_DIR}/vocab",
-        "texts": "dump/synthetic/train/text data/synthetic/lm_text",
+        "texts": "data/synthetic/lm_text",
         "token_type": "syllable_phone",
         "token_list": TOKENS,
     }
@@ -203,7 +203,7 @@ def test_texts_and_order_of_the_language_model(recipe: Recipe) -> None:
     options = ("--lm-text", "more.txt rest.txt", "--lm-order", "3", "--lm-prune", "1e-5")
     recipe.run(*MINE, *options, stage=6, last=7)
     ngram = "lang/synthetic/ngram_word3"
-    texts = ["dump/synthetic/train/text", "more.txt", "../../../rest.txt", "data/synthetic/lm_text"]
+    texts = ["more.txt", "../../../rest.txt", "data/synthetic/lm_text"]
     assert recipe.values(ngram, "--texts") == texts
     assert recipe.values("lang/synthetic/lexicon_syllable_phone3", "--texts") == texts
     assert recipe.value(ngram, "--order") == "3"
@@ -240,7 +240,7 @@ def test_rescoring_by_a_neural_language_model(recipe: Recipe) -> None:
     options = (*MINE, *NBEST, "--rescore", "--lm-text", "more.txt")
     recipe.run(*options, stage=6, last=12)
     lm = "exp/synthetic/lm_train_lm_rnn"
-    texts = ["dump/synthetic/train/text", "more.txt", "data/synthetic/lm_text"]
+    texts = ["more.txt", "data/synthetic/lm_text"]
     assert recipe.values(f"{lm}/data", "--train_texts") == texts
     assert recipe.value(f"{lm}/data", "--dev_text") == "dump/synthetic/dev/text"
     assert recipe.value(lm, "--config") == "../../../conf/train_lm_rnn.yaml"
