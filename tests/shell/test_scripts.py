@@ -116,7 +116,7 @@ def test_names_in_the_options_are_those_the_commands_know() -> None:
     }
     corpora = max(allowed, key=len)
     assert set(corpora) == {"synthetic", "kaldi", *PUBLIC_CORPORA}
-    repeated = ("tiny", "small", "full", "medium", "large")  # full: small, and several seeds
+    repeated = ("tiny", "small", "full", "medium", "large")  # full: medium, and several seeds
     assert allowed - {corpora} == {tuple(PRESETS), repeated}
     assert set(repeated) - {"full"} == set(PRESETS)
 

@@ -5,10 +5,9 @@ more of each, since a network soon knows by heart the few seconds of babble that
 again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import overload
 
 import numpy as np
 
@@ -36,8 +35,8 @@ _MAX_IMAGE_ORDER = 14
 _COMMON_CHARACTERS = 600
 
 
-class _MadeOnDemand[T](Sequence[T]):
-    """A sequence whose items are made when first asked for."""
+class _MadeOnDemand[T]:
+    """A fixed number of items, each made when first asked for."""
 
     def __init__(self, make: Callable[[int], T], length: int) -> None:
         self._make = cache(make)
@@ -46,13 +45,7 @@ class _MadeOnDemand[T](Sequence[T]):
     def __len__(self) -> int:
         return self._length
 
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[T]: ...
-    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        if isinstance(index, slice):
-            return [self._make(i) for i in range(*index.indices(self._length))]
+    def __getitem__(self, index: int) -> T:
         return self._make(range(self._length)[index])
 
 
@@ -69,23 +62,23 @@ class Surroundings:
     seed: int
 
     @cached_property
-    def rooms(self) -> Sequence[tuple[Signal, Signal]]:
+    def rooms(self) -> _MadeOnDemand[tuple[Signal, Signal]]:
         """Impulse responses of each room at about 0.4 m and at 1.2 to 2.5 m."""
         return self._made_by(_room, _NUM_ROOMS)
 
     @cached_property
-    def babble(self) -> Sequence[Signal]:
+    def babble(self) -> _MadeOnDemand[Signal]:
         """Tracks of several people talking at once."""
         return self._made_by(_babble, _NUM_BABBLE_TRACKS)
 
     @cached_property
-    def noise(self) -> Sequence[Signal]:
+    def noise(self) -> _MadeOnDemand[Signal]:
         """Tracks of coloured noise, steady or swelling."""
         return self._made_by(_noise, _NUM_NOISE_TRACKS)
 
     def _made_by[T](
         self, make: Callable[[str, int, int], T], numbers: dict[str, int]
-    ) -> Sequence[T]:
+    ) -> _MadeOnDemand[T]:
         number = numbers[self.partition]
         return _MadeOnDemand(lambda index: make(self.partition, index, self.seed), number)
 

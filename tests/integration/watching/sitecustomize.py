@@ -1,4 +1,4 @@
-"""Notes which command opens which `text` file, in the file that SPEECHMOE_TEST_OPENED names.
+"""Notes which command opens which `text` or `lm_text`, in the file SPEECHMOE_TEST_OPENED names.
 
 Python imports this on its own where PYTHONPATH names this folder.
 """
@@ -13,7 +13,8 @@ def _note(event: str, args: tuple[object, ...]) -> None:
     if event != "open" or not isinstance(args[0], str | os.PathLike):
         return
     path = os.path.abspath(os.fspath(args[0]))
-    if os.path.basename(path) != "text" or any(mode in str(args[1]) for mode in "wxa"):
+    writes = any(mode in str(args[1]) for mode in "wxa")
+    if os.path.basename(path) not in ("text", "lm_text") or writes:
         return
     command = next((word for word in sys.orig_argv if "speechmoe_espnet" in word), sys.argv[0])
     name = os.path.basename(command).removesuffix(".py").rpartition(".")[2]

@@ -108,7 +108,7 @@ def test_training_hears_more_surroundings_and_makes_only_what_it_uses():
     last = len(training.noise) - 1
     assert training.noise[last] is training.noise[-1]
     assert not np.array_equal(training.noise[last], training.noise[0])
-    assert [len(track) for track in training.noise[:2]] == [10 * SAMPLE_RATE] * 2
+    assert len(training.noise[0]) == len(training.noise[1]) == 10 * SAMPLE_RATE
     with pytest.raises(IndexError):
         training.noise[last + 1]
 
