@@ -2,28 +2,40 @@
 
     python examples/heard_voices.py --voices train --output_dir heard
     python examples/heard_voices.py --voices dev --output_dir unheard
+    python examples/heard_voices.py --voices dev --shuffle characters --output_dir shuffled
 
-Sentences, rooms and noise are those of the dev partition in both, so what differs between two error
-rates is whether the model knows the voices. The directories go through `extract_features`,
-`make_units` (`--token_list`) and `decode` as any other.
+Sentences, rooms and noise are those of the dev partition in all, so what differs between two error
+rates is whether the model knows the voices. Shuffled sentences leave a model its ears alone: one
+that knows which words follow each other (`words`), or which characters make a word (`characters`),
+cannot guess. The directories go through `extract_features`, `make_units` (`--token_list`) and
+`decode` as any other.
 """
 
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from speechmoe_espnet.bin.cli import ArgumentParser, progress, run
 from speechmoe_espnet.corpora.synthetic.generate import generate, plan_corpus, write_sets
+from speechmoe_espnet.corpora.synthetic.plan import Utterance
 from speechmoe_espnet.corpora.synthetic.presets import STYLES, get_preset
+from speechmoe_espnet.corpora.synthetic.randomness import rng_for
 from speechmoe_espnet.corpora.synthetic.voices import make_speakers
+from speechmoe_espnet.data.segmentation import segment
+from speechmoe_espnet.data.text_norm import normalize_text
+
+PIECES: dict[str, Callable[[str], Sequence[str]]] = {"words": segment, "characters": normalize_text}
 
 
 def get_parser() -> ArgumentParser:
     """Return the options."""
     parser = ArgumentParser(prog="heard_voices", description=__doc__.splitlines()[0])
     parser.add_argument("--voices", choices=("train", "dev"), required=True, help="whose voices")
+    parser.add_argument(
+        "--shuffle", choices=PIECES, help="what changes its place with others of the style"
+    )
     parser.add_argument("--utts", type=int, default=300, help="utterances of each style")
     parser.add_argument(
         "--preset", default="small", help="preset of the corpus that was trained on"
@@ -55,11 +67,35 @@ def make(args: argparse.Namespace) -> None:
         speaker = of_style[index % len(of_style)]
         name = f"{speaker.name}_{index:06d}"
         utterances.append(dataclasses.replace(utterance, name=name, speaker=speaker))
+    if args.shuffle:
+        utterances = shuffled(utterances, PIECES[args.shuffle], args.seed)
     for _ in progress(
         generate(utterances, args.output_dir, args.seed, nj=1), len(utterances), "utterances"
     ):
         pass
     write_sets(utterances, args.output_dir, str(args.output_dir.resolve()))
+
+
+def shuffled(
+    utterances: Sequence[Utterance], cut: Callable[[str], Sequence[str]], seed: int
+) -> list[Utterance]:
+    """Deal the pieces of a style's sentences out anew; each keeps its number of pieces.
+
+    Args:
+        utterances: What would be said; punctuation, and so its pauses, is left out.
+        cut: Cuts a sentence into pieces.
+        seed: Seed of the order.
+    """
+    pieces = {
+        style: [piece for u in utterances if u.style == style for piece in cut(u.text)]
+        for style in STYLES
+    }
+    for style, of_style in pieces.items():
+        rng_for(seed, "shuffle", style).shuffle(of_style)
+    return [
+        dataclasses.replace(u, text="".join(pieces[u.style].pop() for _ in range(len(cut(u.text)))))
+        for u in utterances
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
