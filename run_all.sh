@@ -6,8 +6,9 @@
 #     speechmoe   SpeechMoE, trained from scratch as well, by the same schedule on the same batches
 #
 # Both write tonal syllables; one graph of lexicon and pruned 5-gram turns them into Hanzi, with
-# weights tuned on dev in the same way for each. --preset full repeats it with three seeds,
-# three times as long on three times the speech: hours, and the evidence.
+# weights tuned on dev in the same way for each. --preset full compares both without a language
+# model, as writers of characters, with three seeds, three times as long on three times the speech:
+# hours, and the evidence.
 set -euo pipefail
 
 # Bash reads a script as it runs; in braces it is read whole, and may be updated meanwhile.
