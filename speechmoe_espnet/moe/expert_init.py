@@ -22,9 +22,10 @@ class ExpertInit:
             the standard deviation of its tensor. Small noise changes the function by about as
             much.
         redraw: Share of the hidden neurons, other ones in every expert, that are drawn anew from
-            a normal distribution with the mean and the standard deviation of what they replace,
-            w1, b1 and w2 each: Drop-Upcycling (arXiv 2502.19261), section 3.2. An expert keeps
-            what the other neurons did; on average two experts share (1 - redraw)^2 of them.
+            a normal distribution with the mean and the standard deviation of their tensor, w1, b1
+            and w2 each: Drop-Upcycling (arXiv 2502.19261), section 3.2, which takes those of the
+            neurons replaced (a single neuron's bias has none). An expert keeps what the other
+            neurons did; on average two experts share (1 - redraw)^2 of them.
         seed: Of the random numbers.
 
     Raises:
@@ -63,9 +64,9 @@ class ExpertInit:
             neurons = neurons[: round(self.redraw * hidden_size)].to(weights.w1.device)
             if neurons.numel():
                 for weight, dim in ((varied.w1, 1), (varied.b1, 0), (varied.w2, 0)):
-                    old = weight[expert].index_select(dim, neurons)
-                    new = old.mean() + _spread(old) * _normal(old, generator)
-                    weight[expert].index_copy_(dim, neurons, new)
+                    old = weight[expert]
+                    drawn = _normal(old.index_select(dim, neurons), generator)
+                    old.index_copy_(dim, neurons, old.mean() + _spread(old) * drawn)
         if self.noise:
             for weight, original in zip(varied, weights, strict=True):
                 weight += self.noise * _spread(original[0]) * _normal(weight, generator)

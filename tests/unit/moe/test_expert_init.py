@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from speechmoe_espnet.moe import ExpertInit, Experts
@@ -33,6 +33,7 @@ def test_noise_is_a_share_of_each_tensors_spread():
 
 
 @given(st.floats(0, 1))
+@example(1 / H)
 @settings(max_examples=20, deadline=None)
 def test_the_share_of_neurons_is_redrawn_and_the_others_stay(redraw):
     new, old = varied(redraw=redraw), copies()
