@@ -86,15 +86,15 @@ def shuffled(
         cut: Cuts a sentence into pieces.
         seed: Seed of the order.
     """
-    pieces = {
-        style: [piece for u in utterances if u.style == style for piece in cut(u.text)]
-        for style in STYLES
-    }
+    sentences = [cut(utterance.text) for utterance in utterances]
+    pieces: dict[str, list[str]] = {style: [] for style in STYLES}
+    for utterance, sentence in zip(utterances, sentences, strict=True):
+        pieces[utterance.style].extend(sentence)
     for style, of_style in pieces.items():
         rng_for(seed, "shuffle", style).shuffle(of_style)
     return [
-        dataclasses.replace(u, text="".join(pieces[u.style].pop() for _ in range(len(cut(u.text)))))
-        for u in utterances
+        dataclasses.replace(u, text="".join(pieces[u.style].pop() for _ in sentence))
+        for u, sentence in zip(utterances, sentences, strict=True)
     ]
 
 
