@@ -105,7 +105,7 @@ def _parent(pid: int) -> int:
 def _is_running(pid: int) -> bool:
     try:
         return _stat(pid)[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # ended before the file is opened, or read
         return False
 
 
