@@ -8,10 +8,15 @@ from typing import Any
 from speechmoe_espnet.experiments.grid import Grid, SystemSpec, read_mapping, typed
 
 FOLDER = "experiments"
+_INHERITED = ("base", "decode_config", "options", "sets", "seeds", "set", "axes")
 
 
 def read_grid(path: str | Path) -> Grid:
     """Read a grid.
+
+    A grid that says `extends: OTHER.yaml` takes everything from that grid, which lies beside it,
+    but description, systems and control; what it says itself goes before, key by key in `options`
+    and `set`.
 
     Args:
         path: A YAML file in the folder `experiments` of a recipe.
@@ -21,7 +26,7 @@ def read_grid(path: str | Path) -> Grid:
         ValueError: It is not a grid; the message names the file.
     """
     path = Path(path)
-    content = read_mapping(path)
+    content = _extended(path)
     folder = path.resolve().parent
     if folder.name != FOLDER:
         raise ValueError(f"{path}: a grid lies in the folder {FOLDER} of a recipe")
@@ -36,6 +41,26 @@ def read_grid(path: str | Path) -> Grid:
     if not grid.decode_config.is_file():
         raise FileNotFoundError(f"{path}: decode_config: there is no {grid.decode_config}")
     return grid
+
+
+def _extended(path: Path) -> dict[str, Any]:
+    content = read_mapping(path)
+    if "extends" not in content:
+        return content
+    name = typed(content.pop("extends"), str, f"{path}: extends")
+    other = path.parent / name
+    if not other.is_file():
+        raise ValueError(f"{path}: extends: there is no file {other}")
+    inherited = read_mapping(other)
+    if "extends" in inherited:
+        raise ValueError(f"{path}: extends: {name} extends a grid itself; name that one")
+    for key in set(_INHERITED) & set(inherited):
+        if key in ("options", "set"):
+            own = typed(content.get(key) or {}, dict, f"{path}: {key}")
+            content[key] = {**typed(inherited[key] or {}, dict, f"{other}: {key}"), **own}
+        else:
+            content.setdefault(key, inherited[key])
+    return content
 
 
 def _arguments(content: Mapping[str, Any], name: str, recipe: Path, top: Path) -> dict[str, Any]:

@@ -21,6 +21,13 @@ CONTENT = {
     "systems": {"static": {}, "moe": {"set": {"encoder_conf.num_experts": 8}}},
 }
 
+OWN = dict.fromkeys(CONTENT) | {
+    "extends": "whole.yaml",
+    "description": "And without the mixture?",
+    "systems": {"static": {}},
+}
+"""A grid that says of itself only what another cannot lend it."""
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -125,6 +132,28 @@ def test_a_file_elsewhere_is_refused(write, tmp_path):
         read_grid(other)
     with pytest.raises(FileNotFoundError):
         read_grid(path)
+
+
+def test_a_grid_extends_another_key_by_key(write):
+    write("whole", options={"preset": "tiny", "seed": 3}, set={"optim_conf.lr": 1, "max_epoch": 9})
+    path = write("part", **{**OWN, "options": {"seed": 4}, "set": {"max_epoch": 2}, "seeds": [7]})
+    grid = read_grid(path)
+    assert (grid.name, grid.control, list(grid.systems)) == ("part", None, ["static"])
+    assert grid.options == {"preset": "tiny", "seed": 4}
+    assert grid.set == {"optim_conf.lr": 1, "max_epoch": 2}
+    assert (grid.seeds, grid.sets) == ([7], CONTENT["sets"])
+    assert grid.decode_config.name == "decode_ctc_greedy.yaml"
+
+
+def test_what_a_grid_cannot_extend_is_named(write):
+    path = write("part", **OWN)
+    with pytest.raises(ValueError, match=r"extends: there is no file .*whole\.yaml"):
+        read_grid(path)
+    write("whole", extends="part.yaml")
+    with pytest.raises(ValueError, match=r"whole\.yaml extends a grid itself"):
+        read_grid(path)
+    with pytest.raises(ValueError, match="extends: expected a str"):
+        read_grid(write("part", **{**OWN, "extends": 3}))
 
 
 @given(text=st.text(max_size=80))
