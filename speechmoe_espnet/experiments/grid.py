@@ -4,6 +4,7 @@ Everything that must be equal for all systems is written once; a system says onl
 differs. So a reader sees from the file whether a comparison is fair.
 """
 
+import copy
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +88,7 @@ class Run:
                 place = place.setdefault(parent, {})
                 if not isinstance(place, dict):
                     raise ValueError(f"{self.base}: {key}: {parent} is no mapping but {place!r}")
-            place[last] = value
+            place[last] = copy.deepcopy(value)  # a later key may lead into it
         return config
 
 

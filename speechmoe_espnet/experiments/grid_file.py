@@ -8,15 +8,14 @@ from typing import Any
 from speechmoe_espnet.experiments.grid import Grid, SystemSpec, read_mapping, typed
 
 FOLDER = "experiments"
-_INHERITED = ("base", "decode_config", "options", "sets", "seeds", "set", "axes")
 
 
 def read_grid(path: str | Path) -> Grid:
     """Read a grid.
 
     A grid that says `extends: OTHER.yaml` takes everything from that grid, which lies beside it,
-    but description, systems and control; what it says itself goes before, key by key in `options`
-    and `set`.
+    but its description, and its systems and control where it has systems of its own; what it says
+    itself goes before, key by key in `options` and `set`.
 
     Args:
         path: A YAML file in the folder `experiments` of a recipe.
@@ -54,7 +53,8 @@ def _extended(path: Path) -> dict[str, Any]:
     inherited = read_mapping(other)
     if "extends" in inherited:
         raise ValueError(f"{path}: extends: {name} extends a grid itself; name that one")
-    for key in set(_INHERITED) & set(inherited):
+    kept = {"description", "systems", "control"} if "systems" in content else {"description"}
+    for key in set(inherited) - kept:
         if key in ("options", "set"):
             own = typed(content.get(key) or {}, dict, f"{path}: {key}")
             content[key] = {**typed(inherited[key] or {}, dict, f"{other}: {key}"), **own}

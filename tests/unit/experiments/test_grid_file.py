@@ -145,6 +145,19 @@ def test_a_grid_extends_another_key_by_key(write):
     assert grid.decode_config.name == "decode_ctc_greedy.yaml"
 
 
+def test_a_grid_without_systems_has_those_it_extends(write):
+    write("whole")
+    grid = read_grid(write("part", **{**OWN, "systems": None}))
+    assert (grid.name, grid.control, list(grid.systems)) == ("part", "static", ["static", "moe"])
+
+
+def test_a_system_changes_a_mapping_of_all_for_itself_alone(write):
+    systems = {"static": {"set": {"specaug_conf.b": 2}}, "moe": {}}
+    grid = read_grid(write(systems=systems, set={"specaug_conf": {"a": 1}}))
+    static, moe = (run.config()["specaug_conf"] for run in grid.runs()[:2])
+    assert (static, moe) == ({"a": 1, "b": 2}, {"a": 1})
+
+
 def test_what_a_grid_cannot_extend_is_named(write):
     path = write("part", **OWN)
     with pytest.raises(ValueError, match=r"extends: there is no file .*whole\.yaml"):
