@@ -5,10 +5,10 @@
 #     static      the static twin: one expert, hence no router; the control
 #     speechmoe   SpeechMoE, trained from scratch as well, by the same schedule on the same batches
 #
-# Both write tonal syllables; one graph of lexicon and pruned 5-gram turns them into Hanzi, with
-# weights tuned on dev in the same way for each. --preset full compares both without a language
-# model, as writers of characters, with three seeds, three times as long on three times the speech:
-# hours, and the evidence.
+# Both write characters by greedy search: what the encoder knows of the language is all there is. With
+# --search wfst both write tonal syllables, which one graph of lexicon and pruned 5-gram turns into
+# Hanzi, with weights tuned on dev in the same way for each. --preset full trains three seeds, four
+# times as long on three times the speech: hours, and the evidence.
 set -euo pipefail
 
 # Bash reads a script as it runs; in braces it is read whole, and may be updated meanwhile.
@@ -24,6 +24,9 @@ preset=small
 declare_option preset "tiny|small|full|medium|large" "how much is done: small is the default job; tiny only
         shows that all works (minutes); full trains three seeds for longer and compares them (hours on CPU);
         medium has more speech (hours); large has 200 hours of speech and 12 layers, for a GPU"
+search=greedy
+declare_option search "greedy|wfst" "how both are decoded: characters without a language model, or tonal syllables
+        through lexicon and 5-gram (then systems and report end in _wfst)"
 seed=0
 declare_option seed int "seed of the corpus and of the trainings"
 ngpu=0
@@ -38,17 +41,24 @@ synthetic Mandarin sets (egs/mix), and writes exp/report/results.json and exp/re
 Can be stopped and started again at any time." "$@"
 
 RECIPE=egs/mix/asr1
-GRID="${RECIPE}/experiments/effect.yaml"
-REPORT=exp/report
+suffix=""
+token_type=char
+if [ "${search}" = wfst ]; then
+    suffix=_wfst
+    token_type=syllable_phone
+fi
+GRID="${RECIPE}/experiments/effect${suffix}.yaml"
+REPORT="exp/report${suffix}"
 SECONDS_FILE=exp/seconds_total
 
 if [ "${clean}" = true ]; then
     for target in "${RECIPE}"/{data,dump,units,lang}/synthetic \
-        "${RECIPE}"/exp/synthetic/{static,speechmoe,stats_syllable_phone,log} "${REPORT}"; do
+        "${RECIPE}"/exp/synthetic/{static,speechmoe}{,_wfst} "${RECIPE}"/exp/synthetic/{stats_char,stats_syllable_phone,log} \
+        exp/report{,_wfst}; do
         # With what a killed stage may have left beside it.
         rm -rf "${target}" "${target%/*}/.${target##*/}.tmp."* "${target%/*}/.${target##*/}.lock"
     done
-    rm -f "${REPORT}.log" "${SECONDS_FILE}"
+    rm -f exp/report{,_wfst}.log "${SECONDS_FILE}"
     for folder in "${RECIPE}"/{data,dump,units,lang,exp/synthetic,exp}; do
         [ ! -d "${folder}" ] || rmdir --ignore-fail-on-non-empty "${folder}"
     done
@@ -68,7 +78,7 @@ fi
 
 # Time spent on this report, in this run and in unfinished ones before it with the same options,
 # set-up not counted.
-configuration="preset=${preset} seed=${seed} ngpu=${ngpu}"
+configuration="preset=${preset} search=${search} seed=${seed} ngpu=${ngpu}"
 SECONDS=0
 if [ -f "${SECONDS_FILE}" ]; then
     { read -r noted_configuration && read -r noted_seconds; } <"${SECONDS_FILE}" || true
@@ -86,57 +96,61 @@ step() {
     log "$@"
 }
 
-common=(--preset "${preset}" --seed "${seed}" --ngpu "${ngpu}" --nj "${nj}")
+common=(--preset "${preset}" --seed "${seed}" --ngpu "${ngpu}" --nj "${nj}" --token-type "${token_type}")
 configs=conf/train_
 asr_args=""
-# What has hardly been trained is searched narrowly, or it takes hours.
-decoding=wfst
+decoding=ctc_greedy
+[ "${search}" = greedy ] || decoding=wfst
 case "${preset}" in
     tiny)
         asr_args="--max_epoch 2 --num_iters_per_epoch 4"
-        decoding=wfst_narrow
+        # What has hardly been trained is searched narrowly, or it takes hours.
+        [ "${search}" = greedy ] || decoding=wfst_narrow
         ;;
     # More speech wants more steps; the schedule is stretched with them.
-    medium) asr_args="--max_epoch 40 --scheduler_conf max_steps=12000" ;;
+    medium) asr_args="--max_epoch 30 --scheduler_conf max_steps=9000" ;;
     large) configs=conf/train_large_ ;;
 esac
+search_args=(--decode-config "conf/decode_${decoding}.yaml")
+[ "${search}" = greedy ] || search_args+=(--tune-config "conf/decode_${decoding}_nbest.yaml")
 
 experiments="${RECIPE}/exp/synthetic"
 step "1 of 4: data, features, units, statistics"
 # Through side_by_side, also a single one, so that it ends with this script even where that is killed.
 python -m speechmoe_espnet.bin.side_by_side -- "${RECIPE}/run.sh" "${common[@]}" --stage 1 --stop-stage 4
 
-step "2 of 4: training of both systems; beside it language model, lexicon and graph"
+step "2 of 4: training of both systems, and beside it what the search needs"
 works=()
 for system in static speechmoe; do
-    works+=("${RECIPE}/run.sh" "${common[@]}" --stage 5 --stop-stage 5 --expname "${system}"
-        --asr-config "${configs}${system}.yaml" --asr-args "${asr_args}" --num-threads 1 --and)
+    works+=(${works[0]:+--and} "${RECIPE}/run.sh" "${common[@]}" --stage 5 --stop-stage 5 --expname "${system}${suffix}"
+        --asr-config "${configs}${system}.yaml" --asr-args "${asr_args}" --num-threads 1)
 done
-python -m speechmoe_espnet.bin.side_by_side -- \
-    "${works[@]}" "${RECIPE}/run.sh" "${common[@]}" --stage 6 --stop-stage 7 --num-threads 1
+if [ "${search}" = wfst ]; then
+    works+=(--and "${RECIPE}/run.sh" "${common[@]}" --stage 6 --stop-stage 7 --num-threads 1 "${search_args[@]}")
+fi
+python -m speechmoe_espnet.bin.side_by_side -- "${works[@]}"
 
-step "3 of 4: tuning on dev, decoding and scoring"
+step "3 of 4: decoding and scoring${suffix:+, weights tuned on dev before}"
 results=()
-search=(--decode-config "conf/decode_${decoding}.yaml" --tune-config "conf/decode_${decoding}_nbest.yaml")
 decodings=()
 for system in static speechmoe; do
     # One process, one thread: the real-time factors are of one core.
     decodings+=(${decodings[0]:+--and} "${RECIPE}/run.sh" "${common[@]}" --stage 8 --stop-stage 11
-        --expname "${system}" --num-threads 1 --nj 1 "${search[@]}")
-    decoded="${experiments}/${system}/decode_${decoding}"
-    results+=("${experiments}/${system}" "${decoded}")
+        --expname "${system}${suffix}" --num-threads 1 --nj 1 "${search_args[@]}")
+    decoded="${experiments}/${system}${suffix}/decode_${decoding}"
+    results+=("${experiments}/${system}${suffix}" "${decoded}")
     for set in read chat spon aishell2; do
-        results+=("${decoded}/${set}/score" "${decoded}/${set}/score_ser")
+        results+=("${decoded}/${set}/score")
+        [ "${search}" = greedy ] || results+=("${decoded}/${set}/score_ser")
     done
 done
-
 python -m speechmoe_espnet.bin.side_by_side -- "${decodings[@]}"
 
 step "4 of 4: report"
 python -m speechmoe_espnet.bin.stage --name report --target "${REPORT}" --input "${results[@]}" \
-    --ignore seconds_total= --log exp/report.log --quiet -- \
+    --ignore seconds_total= --log "${REPORT}.log" --quiet -- \
     python -m speechmoe_espnet.bin.report --decode "${decoding}" --sets read chat spon aishell2 \
-    --system "static=${experiments}/static" --system "speechmoe=${experiments}/speechmoe" \
+    --system "static=${experiments}/static${suffix}" --system "speechmoe=${experiments}/speechmoe${suffix}" \
     --control static --candidate speechmoe \
     --output_dir "{out}" --meta "seed=${seed}" "preset=${preset}" \
     "seconds_total=${SECONDS}"
