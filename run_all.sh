@@ -41,12 +41,10 @@ synthetic Mandarin sets (egs/mix), and writes exp/report/results.json and exp/re
 Can be stopped and started again at any time." "$@"
 
 RECIPE=egs/mix/asr1
-suffix=""
-token_type=char
-if [ "${search}" = wfst ]; then
-    suffix=_wfst
-    token_type=syllable_phone
-fi
+case "${search}" in
+    greedy) suffix="" token_type=char decoding=ctc_greedy scores=(score) ;;
+    wfst) suffix=_wfst token_type=syllable_phone decoding=wfst scores=(score score_ser) ;;
+esac
 GRID="${RECIPE}/experiments/effect${suffix}.yaml"
 REPORT="exp/report${suffix}"
 SECONDS_FILE=exp/seconds_total
@@ -99,20 +97,18 @@ step() {
 common=(--preset "${preset}" --seed "${seed}" --ngpu "${ngpu}" --nj "${nj}" --token-type "${token_type}")
 configs=conf/train_
 asr_args=""
-decoding=ctc_greedy
-[ "${search}" = greedy ] || decoding=wfst
 case "${preset}" in
     tiny)
         asr_args="--max_epoch 2 --num_iters_per_epoch 4"
         # What has hardly been trained is searched narrowly, or it takes hours.
-        [ "${search}" = greedy ] || decoding=wfst_narrow
+        decoding="${decoding/%wfst/wfst_narrow}"
         ;;
-    # More speech wants more steps; the schedule is stretched with them.
+    # More speech wants more steps; the schedule is stretched with them. One seed of full.
     medium) asr_args="--max_epoch 30 --scheduler_conf max_steps=9000" ;;
     large) configs=conf/train_large_ ;;
 esac
 search_args=(--decode-config "conf/decode_${decoding}.yaml")
-[ "${search}" = greedy ] || search_args+=(--tune-config "conf/decode_${decoding}_nbest.yaml")
+[ "${search}" != wfst ] || search_args+=(--tune-config "conf/decode_${decoding}_nbest.yaml")
 
 experiments="${RECIPE}/exp/synthetic"
 step "1 of 4: data, features, units, statistics"
@@ -140,8 +136,7 @@ for system in static speechmoe; do
     decoded="${experiments}/${system}${suffix}/decode_${decoding}"
     results+=("${experiments}/${system}${suffix}" "${decoded}")
     for set in read chat spon aishell2; do
-        results+=("${decoded}/${set}/score")
-        [ "${search}" = greedy ] || results+=("${decoded}/${set}/score_ser")
+        results+=("${scores[@]/#/${decoded}/${set}/}")
     done
 done
 python -m speechmoe_espnet.bin.side_by_side -- "${decodings[@]}"

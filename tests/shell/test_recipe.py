@@ -129,6 +129,37 @@ def test_main_job_counts_the_seconds_of_its_own_unfinished_runs(recipe: Recipe) 
     assert not noted.exists()  # the next report does not count what this one did
 
 
+def test_main_job_keeps_its_searches_apart(recipe: Recipe) -> None:
+    recipe.run_all()
+    greedy = (recipe.root / "exp/report/words.json").read_text()
+    recipe.run_all("--search", "wfst")
+    assert (recipe.root / "exp/report/words.json").read_text() == greedy
+    for suffix, decoding, units in (
+        ("", "ctc_greedy", "char"),
+        ("_wfst", "wfst", "syllable_phone"),
+    ):
+        for system in ("static", "speechmoe"):
+            experiment = f"exp/synthetic/{system}{suffix}"
+            config = recipe.value(experiment, "--config")
+            assert config.endswith(f"conf/train_{system}.yaml")
+            assert recipe.value(experiment, "--token_list").endswith(f"/{units}/tokens.txt")
+            assert (recipe.dir / experiment / f"decode_{decoding}/read/score").is_dir()
+            assert (recipe.dir / experiment / f"tune_{decoding}").exists() == (suffix == "_wfst")
+
+
+@pytest.mark.parametrize(
+    ("options", "grid"), [((), "effect"), (("--search", "wfst"), "effect_wfst")]
+)
+def test_main_job_of_several_seeds_is_a_grid(
+    recipe: Recipe, options: tuple[str, ...], grid: str
+) -> None:
+    python = recipe.dir / "venv/bin/python"
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    done = recipe.sh(recipe.root / "run_all.sh", "--preset", "full", *options, **recipe.env)
+    assert done.returncode == 0, done.stderr
+    assert f"speechmoe_espnet.bin.experiment egs/mix/asr1/experiments/{grid}.yaml" in done.stdout
+
+
 def test_killed_main_job_ends_its_recipe(recipe: Recipe) -> None:
     recipe.hang.touch()
     job = subprocess.Popen(
