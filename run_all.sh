@@ -103,8 +103,11 @@ case "${preset}" in
         # What has hardly been trained is searched narrowly, or it takes hours.
         decoding="${decoding/%wfst/wfst_narrow}"
         ;;
-    # More speech wants more steps; the schedule is stretched with them. One seed of full.
-    medium) asr_args="--max_epoch 30 --scheduler_conf max_steps=9000" ;;
+    # More speech wants more steps, and more steps more variation. One seed of full.
+    medium)
+        asr_args="--max_epoch 30 --scheduler_conf max_steps=9000"
+        asr_args+=" --specaug_conf channel=4.0 --specaug_conf num_freq_masks=2 --specaug_conf freq_mask_width=8"
+        ;;
     large) configs=conf/train_large_ ;;
 esac
 search_args=(--decode-config "conf/decode_${decoding}.yaml")
