@@ -11,6 +11,9 @@ import pytest
 from fake_recipe import Recipe
 from shell_process import ROOT
 
+from speechmoe_espnet.experiments.grid_file import read_grid
+from speechmoe_espnet.task import SpeechMoEASRTask
+
 
 def test_training_keeps_the_features_settings_and_takes_parts_of_a_checkpoint(
     recipe: Recipe,
@@ -145,6 +148,19 @@ def test_main_job_keeps_its_searches_apart(recipe: Recipe) -> None:
             assert recipe.value(experiment, "--token_list").endswith(f"/{units}/tokens.txt")
             assert (recipe.dir / experiment / f"decode_{decoding}/read/score").is_dir()
             assert (recipe.dir / experiment / f"tune_{decoding}").exists() == (suffix == "_wfst")
+
+
+def test_medium_main_job_trains_as_the_grid_of_several_seeds(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe.run_all("--preset", "medium")
+    monkeypatch.chdir(recipe.dir)
+    grid = read_grid(ROOT / "egs/mix/asr1/experiments/effect.yaml")
+    for run in grid.runs():
+        words = recipe.words(f"exp/synthetic/{run.system}")
+        args, _ = SpeechMoEASRTask.get_parser().parse_known_args(words)
+        wanted = run.config()
+        assert {key: getattr(args, key) for key in wanted} == wanted
 
 
 @pytest.mark.parametrize(
