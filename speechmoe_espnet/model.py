@@ -9,6 +9,7 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.torch_utils.device_funcs import force_gatherable
 from torch import Tensor
 
+from speechmoe_espnet.ctc import ctc_loss
 from speechmoe_espnet.encoder.backbone import Block
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.output import SpeechMoEOutput, valid_frames
@@ -211,7 +212,7 @@ class SpeechMoEASRModel(ESPnetASRModel):
         loss_ctc: Tensor | None = None
         loss_att: Tensor | None = None
         if self.ctc_weight != 0.0:
-            loss_ctc = self.ctc(out.encoder_out, out.encoder_out_lens, text, text_lengths)
+            loss_ctc = ctc_loss(self.ctc, out.encoder_out, out.encoder_out_lens, text, text_lengths)
             stats["loss_ctc"] = loss_ctc.detach()
             stats["cer_ctc"] = self._ctc_error_rate(out, text)
         if self.ctc_weight != 1.0:
@@ -241,8 +242,8 @@ class SpeechMoEASRModel(ESPnetASRModel):
         loss = out.encoder_out.new_zeros(())
         if self.embedding_ctc is not None:
             assert out.embedding_out is not None
-            loss_embedding = self.embedding_ctc(
-                out.embedding_out, out.encoder_out_lens, text, text_lengths
+            loss_embedding = ctc_loss(
+                self.embedding_ctc, out.embedding_out, out.encoder_out_lens, text, text_lengths
             )
             stats["loss_embedding"] = loss_embedding.detach()
             loss = loss + self.weights.gamma * loss_embedding
