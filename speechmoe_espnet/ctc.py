@@ -94,7 +94,8 @@ class _Losses(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor, labels: _Labels
     ) -> Tensor:
-        log_probs = torch.addmm(bias, hidden, weight.t()).log_softmax(1)
+        logits = torch.addmm(bias, hidden, weight.t())
+        log_probs = torch.log_softmax(logits, 1, out=logits)
         columns = labels.units[labels.utterances]
         losses, occupancies = _forward_backward(log_probs.gather(1, columns), labels)
         if any(cast(Any, ctx).needs_input_grad):

@@ -23,7 +23,7 @@ mkdir -p "${output_dir}"
 
 more=()
 [ "${quick}" = false ] || more+=(--quick)
-benchmarks=(experts encoder decode graph fbank export)
+benchmarks=(experts encoder ctc decode graph fbank export)
 if [ "${device}" = cuda ]; then
     benchmarks=(experts encoder)
     more+=(--device cuda --dtype bfloat16)

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import torch
 
-from speechmoe_espnet.bench import decode, encoder, experts, export, fbank, graph
+from speechmoe_espnet.bench import ctc, decode, encoder, experts, export, fbank, graph
 from speechmoe_espnet.bench.picture import draw
 from speechmoe_espnet.bench.result import read_rows, table, write_json
 from speechmoe_espnet.bench.timing import torch_threads
@@ -19,6 +19,7 @@ from speechmoe_espnet.scoring.provenance import commit, machine, versions
 BENCHMARKS: dict[str, ModuleType] = {
     "experts": experts,
     "encoder": encoder,
+    "ctc": ctc,
     "decode": decode,
     "graph": graph,
     "fbank": fbank,

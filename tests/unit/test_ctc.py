@@ -12,9 +12,9 @@ from speechmoe_espnet.ctc import ctc_loss
 D, V = 5, 7
 
 
-def head(**options):
+def head(units=V, **options):
     torch.manual_seed(0)
-    return CTC(odim=V, encoder_output_size=D, **options).double()
+    return CTC(odim=units, encoder_output_size=D, **options).double()
 
 
 def batch(hlens, texts, padding=-1):
@@ -84,8 +84,9 @@ def test_what_cannot_be_said_counts_nothing_and_is_infinite_where_that_is_wanted
     assert ctc_loss(head(zero_infinity=False), *data) == torch.inf
 
 
-def test_single_precision_keeps_four_digits():
-    ctc, data = head(), batch([40, 60], [[1, 2, 3, 3, 1], [4, 5, 6]])
+@pytest.mark.parametrize("units", [V, 3300])
+def test_single_precision_keeps_four_digits(units):
+    ctc, data = head(units), batch([140, 90], [[1, 2, 3, 3, 1], [4, 5, 6]])
     expected = loss_and_gradients(ctc, lambda *arguments: reference(ctc, *arguments), data)
     single = (data[0].float(), *data[1:])
     found = loss_and_gradients(ctc.float(), lambda *arguments: ctc_loss(ctc, *arguments), single)

@@ -5,7 +5,7 @@ import argparse
 import pytest
 import torch
 
-from speechmoe_espnet.bench import decode, encoder, experts, gpu, peers
+from speechmoe_espnet.bench import ctc, decode, encoder, experts, gpu, peers
 from speechmoe_espnet.bench.device import Device
 from speechmoe_espnet.moe import Experts
 
@@ -55,6 +55,12 @@ def test_encoder_measures_time_and_memory():
     memory = {r.system: r.value.median for r in rows if r.measure == "peak memory of training"}
     assert memory["static twin"] > 0
     assert memory["twin + experts + their Adam states"] > memory["static twin"]
+
+
+def test_ctc():
+    rows = run(ctc)
+    assert systems(rows, "forward+backward") == {"ESPnet's CTC", "ours"}
+    assert all(row.value.median > 0 for row in rows)
 
 
 def test_decode():
