@@ -85,13 +85,16 @@ def test_what_cannot_be_said_counts_nothing_and_is_infinite_where_that_is_wanted
 
 
 @pytest.mark.parametrize("units", [V, 3300])
-def test_single_precision_keeps_four_digits(units):
+def test_single_precision_loses_no_more_than_espnets(units):
     ctc, data = head(units), batch([140, 90], [[1, 2, 3, 3, 1], [4, 5, 6]])
     expected = loss_and_gradients(ctc, lambda *arguments: reference(ctc, *arguments), data)
-    single = (data[0].float(), *data[1:])
-    found = loss_and_gradients(ctc.float(), lambda *arguments: ctc_loss(ctc, *arguments), single)
+    single, ctc = (data[0].float(), *data[1:]), ctc.float()
+    found = loss_and_gradients(ctc, lambda *arguments: ctc_loss(ctc, *arguments), single)
+    espnets = loss_and_gradients(ctc, ctc, single)
     for name, value in expected.items():
-        assert (found[name] - value).abs().max() < 1e-4 * value.abs().max(), name
+        error, theirs = ((x[name] - value).abs().max() for x in (found, espnets))
+        assert error <= 2 * theirs, name
+        assert error < 1e-3 * value.abs().max(), name
 
 
 def test_padding_is_not_read():
