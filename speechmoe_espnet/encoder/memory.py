@@ -64,10 +64,21 @@ class SequentialMemory(nn.Module):
         Returns:
             (B, T, D).
         """
-        frames = x.masked_fill(~mask.unsqueeze(-1), 0.0).transpose(1, 2)
+        frames = x.masked_fill(~mask.unsqueeze(-1), 0.0)
         if self.one_filter:
-            return self.filter(F.pad(frames, (self.left, self.right))).transpose(1, 2)
-        past = self.back(F.pad(frames, (self.left, 0)))
+            return _filtered(self.filter, F.pad(frames, (0, 0, self.left, self.right)))
+        past = _filtered(self.back, F.pad(frames, (0, 0, self.left, 0)))
         shift = self.ahead.dilation[0]
-        future = self.ahead(F.pad(frames[..., shift:], (0, self.right)))
-        return (past + future).transpose(1, 2)
+        return past + _filtered(self.ahead, F.pad(frames[:, shift:], (0, 0, 0, self.right)))
+
+
+def _filtered(conv: nn.Conv1d, frames: Tensor) -> Tensor:
+    """`conv` of frames (B, T, D) along T, without moving the channels, which are innermost.
+
+    An image of one row in the layout that convolutions call channels-last: half the time of
+    conv1d on a CPU, where that copies its input and output.
+    """
+    image = frames.unsqueeze(1).permute(0, 3, 1, 2)
+    weight = conv.weight.unsqueeze(2)
+    out = F.conv2d(image, weight, dilation=(1, conv.dilation[0]), groups=conv.groups)
+    return out.permute(0, 2, 3, 1).squeeze(1)
