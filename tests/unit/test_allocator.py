@@ -27,15 +27,19 @@ print(faults() - before)
 """
 
 
-def faults(mode, **env):
+def printed(program, *arguments, env):
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, mode],
+        [sys.executable, "-c", program, *arguments],
         capture_output=True,
         text=True,
         check=True,
-        env={"THP_MEM_ALLOC_ENABLE": "0", **env},
+        env=env,
     )
-    return int(run.stdout)
+    return run.stdout
+
+
+def faults(mode, **env):
+    return int(printed(PROGRAM, mode, env={"THP_MEM_ALLOC_ENABLE": "0", **env}))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
@@ -77,14 +81,7 @@ with open("/proc/self/smaps") as mappings:
 def test_a_training_asks_for_huge_pages_for_its_large_tensors():
     # Whether the kernel has any depends on how fragmented its memory is; being asked does not.
     def flags(**env):
-        run = subprocess.run(
-            [sys.executable, "-c", HUGE_PAGES],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, **env},
-        )
-        return run.stdout.split()
+        return printed(HUGE_PAGES, env={**os.environ, **env}).split()
 
     assert "hg" in flags()
     assert "hg" not in flags(THP_MEM_ALLOC_ENABLE="0")
