@@ -56,11 +56,11 @@ def stopping_signals_raise() -> Iterator[None]:
 @contextmanager
 def stopping_signals_wait() -> Iterator[None]:
     """Hold SIGINT, SIGTERM and SIGHUP back until the block has ended."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent() -> None:
@@ -88,17 +88,28 @@ def start(
 
     Raises:
         FileNotFoundError: There is no such program.
+        Interrupted: We were told to stop meanwhile; the command has been ended.
     """
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=None if stdout is None else subprocess.STDOUT,
-        pass_fds=tuple(pass_fds),
-        env=env,
-        start_new_session=True,
-        preexec_fn=partial(_die_with_parent, os.getpid()),
-    )
+    child = None
+    try:
+        # What is raised while Python forks can be lost: it ignores exceptions of functions that
+        # modules have it call then, such as logging's.
+        with stopping_signals_wait():
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=None if stdout is None else subprocess.STDOUT,
+                pass_fds=tuple(pass_fds),
+                env=env,
+                start_new_session=True,
+                preexec_fn=partial(_prepare_child, os.getpid()),
+            )
+    except BaseException:
+        if child is not None:
+            stop(child)
+        raise
+    return child
 
 
 def stop(child: subprocess.Popen[bytes], seconds: float = SECONDS_TO_STOP) -> None:
@@ -197,7 +208,8 @@ def _pump(source: BinaryIO | None, log: BinaryIO | None) -> None:
             log.write(data)
 
 
-def _die_with_parent(parent: int) -> None:
+def _prepare_child(parent: int) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING_SIGNALS)
     _set_parent_death_signal(signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the kernel knew
         os._exit(128 + signal.SIGKILL)
