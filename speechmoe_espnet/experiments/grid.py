@@ -37,12 +37,14 @@ class SystemSpec:
         axes: Values by dotted key; every combination is trained.
         init: System whose trained parameters, of the same seed, it starts from; None: from
             scratch.
+        seeds: Those of the grid's seeds that it is trained with; None: all.
     """
 
     base: Path | None = None
     set: Settings = field(default_factory=dict)
     axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     init: str | None = None
+    seeds: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,7 @@ class Grid:
     def __post_init__(self) -> None:
         if not self.systems:
             raise ValueError("systems: there is none")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: expected different ones, got {list(self.seeds)}")
+        _check_different(self.seeds, "seeds")
         for name in (self.name, *self.systems):
             if not _NAME.fullmatch(name):
                 raise ValueError(
@@ -154,8 +155,18 @@ class Grid:
         if refused:
             raise ValueError(f"options: {', '.join(refused)} are set for each run; remove them")
         for name, spec in self.systems.items():
+            self._check_seeds(name, spec)
             self._check_init(name, spec)
         self._check_names()
+
+    def _check_seeds(self, name: str, spec: SystemSpec) -> None:
+        seeds = self._seeds(spec)
+        _check_different(seeds, f"systems: {name}: seeds")
+        if not {*seeds} <= {*self.seeds}:
+            raise ValueError(
+                f"systems: {name}: seeds: expected some of the grid's, {list(self.seeds)}, "
+                f"got {list(seeds)}"
+            )
 
     def _check_init(self, name: str, spec: SystemSpec) -> None:
         seen = [name]
@@ -166,6 +177,12 @@ class Grid:
                 )
             if spec.init in seen:
                 raise ValueError(f"systems: {name}: init goes round: {' <- '.join(seen)}")
+            missing = sorted({*self._seeds(spec)} - {*self._seeds(self.systems[spec.init])})
+            if missing:
+                raise ValueError(
+                    f"systems: {seen[-1]}: init: {spec.init} is not trained with seed "
+                    f"{', '.join(map(str, missing))}"
+                )
             seen.append(spec.init)
             spec = self.systems[spec.init]
             if spec.axes or self.axes:
@@ -191,8 +208,12 @@ class Grid:
             self._run(name, point, seed)
             for seed in self.seeds
             for name, spec in self.systems.items()
+            if seed in self._seeds(spec)
             for point in _points({**self.axes, **spec.axes})
         ]
+
+    def _seeds(self, spec: SystemSpec) -> Sequence[int]:
+        return self.seeds if spec.seeds is None else spec.seeds
 
     def _run(self, name: str, point: Settings, seed: int) -> Run:
         spec = self.systems[name]
@@ -206,6 +227,11 @@ class Grid:
             settings={**self.set, **spec.set, **point},
             init=None if spec.init is None else f"{self.name}.{spec.init}.s{seed}",
         )
+
+
+def _check_different(seeds: Sequence[int], place: str) -> None:
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"{place}: expected different ones, got {list(seeds)}")
 
 
 def _points(axes: Mapping[str, Sequence[Any]]) -> Iterator[Settings]:

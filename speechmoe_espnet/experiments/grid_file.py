@@ -75,10 +75,8 @@ def _arguments(content: Mapping[str, Any], name: str, recipe: Path, top: Path) -
         arguments[key] = _path(top, content[key], key)
     for key in ("set", "axes", "options", "systems"):
         arguments[key] = typed(content.get(key) or {}, dict, key)
-    for key in ("seeds", "sets"):
-        arguments[key] = typed(content[key], list, key)
-    if not all(isinstance(seed, int) and seed >= 0 for seed in arguments["seeds"]):
-        raise ValueError(f"seeds: expected numbers from 0, got {arguments['seeds']}")
+    arguments["sets"] = typed(content["sets"], list, "sets")
+    _check_seeds(arguments["seeds"], "seeds")
     _check_axes(arguments["axes"], "axes")
     systems = arguments["systems"].items()
     arguments["systems"] = {str(name): _system(str(name), spec, top) for name, spec in systems}
@@ -92,9 +90,17 @@ def _system(name: str, content: Any, top: Path) -> SystemSpec:
     for key in ("set", "axes"):
         content[key] = typed(content.get(key) or {}, dict, f"{place}: {key}")
     _check_axes(content["axes"], f"{place}: axes")
+    if "seeds" in content:
+        _check_seeds(content["seeds"], f"{place}: seeds")
     if "base" in content:
         content["base"] = _path(top, content["base"], f"{place}: base")
     return SystemSpec(**content)
+
+
+def _check_seeds(seeds: Any, place: str) -> None:
+    typed(seeds, list, place)
+    if not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
+        raise ValueError(f"{place}: expected numbers from 0, got {seeds}")
 
 
 def _check_axes(axes: Mapping[str, Any], place: str) -> None:

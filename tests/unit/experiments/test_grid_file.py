@@ -82,6 +82,14 @@ def test_base_and_init_of_one_system(write):
     assert runs[1].config() == {"encoder": "other", "optim_conf": {"lr": 0.004}}
 
 
+def test_a_system_may_have_some_of_the_seeds(write):
+    systems = {"static": {}, "wide": {"seeds": [0]}, "on": {"init": "wide", "seeds": [0]}}
+    runs = read_grid(write(systems=systems)).runs()
+    assert [(run.system, run.seed) for run in runs] == [
+        *(("static", 0), ("wide", 0), ("on", 0), ("static", 1))
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -90,6 +98,13 @@ def test_base_and_init_of_one_system(write):
         ({"seeds": [1, 1]}, "seeds: expected different ones"),
         ({"seeds": ["one"]}, "seeds: expected numbers"),
         ({"seeds": 3}, "seeds: expected a list"),
+        ({"systems": {"static": {"seeds": []}}}, "systems: static: seeds: expected different"),
+        ({"systems": {"static": {"seeds": [2]}}}, r"seeds: expected some of the grid's, \[0, 1\]"),
+        ({"systems": {"static": {"seeds": 1}}}, "systems: static: seeds: expected a list"),
+        (
+            {"systems": {"static": {"seeds": [1]}, "on": {"init": "static"}}},
+            "systems: on: init: static is not trained with seed 0",
+        ),
         ({"control": "none"}, "control: 'none' is not one of"),
         ({"systems": {}}, "systems: there is none"),
         ({"systems": {"a b": {}}}, "got 'a b'"),
