@@ -1,6 +1,6 @@
 """Reads a grid from YAML; what the file may not hold is named with its place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ FOLDER = "experiments"
 def read_grid(path: str | Path) -> Grid:
     """Read a grid.
 
-    A grid that says `extends: OTHER.yaml` takes everything from that grid, which lies beside it,
-    but its description, and its systems and control where it has systems of its own; what it says
-    itself goes before, key by key in `options` and `set`.
+    A grid that says `extends: OTHER.yaml` takes everything from that grid, which lies beside it
+    and may extend another, but its description, and its systems and control where it has systems
+    of its own; what it says itself goes before, key by key in `options` and `set`.
 
     Args:
         path: A YAML file in the folder `experiments` of a recipe.
@@ -42,7 +42,7 @@ def read_grid(path: str | Path) -> Grid:
     return grid
 
 
-def _extended(path: Path) -> dict[str, Any]:
+def _extended(path: Path, below: Sequence[Path] = ()) -> dict[str, Any]:
     content = read_mapping(path)
     if "extends" not in content:
         return content
@@ -50,9 +50,9 @@ def _extended(path: Path) -> dict[str, Any]:
     other = path.parent / name
     if not other.is_file():
         raise ValueError(f"{path}: extends: there is no file {other}")
-    inherited = read_mapping(other)
-    if "extends" in inherited:
-        raise ValueError(f"{path}: extends: {name} extends a grid itself; name that one")
+    if other.resolve() in (path.resolve(), *below):
+        raise ValueError(f"{path}: extends: {name} extends this grid itself")
+    inherited = _extended(other, (path.resolve(), *below))
     kept = {"description", "systems", "control"} if "systems" in content else {"description"}
     for key in set(inherited) - kept:
         if key in ("options", "set"):

@@ -166,6 +166,14 @@ def test_a_grid_without_systems_has_those_it_extends(write):
     assert (grid.name, grid.control, list(grid.systems)) == ("part", "static", ["static", "moe"])
 
 
+def test_a_grid_extends_one_that_extends_another(write):
+    write("whole", set={"optim_conf.lr": 1, "max_epoch": 9})
+    write("part", **{**OWN, "set": {"max_epoch": 2}, "seeds": [7]})
+    grid = read_grid(write("third", **{**OWN, "extends": "part.yaml", "sets": ["dev"]}))
+    assert grid.set == {"optim_conf.lr": 1, "max_epoch": 2}
+    assert (grid.seeds, grid.sets, grid.control) == ([7], ["dev"], None)
+
+
 def test_a_system_changes_a_mapping_of_all_for_itself_alone(write):
     systems = {"static": {"set": {"specaug_conf.b": 2}}, "moe": {}}
     grid = read_grid(write(systems=systems, set={"specaug_conf": {"a": 1}}))
@@ -178,8 +186,10 @@ def test_what_a_grid_cannot_extend_is_named(write):
     with pytest.raises(ValueError, match=r"extends: there is no file .*whole\.yaml"):
         read_grid(path)
     write("whole", extends="part.yaml")
-    with pytest.raises(ValueError, match=r"whole\.yaml extends a grid itself"):
+    with pytest.raises(ValueError, match=r"whole\.yaml: extends: part\.yaml extends this grid"):
         read_grid(path)
+    with pytest.raises(ValueError, match=r"part\.yaml: extends: part\.yaml extends this grid"):
+        read_grid(write("part", **{**OWN, "extends": "part.yaml"}))
     with pytest.raises(ValueError, match="extends: expected a str"):
         read_grid(write("part", **{**OWN, "extends": 3}))
 
