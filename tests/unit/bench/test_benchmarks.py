@@ -7,6 +7,7 @@ import torch
 
 from speechmoe_espnet.bench import ctc, decode, encoder, experts, gpu, peers
 from speechmoe_espnet.bench.device import Device
+from speechmoe_espnet.bench.timing import Spread
 from speechmoe_espnet.moe import Experts
 
 CPU = Device("cpu", torch.float32)
@@ -69,11 +70,20 @@ def test_decode():
     assert {row.unit for row in rows} == {"s", "x real time"}
 
 
+def test_ceiling_is_the_rate_of_one_large_product(monkeypatch):
+    monkeypatch.setattr("speechmoe_espnet.bench.device.CEILING_SIZE", 100)
+    monkeypatch.setattr(
+        "speechmoe_espnet.bench.device.interleave",
+        lambda *args, **options: {"mm": [1e-6, 2e-6, 4e-6]},
+    )
+    assert CPU.ceiling(3).median == pytest.approx(1.0)
+
+
 def test_rate_of_grouped_products_is_set_against_the_ceiling(monkeypatch):
-    monkeypatch.setattr("speechmoe_espnet.bench.device.CEILING_SIZE", 64)
+    monkeypatch.setattr(Device, "ceiling", lambda device, rounds: Spread.of([3.0] * rounds))
     (row,) = gpu.product_rows(64, 32, 32, 4, CPU, rounds=1)
     assert row.bar == 2.5
-    assert row.ratio.median == pytest.approx(CPU.ceiling(1).median / row.value.median, rel=0.9)
+    assert row.ratio.median == pytest.approx(3.0 / row.value.median)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
