@@ -108,7 +108,11 @@ case "${preset}" in
         asr_args="--max_epoch 30 --scheduler_conf max_steps=9000"
         asr_args+=" --specaug_conf channel=4.0 --specaug_conf num_freq_masks=2 --specaug_conf freq_mask_width=8"
         ;;
-    large) configs=conf/train_large_ ;;
+    large)
+        configs=conf/train_large_
+        # On a GPU in bfloat16: there all groups of an MoE layer are one kernel.
+        [ "${ngpu}" -eq 0 ] || asr_args="--use_amp true"
+        ;;
 esac
 search_args=(--decode-config "conf/decode_${decoding}.yaml")
 [ "${search}" != wfst ] || search_args+=(--tune-config "conf/decode_${decoding}_nbest.yaml")

@@ -256,8 +256,8 @@ if runs 4; then
     mapfile -t args <<<"${args_text}"
     run_stage "stage 4" "${stats}" --input "${training_inputs[@]}" "${training_hints[@]}" --quiet \
         --log "${logs}/collect_stats_${token_type}.log" -- \
-        ../../../utils/collect_stats.sh "{out}" "${units}/tokens.txt" -- "${args[@]}" --ngpu "${ngpu}" \
-        --encoder vgg_rnn --model_conf ctc_weight=1.0 --batch_size 64
+        ../../../utils/collect_stats.sh "{out}" "${units}/tokens.txt" "${dump}/train/feats.scp" \
+        "${dump}/dev/feats.scp" --nj "${nj}" -- "${args[@]}" --encoder vgg_rnn --model_conf ctc_weight=1.0 --batch_size 64
 fi
 
 if runs 5; then
