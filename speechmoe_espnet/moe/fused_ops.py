@@ -103,7 +103,7 @@ def _gradients(
 
 
 @torch.library.custom_op(
-    "speechmoe::experts", mutates_args=(), tags=torch.Tag.nondeterministic_seeded
+    "speechmoe::experts", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
 )
 def _training_op(
     x: Tensor,
