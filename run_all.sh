@@ -71,7 +71,9 @@ mkdir -p exp
 
 if [ "${preset}" = full ]; then
     ! option_given seed || die "--seed ${seed}: --preset full trains the seeds that ${GRID} names"
-    exec python -m speechmoe_espnet.bin.experiment "${GRID}" --jobs "${nj}" --nj "${nj}" --ngpu "${ngpu}"
+    jobs="${nj}"
+    [ "${ngpu}" -eq 0 ] || jobs=1
+    exec python -m speechmoe_espnet.bin.experiment "${GRID}" --jobs "${jobs}" --nj "${nj}" --ngpu "${ngpu}"
 fi
 
 # Time spent on this report, in this run and in unfinished ones before it with the same options,
@@ -92,6 +94,24 @@ trap note_seconds EXIT
 step() {
     note_seconds
     log "$@"
+}
+
+# Works, separated by --and: side by side on a CPU. On a GPU one after the other: two trainings of models so small would
+# wait for each other's turn at every kernel.
+do_works() {
+    local work=() word
+    if [ "${ngpu}" -eq 0 ]; then
+        python -m speechmoe_espnet.bin.side_by_side -- "$@"
+        return
+    fi
+    for word in "$@" --and; do
+        if [ "${word}" != --and ]; then
+            work+=("${word}")
+            continue
+        fi
+        python -m speechmoe_espnet.bin.side_by_side -- "${work[@]}"
+        work=()
+    done
 }
 
 common=(--preset "${preset}" --seed "${seed}" --ngpu "${ngpu}" --nj "${nj}" --token-type "${token_type}")
@@ -131,7 +151,7 @@ done
 if [ "${search}" = wfst ]; then
     works+=(--and "${RECIPE}/run.sh" "${common[@]}" --stage 6 --stop-stage 7 --num-threads 1 "${search_args[@]}")
 fi
-python -m speechmoe_espnet.bin.side_by_side -- "${works[@]}"
+do_works "${works[@]}"
 
 step "3 of 4: decoding and scoring${suffix:+, weights tuned on dev before}"
 results=()
@@ -146,7 +166,7 @@ for system in static speechmoe; do
         results+=("${scores[@]/#/${decoded}/${set}/}")
     done
 done
-python -m speechmoe_espnet.bin.side_by_side -- "${decodings[@]}"
+do_works "${decodings[@]}"
 
 step "4 of 4: report"
 python -m speechmoe_espnet.bin.stage --name report --target "${REPORT}" --input "${results[@]}" \

@@ -5,6 +5,10 @@ that is not the products: torch's loss and log-softmax go over frames x vocabula
 though an utterance names no more than its own labels. Here the recursion runs on the columns of
 those labels alone, padding is no row, and the gradient of the logits, softmax less occupancies
 (Graves et al. 2006, equation 16), is made from the log-softmax in place.
+
+On a GPU those passes cost little, but ESPnet cuts the labels of each utterance out by a length that
+only the device knows: the host waits for it as often as there are utterances. There torch gets the
+padded labels.
 """
 
 from typing import Any, NamedTuple, cast
@@ -21,8 +25,8 @@ from speechmoe_espnet.encoder.output import valid_frames
 def ctc_loss(ctc: CTC, hs_pad: Tensor, hlens: Tensor, ys_pad: Tensor, ys_lens: Tensor) -> Tensor:
     """Compute `ctc(hs_pad, hlens, ys_pad, ys_lens)`: the same loss and gradients, sooner.
 
-    Sooner on a CPU in float32 or float64, with torch's loss averaged over utterances (ESPnet's
-    defaults); anything else is left to ESPnet.
+    With torch's loss averaged over utterances (ESPnet's defaults), in few passes on a CPU in
+    float32 or float64; any other loss is left to ESPnet.
 
     Args:
         ctc: ESPnet's CTC head, D to V units, unit 0 being blank.
@@ -35,8 +39,10 @@ def ctc_loss(ctc: CTC, hs_pad: Tensor, hlens: Tensor, ys_pad: Tensor, ys_lens: T
         The loss, a sum over frames averaged over utterances (); an utterance with more labels
         than frames can hold counts 0 and has no gradient if ctc.ctc_loss.zero_infinity.
     """
-    if not _taken(ctc, hs_pad):
+    if ctc.ctc_type != "builtin" or not ctc.reduce:
         return cast(Tensor, ctc(hs_pad, hlens, ys_pad, ys_lens))
+    if not _in_few_passes(ctc, hs_pad):
+        return _padded(ctc, hs_pad, hlens, ys_pad, ys_lens)
     hidden = F.dropout(hs_pad, p=ctc.dropout_rate)[valid_frames(hlens, hs_pad.size(1))]
     losses = _Losses.apply(
         hidden, ctc.ctc_lo.weight, ctc.ctc_lo.bias, _Labels.of(hlens, ys_pad, ys_lens)
@@ -48,11 +54,23 @@ def ctc_loss(ctc: CTC, hs_pad: Tensor, hlens: Tensor, ys_pad: Tensor, ys_lens: T
     return losses.sum() / hlens.numel()
 
 
-def _taken(ctc: CTC, hs_pad: Tensor) -> bool:
+def _padded(ctc: CTC, hs_pad: Tensor, hlens: Tensor, ys_pad: Tensor, ys_lens: Tensor) -> Tensor:
+    """Give torch the labels as they are; it wants lengths on the host, two copies in all."""
+    logits = ctc.ctc_lo(F.dropout(hs_pad, p=ctc.dropout_rate)).transpose(0, 1)
+    losses = F.ctc_loss(
+        logits.log_softmax(2, dtype=torch.promote_types(logits.dtype, torch.float32)),
+        ys_pad.masked_fill(~valid_frames(ys_lens, ys_pad.size(1)), 0),
+        hlens.cpu(),
+        ys_lens.cpu(),
+        reduction="none",
+        zero_infinity=ctc.ctc_loss.zero_infinity,
+    )
+    return losses.sum() / hlens.numel()
+
+
+def _in_few_passes(ctc: CTC, hs_pad: Tensor) -> bool:
     return (
-        ctc.ctc_type == "builtin"
-        and ctc.reduce
-        and hs_pad.device.type == "cpu"
+        hs_pad.device.type == "cpu"
         and hs_pad.dtype == ctc.ctc_lo.weight.dtype
         and hs_pad.dtype in (torch.float32, torch.float64)
         and not torch.is_autocast_enabled("cpu")

@@ -29,8 +29,8 @@ if Path("{fail}").exists() and Path("{fail}").read_text() == name:
 out = Path(words[words.index("--output_dir") + 1])
 sets = ("train", "dev", "test", "read", "chat", "spon", "aishell2")
 for file in (
-    *("text", "utt2spk", "lm_text", "tokens.txt", "config.yaml", "valid.loss.ave.pth", "table.txt"),
-    *("vocab", "lm_pruned.arpa", "lexicon.txt", "tuning.json"),
+    *("text", "utt2spk", "feats.scp", "lm_text", "tokens.txt", "config.yaml", "table.txt"),
+    *("valid.loss.ave.pth", "vocab", "lm_pruned.arpa", "lexicon.txt", "tuning.json"),
     *("train/text_shape", "valid/text_shape"),
     *(f"{{set}}/{{file}}" for set in sets for file in ("text", "units")),
 ):
@@ -57,7 +57,7 @@ class Recipe:
         for name in ("train", "dev", "test", "read", "chat", "spon", "aishell2"):
             for corpus in ("synthetic", "kaldi"):
                 (self.dir / "dump" / corpus / name).mkdir(parents=True)
-                for file in ("text", "utt2spk"):
+                for file in ("text", "utt2spk", "feats.scp"):
                     (self.dir / "dump" / corpus / name / file).write_text("a 一\n")
                 for units in ("char", "syllable_phone"):
                     folder = self.dir / "units" / corpus / units

@@ -163,6 +163,19 @@ def test_medium_main_job_trains_as_the_grid_of_several_seeds(
         assert {key: getattr(args, key) for key in wanted} == wanted
 
 
+def test_large_main_job_trains_its_own_systems_one_after_the_other_on_a_gpu(recipe: Recipe) -> None:
+    done = recipe.sh(recipe.root / "run_all.sh", "--preset", "large", "--ngpu", "1", **recipe.env)
+    assert done.returncode == 0, done.stderr
+    for system in ("static", "speechmoe"):
+        experiment = f"exp/synthetic/{system}"
+        config = recipe.value(experiment, "--config")
+        assert config.endswith(f"conf/train_large_{system}.yaml")
+        assert recipe.value(experiment, "--ngpu") == "1"
+        assert recipe.value(experiment, "--use_amp") == "true"
+    told = done.stdout + done.stderr
+    assert told.index("synthetic/static done") < told.index("making exp/synthetic/speechmoe")
+
+
 @pytest.mark.parametrize(
     ("options", "grid"), [((), "effect"), (("--search", "wfst"), "effect_wfst")]
 )
