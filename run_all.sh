@@ -35,9 +35,10 @@ nj="$(nproc 2>/dev/null || echo 2)"
 declare_option nj int "processes for data and features"
 clean=false
 declare_option clean flag "remove data, features, units, experiments and the report of this job, and end; other
-        experiments stay"
+        experiments stay, those of --preset full too"
 parse_options "Sets up .venv when needed, trains and evaluates a static encoder and SpeechMoE on four
-synthetic Mandarin sets (egs/mix), and writes exp/report/results.json and exp/report/index.html.
+synthetic Mandarin sets (egs/mix), and writes exp/report/results.json and exp/report/index.html (exp/report_wfst with
+--search wfst; --preset full: egs/mix/asr1/exp/grids/effect). Presets share one place: another one makes data anew.
 Can be stopped and started again at any time." "$@"
 
 RECIPE=egs/mix/asr1
@@ -73,6 +74,7 @@ if [ "${preset}" = full ]; then
     ! option_given seed || die "--seed ${seed}: --preset full trains the seeds that ${GRID} names"
     jobs="${nj}"
     [ "${ngpu}" -eq 0 ] || jobs=1
+    [ "${ngpu}" -le 1 ] || die "--ngpu ${ngpu}: each training of --preset full takes one GPU at most"
     exec python -m speechmoe_espnet.bin.experiment "${GRID}" --jobs "${jobs}" --nj "${nj}" --ngpu "${ngpu}"
 fi
 
