@@ -157,6 +157,8 @@ def test_medium_main_job_trains_as_the_grid_of_several_seeds(
     monkeypatch.chdir(recipe.dir)
     grid = read_grid(ROOT / "egs/mix/asr1/experiments/effect.yaml")
     for run in grid.runs():
+        if run.system not in ("static", "speechmoe"):
+            continue  # of the grid alone
         words = recipe.words(f"exp/synthetic/{run.system}")
         args, _ = SpeechMoEASRTask.get_parser().parse_known_args(words)
         wanted = run.config()
