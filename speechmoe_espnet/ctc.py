@@ -57,8 +57,9 @@ def ctc_loss(ctc: CTC, hs_pad: Tensor, hlens: Tensor, ys_pad: Tensor, ys_lens: T
 def _padded(ctc: CTC, hs_pad: Tensor, hlens: Tensor, ys_pad: Tensor, ys_lens: Tensor) -> Tensor:
     """Give torch the labels as they are; it wants lengths on the host, two copies in all."""
     logits = ctc.ctc_lo(F.dropout(hs_pad, p=ctc.dropout_rate)).transpose(0, 1)
+    log_probs = logits.log_softmax(2)
     losses = F.ctc_loss(
-        logits.log_softmax(2, dtype=torch.promote_types(logits.dtype, torch.float32)),
+        log_probs.to(torch.promote_types(log_probs.dtype, torch.float32)),
         ys_pad.masked_fill(~valid_frames(ys_lens, ys_pad.size(1)), 0),
         hlens.cpu(),
         ys_lens.cpu(),
