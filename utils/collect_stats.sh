@@ -55,8 +55,4 @@ rm -r "${parts_dir}"
 num_units="$(wc -l <"${token_list}")"
 for set in train valid; do
     sed "s/\$/,${num_units}/" "${out}/${set}/text_shape" >"${out}/${set}/text_shape.units"
-    if [ ! -s "${out}/${set}/text_shape.units" ]; then
-        echo "collect_stats: error: no utterances in ${out}/${set}/text_shape" >&2
-        exit 1
-    fi
 done
