@@ -44,7 +44,7 @@ class Backbone(nn.Module):
             context: What every block is also called with, after the mask.
 
         Returns:
-            (B, T', D), and the routing of each block.
+            (B, T', D), and the routing of each block that has experts.
         """
         routing = []
         for block, logits in zip(self.blocks, self._embedding_logits(embedding, mask), strict=True):
@@ -52,7 +52,8 @@ class Backbone(nn.Module):
                 x, decision = checkpoint(block, x, mask, logits, *context, use_reentrant=False)
             else:
                 x, decision = block(x, mask, logits, *context)
-            routing.append(decision)
+            if cast(Block, block).feed_forward.router is not None:
+                routing.append(decision)
         return x, routing
 
     def _embedding_logits(self, embedding: Tensor | None, mask: Tensor) -> Sequence[Tensor | None]:
@@ -61,7 +62,8 @@ class Backbone(nn.Module):
         routers = [layer.router for layer in layers if layer.router and layer.embedding_size]
         if embedding is None or not routers:
             return [None] * len(layers)
-        return embedding_logits(routers, embedding, padding_of(mask))
+        logits = iter(embedding_logits(routers, embedding, padding_of(mask)))
+        return [next(logits) if layer.router else None for layer in layers]
 
     @property
     @abstractmethod

@@ -22,7 +22,6 @@ class AbsSpeechMoEEncoder(AbsEncoder):
         features: What both networks see of the fbank features.
         embedding: The shared embedding network, or None.
         backbone: The blocks.
-        num_experts: E of the feed-forward layers; 1 is the static twin.
     """
 
     def __init__(
@@ -32,14 +31,12 @@ class AbsSpeechMoEEncoder(AbsEncoder):
         backbone: Backbone,
         output_size: int,
         embedding_size: int,
-        num_experts: int,
     ) -> None:
         super().__init__()
         self.features = features
         self.embedding = embedding
         self.backbone = backbone
         self.embedding_size = embedding_size
-        self.num_experts = num_experts
         self._output_size = output_size
 
     def output_size(self) -> int:
@@ -92,6 +89,4 @@ class AbsSpeechMoEEncoder(AbsEncoder):
             embedding_out, _, _ = self.embedding(xs_pad, ilens, None)
             detached = embedding_out.detach()
         out, lengths, routing = self.backbone(xs_pad, ilens, detached)
-        return SpeechMoEOutput(
-            out, lengths, embedding_out, tuple(routing) if self.num_experts > 1 else ()
-        )
+        return SpeechMoEOutput(out, lengths, embedding_out, tuple(routing))

@@ -136,7 +136,7 @@ class ConformerBackbone(Backbone):
     Args:
         input_size: Features a frame (or the width of stacked features).
         options: Size.
-        moe: Routing of each block's second feed-forward layer.
+        moe: Routing of the blocks' second feed-forward layers.
         activation_checkpointing: See Backbone.
     """
 
@@ -147,7 +147,8 @@ class ConformerBackbone(Backbone):
         moe: MoEOptions,
         activation_checkpointing: bool = False,
     ) -> None:
-        blocks = [ConformerMoEBlock(options, moe) for _ in range(options.num_blocks)]
+        numbers = range(1, options.num_blocks + 1)
+        blocks = [ConformerMoEBlock(options, moe.of_block(number)) for number in numbers]
         super().__init__(blocks, activation_checkpointing)
         size = options.output_size
         positions = RelPositionalEncoding(size, options.positional_dropout_rate)
@@ -180,7 +181,7 @@ class ConformerBackbone(Backbone):
     def forward(
         self, x: Tensor, lengths: Tensor, embedding: Tensor | None
     ) -> tuple[Tensor, Tensor, list[Routing]]:
-        """(B, T, F), (B,), (B, T', De) to (B, T', D), (B,) and the routing of each block.
+        """(B, T, F), (B,), (B, T', De) to (B, T', D), (B,) and the routing of each MoE layer.
 
         Raises:
             TooShortUttError: Where an utterance (on a GPU: where every utterance) has no frame

@@ -104,7 +104,7 @@ class DFSMNBackbone(Backbone):
     Args:
         input_size: Width of the stacked features.
         options: Size.
-        moe: Routing of every feed-forward layer.
+        moe: Routing of the feed-forward layers.
         activation_checkpointing: See Backbone.
     """
 
@@ -117,7 +117,7 @@ class DFSMNBackbone(Backbone):
     ) -> None:
         every = options.attention_every
         blocks = [
-            DFSMNBlock(options, moe, attention=every > 0 and number % every == 0)
+            DFSMNBlock(options, moe.of_block(number), attention=every > 0 and number % every == 0)
             for number in range(1, options.num_blocks + 1)
         ]
         super().__init__(blocks, activation_checkpointing)
@@ -140,7 +140,7 @@ class DFSMNBackbone(Backbone):
     def forward(
         self, x: Tensor, lengths: Tensor, embedding: Tensor | None
     ) -> tuple[Tensor, Tensor, list[Routing]]:
-        """(B, T', F), (B,), (B, T', De) to (B, T', D), (B,) and the routing of each block."""
+        """(B, T', F), (B,), (B, T', De) to (B, T', D), (B,) and the routing of each MoE layer."""
         mask = valid_frames(lengths, x.size(1))
         x, routing = self.run_blocks(self.input_layer(x), mask, embedding)
         return self.after_norm(x), lengths, routing

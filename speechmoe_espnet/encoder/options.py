@@ -3,8 +3,8 @@
 A YAML key that nobody reads is an error: nested `*_conf` dictionaries become dataclasses.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 
@@ -25,6 +25,8 @@ class MoEOptions:
         router_noise_type: "gaussian" or "jitter", see moe.Router.
         expert_dropout_rate: Dropout inside the experts; None for that of the encoder. A static
             layer keeps the encoder's.
+        blocks: Numbers, from 1, of the blocks with experts; the others have the static layer.
+            None for all.
     """
 
     num_experts: int = 1
@@ -38,6 +40,17 @@ class MoEOptions:
     router_noise: float = 0.0
     router_noise_type: str = "gaussian"
     expert_dropout_rate: float | None = None
+    blocks: Sequence[int] | None = None
+
+    def of_block(self, number: int) -> "MoEOptions":
+        """Options of one block.
+
+        Args:
+            number: Its number, from 1.
+        """
+        if self.blocks is None or number in self.blocks:
+            return self
+        return replace(self, num_experts=1, top_k=1)
 
     def layer_arguments(self, dropout_rate: float) -> dict[str, Any]:
         """Arguments of MoEFeedForward.
@@ -47,6 +60,7 @@ class MoEOptions:
         """
         arguments = asdict(self)
         own_rate = arguments.pop("expert_dropout_rate")
+        arguments.pop("blocks")
         has_own = own_rate is not None and self.num_experts > 1
         return {**arguments, "dropout_rate": own_rate if has_own else dropout_rate}
 
@@ -74,6 +88,17 @@ def check_num_blocks(num_blocks: int) -> None:
     """Raise ValueError for a backbone without blocks."""
     if num_blocks < 1:
         raise ValueError(f"num_blocks: {num_blocks} is less than 1")
+
+
+def check_moe_blocks(moe_blocks: Sequence[int] | None, num_blocks: int) -> None:
+    """Raise ValueError where blocks with experts are none, or not those of the backbone."""
+    if moe_blocks is None:
+        return
+    numbers = list(moe_blocks)
+    if not numbers or not {*numbers} <= {*range(1, num_blocks + 1)}:
+        raise ValueError(
+            f"moe_blocks: expected numbers of blocks, 1 to num_blocks ({num_blocks}), got {numbers}"
+        )
 
 
 def check_attention_heads(output_size: int, attention_heads: int) -> None:

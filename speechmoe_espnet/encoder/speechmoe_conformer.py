@@ -1,11 +1,12 @@
 """`encoder: speechmoe_conformer`, the Conformer-MoE of 3M-ASR."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.conformer import ConformerBackbone, ConformerOptions
 from speechmoe_espnet.encoder.features import StackedFeatures
-from speechmoe_espnet.encoder.options import MoEOptions, from_conf
+from speechmoe_espnet.encoder.options import MoEOptions, check_moe_blocks, from_conf
 
 
 class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
@@ -30,6 +31,8 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
         stack: With input_layer linear: frames stacked into one.
         subsampling: With input_layer linear: input frames per output frame.
         num_experts: E; 1 is the static twin: same embedding network, one FFN, no router.
+        moe_blocks: Numbers, from 1, of the blocks with experts; the others have one static
+            feed-forward layer. None for all.
         top_k: Experts per frame.
         router: "speechmoe" or "switch" (sees the layer's input alone).
         router_scale: "paper" or "straight_through", see MoEFeedForward.
@@ -67,6 +70,7 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
         stack: int = 8,
         subsampling: int = 3,
         num_experts: int = 4,
+        moe_blocks: Sequence[int] | None = None,
         top_k: int = 1,
         router: str = "speechmoe",
         router_scale: str = "paper",
@@ -101,6 +105,7 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
             small = _embedding_options(options, embedding_conf)
             embedding = ConformerBackbone(width, small, MoEOptions(), activation_checkpointing)
             embedding_size = small.output_size
+        check_moe_blocks(moe_blocks, num_blocks)
         moe = MoEOptions(
             num_experts,
             embedding_size,
@@ -113,9 +118,10 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
             router_noise,
             router_noise_type,
             expert_dropout_rate,
+            moe_blocks,
         )
         backbone = ConformerBackbone(width, options, moe, activation_checkpointing)
-        super().__init__(features, embedding, backbone, output_size, embedding_size, num_experts)
+        super().__init__(features, embedding, backbone, output_size, embedding_size)
 
 
 def _embedding_options(encoder: ConformerOptions, conf: dict[str, Any] | None) -> ConformerOptions:

@@ -1,11 +1,12 @@
 """`encoder: speechmoe`, the encoder of the SpeechMoE paper."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.dfsmn import DFSMNBackbone, DFSMNOptions, MemoryOptions
 from speechmoe_espnet.encoder.features import StackedFeatures
-from speechmoe_espnet.encoder.options import MoEOptions, from_conf
+from speechmoe_espnet.encoder.options import MoEOptions, check_moe_blocks, from_conf
 
 
 class SpeechMoEEncoder(AbsSpeechMoEEncoder):
@@ -29,6 +30,8 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         stack: Frames stacked into one.
         subsampling: Input frames per output frame.
         num_experts: E; 1 is the static twin: same embedding network, one FFN, no router.
+        moe_blocks: Numbers, from 1, of the blocks with experts; the others have one static
+            feed-forward layer. None for all.
         top_k: Experts per frame.
         router: "speechmoe" or "switch" (sees the layer's input alone).
         router_scale: "paper" or "straight_through", see MoEFeedForward.
@@ -65,6 +68,7 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         stack: int = 8,
         subsampling: int = 3,
         num_experts: int = 4,
+        moe_blocks: Sequence[int] | None = None,
         top_k: int = 1,
         router: str = "speechmoe",
         router_scale: str = "paper",
@@ -97,6 +101,7 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
                 features.output_size(), small, MoEOptions(), activation_checkpointing
             )
             embedding_size = small.output_size
+        check_moe_blocks(moe_blocks, num_blocks)
         moe = MoEOptions(
             num_experts,
             embedding_size,
@@ -109,9 +114,10 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
             router_noise,
             router_noise_type,
             expert_dropout_rate,
+            moe_blocks,
         )
         backbone = DFSMNBackbone(features.output_size(), options, moe, activation_checkpointing)
-        super().__init__(features, embedding, backbone, output_size, embedding_size, num_experts)
+        super().__init__(features, embedding, backbone, output_size, embedding_size)
 
 
 def _embedding_options(encoder: DFSMNOptions, conf: dict[str, Any] | None) -> DFSMNOptions:

@@ -37,6 +37,8 @@ class SystemSpec:
         axes: Values by dotted key; every combination is trained.
         init: System whose trained parameters, of the same seed, it starts from; None: from
             scratch.
+        init_keys: Which of them, as what follows the file in ESPnet's `init_param`:
+            `src_key:dst_key:exclude_keys`. Empty: all.
         seeds: Those of the grid's seeds that it is trained with; None: all.
     """
 
@@ -44,6 +46,7 @@ class SystemSpec:
     set: Settings = field(default_factory=dict)
     axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     init: str | None = None
+    init_keys: str = ""
     seeds: Sequence[int] | None = None
 
 
@@ -59,6 +62,7 @@ class Run:
         base: Training configuration it starts from.
         settings: What it changes there.
         init: The experiment it starts from, or None.
+        init_keys: Which parameters of that, see SystemSpec; empty: all.
     """
 
     system: str
@@ -68,6 +72,7 @@ class Run:
     base: Path
     settings: Settings
     init: str | None
+    init_keys: str = ""
 
     @property
     def label(self) -> str:
@@ -169,6 +174,8 @@ class Grid:
             )
 
     def _check_init(self, name: str, spec: SystemSpec) -> None:
+        if spec.init_keys and spec.init is None:
+            raise ValueError(f"systems: {name}: init_keys: {spec.init_keys} of no init")
         seen = [name]
         while spec.init is not None:
             if spec.init not in self.systems:
@@ -226,6 +233,7 @@ class Grid:
             base=spec.base or self.base,
             settings={**self.set, **spec.set, **point},
             init=None if spec.init is None else f"{self.name}.{spec.init}.s{seed}",
+            init_keys=spec.init_keys,
         )
 
 

@@ -92,6 +92,7 @@ def _system(name: str, content: Any, top: Path) -> SystemSpec:
     _check_axes(content["axes"], f"{place}: axes")
     if "seeds" in content:
         _check_seeds(content["seeds"], f"{place}: seeds")
+    typed(content.get("init_keys", ""), str, f"{place}: init_keys")
     if "base" in content:
         content["base"] = _path(top, content["base"], f"{place}: base")
     return SystemSpec(**content)

@@ -59,7 +59,8 @@ class Workplace:
         training = [*common, "--stage", "5", "--stop-stage", "5", "--asr-config", str(config)]
         training += ["--asr-args", f"--seed {run.seed}"]
         if run.init is not None:
-            training += ["--init-param", str(self.experiments / run.init / CHECKPOINT)]
+            start = str(self.experiments / run.init / CHECKPOINT)
+            training += ["--init-param", f"{start}:{run.init_keys}" if run.init_keys else start]
         decoding = [*common, "--stage", "8", "--stop-stage", "11"]
         decoding += ["--decode-config", str(self.grid.decode_config)]
         decoding += ["--eval-sets", " ".join(self.grid.sets)]
@@ -112,6 +113,8 @@ class Workplace:
         if run.init is not None:
             starts = {other.experiment: other for other in self.grid.runs()}
             parts["init"] = self._digest(starts[run.init])
+        if run.init_keys:
+            parts["init_keys"] = run.init_keys
         return _digest_of(parts)
 
 

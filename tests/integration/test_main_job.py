@@ -12,10 +12,11 @@ from speechmoe_espnet import __version__
 from speechmoe_espnet.data.text_norm import normalize_text
 
 SETS = {"read", "chat", "spon", "aishell2"}
-# All that may differ between the twin and SpeechMoE, in ESPnet's config.yaml: routing, and what
-# the same search on dev found for each.
+# All that may differ between the static network and SpeechMoE, in ESPnet's config.yaml: routing,
+# and what searches on dev found for each at equal computation.
 DIFFERENT = {
-    "encoder_conf.num_experts",
+    *(f"encoder_conf.{key}" for key in ("subsampling", "num_blocks", "attention_every")),
+    *(f"encoder_conf.{key}" for key in ("num_experts", "output_size", "linear_units")),
     "model_conf.alpha",
     "model_conf.beta",
     "model_conf.router_lr_scale",
@@ -73,7 +74,7 @@ def _check_report(project: Project, suffix: str, output: str, method: str) -> No
     assert control["steps"] == speechmoe["steps"]
     assert speechmoe["params_total"] > control["params_total"]
     assert control["params_active"] == control["params_total"]
-    assert speechmoe["params_active"] == pytest.approx(control["params_active"], rel=0.05)
+    assert speechmoe["params_active"] <= 1.05 * control["params_active"]
     flops = "flops_per_second_of_audio"
     assert speechmoe[flops] == pytest.approx(control[flops], rel=0.05)
     for name in SETS:

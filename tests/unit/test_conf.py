@@ -55,14 +55,21 @@ def load(name):
     return yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("pair", ["train_{}", "train_large_{}", "tune_{}"])
-def test_twin_and_speechmoe_differ_in_routing_alone(pair):
-    """Beside the learning rate, which each has from the same search."""
+SHAPE = ("subsampling", "num_blocks", "attention_every", "output_size", "linear_units")
+
+
+@pytest.mark.parametrize(
+    ("pair", "shape"), [("train_{}", SHAPE), ("train_large_{}", ()), ("tune_{}", SHAPE)]
+)
+def test_static_and_speechmoe_differ_in_routing_alone(pair, shape):
+    """Beside learning rate and shape, which searches found for each at equal computation."""
     control, moe = load(pair.format("static")), load(pair.format("speechmoe"))
     encoder = moe.pop("encoder_conf")
     static = control.pop("encoder_conf")
     assert static.pop("num_experts") == 1
     assert encoder.pop("num_experts") > 1
+    for key in shape:
+        assert encoder.pop(key) != static.pop(key)
     assert encoder == static
     losses = {"alpha", "beta", "router_lr_scale"}
     weights, control_weights = moe.pop("model_conf"), control.pop("model_conf")

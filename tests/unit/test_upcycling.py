@@ -26,11 +26,12 @@ def log_probs(model):
 
 
 @ENCODERS
+@pytest.mark.parametrize("moe_blocks", [None, [2]])
 @pytest.mark.parametrize("ignore_init_mismatch", [False, True])
-def test_upcycled_model_starts_as_its_twin(encoder, ignore_init_mismatch, tmp_path):
+def test_upcycled_model_starts_as_its_twin(encoder, ignore_init_mismatch, moe_blocks, tmp_path):
     twin = static(encoder)
     torch.manual_seed(5)
-    moe = build(encoder, encoder_conf=STRAIGHT)
+    moe = build(encoder, encoder_conf={**STRAIGHT, "moe_blocks": moe_blocks})
     load_init_param(saved(twin, tmp_path / "twin.pth"), moe, ignore_init_mismatch)
     expected, lengths = log_probs(twin)
     actual, _ = log_probs(moe)

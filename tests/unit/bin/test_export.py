@@ -63,7 +63,7 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "hybrid": {
         "encoder": "speechmoe",
-        "encoder_conf": PAPER,
+        "encoder_conf": {**PAPER, "moe_blocks": [2]},
         "decoder": "transformer",
         "decoder_conf": {"num_blocks": 1, "linear_units": 16, "attention_heads": 2},
         "model_conf": {"ctc_weight": 0.3},

@@ -6,6 +6,7 @@ from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShort
 
 from speechmoe_espnet.encoder.speechmoe_conformer import SpeechMoEConformerEncoder
 from speechmoe_espnet.encoder.speechmoe_encoder import SpeechMoEEncoder
+from speechmoe_espnet.moe import embedding_logits
 
 LENGTHS = torch.tensor([61, 40, 13])
 SMALL = {"output_size": 32, "linear_units": 48, "num_blocks": 2, "attention_heads": 2}
@@ -20,7 +21,9 @@ ENCODERS = {
             "memory_conf": {"look_back": 3, "look_ahead": 2, "look_ahead_stride": 2},
         },
     ),
+    "speechmoe, experts above": (SpeechMoEEncoder, {**SMALL, "moe_blocks": [2]}),
     "conformer": (SpeechMoEConformerEncoder, SMALL),
+    "conformer, experts below": (SpeechMoEConformerEncoder, {**SMALL, "moe_blocks": [1]}),
     "conformer, conv2d6": (SpeechMoEConformerEncoder, {**SMALL, "input_layer": "conv2d6"}),
     "conformer, linear": (SpeechMoEConformerEncoder, {**SMALL, "input_layer": "linear"}),
 }
@@ -37,6 +40,10 @@ def build(class_, conf, **more):
     return class_(40, **conf, **more)
 
 
+def moe_blocks(conf):
+    return conf.get("moe_blocks", range(1, conf["num_blocks"] + 1))
+
+
 @EVERY_ENCODER
 @pytest.mark.parametrize("num_experts", [1, 4])
 def test_an_utterance_gives_in_a_batch_what_it_gives_alone(class_, conf, num_experts):
@@ -44,7 +51,7 @@ def test_an_utterance_gives_in_a_batch_what_it_gives_alone(class_, conf, num_exp
     x = batch()
     out = encoder.forward_with_routing(x, LENGTHS)
     assert out.encoder_out_lens.tolist() == encoder.output_lengths(LENGTHS).tolist()
-    assert len(out.routing) == (conf["num_blocks"] if num_experts > 1 else 0)
+    assert len(out.routing) == (len(moe_blocks(conf)) if num_experts > 1 else 0)
     for b, length in enumerate(LENGTHS.tolist()):
         alone = encoder.forward_with_routing(x[b : b + 1, :length], LENGTHS[b : b + 1])
         frames = int(out.encoder_out_lens[b])
@@ -71,7 +78,7 @@ def test_defaults_build_from_input_size_alone(class_):
     with torch.device("meta"):
         encoder = class_(40)
     assert encoder.output_size() == 256
-    assert encoder.num_experts == 4
+    assert {block.feed_forward.num_experts for block in encoder.backbone.blocks} == {4}
     documented = inspect.getdoc(class_)
     for name in inspect.signature(class_).parameters:
         assert f"{name}:" in documented, name
@@ -93,8 +100,9 @@ def test_static_twin_differs_in_routers_and_number_of_experts_alone(class_, conf
     moe = build(class_, conf, num_experts=4).state_dict()
     assert all("router" in name for name in set(moe) - set(static))
     assert set(static) <= set(moe)
+    with_experts = tuple(f"backbone.blocks.{n - 1}.feed_forward.experts." for n in moe_blocks(conf))
     for name, value in static.items():
-        if ".backbone." in f".{name}" and ".experts." in name:
+        if name.startswith(with_experts):
             assert moe[name].shape == (4, *value.shape[1:])
         else:
             assert moe[name].shape == value.shape
@@ -132,6 +140,8 @@ def test_paper_model_of_30_30_3_layers_learns_without_diverging():
         (SpeechMoEEncoder, {"embedding_conf": {"memory": 3}}, "use memory_conf"),
         (SpeechMoEEncoder, {"num_blocks": 0}, "num_blocks: 0"),
         (SpeechMoEEncoder, {"attention_every": -1}, "attention_every: -1"),
+        (SpeechMoEEncoder, {"moe_blocks": [0, 1]}, r"1 to num_blocks \(30\), got \[0, 1\]"),
+        (SpeechMoEConformerEncoder, {"moe_blocks": []}, "moe_blocks: expected numbers of blocks"),
         (SpeechMoEEncoder, {"attention_heads": 3}, "not a multiple of attention_heads"),
         (SpeechMoEEncoder, {"router": "omni"}, "router: 'omni'"),
         (SpeechMoEConformerEncoder, {"router_noise": -1.0}, "router_noise: -1.0"),
@@ -198,7 +208,8 @@ def test_activation_checkpointing_changes_no_value(class_, conf, noise):
 def test_experts_may_have_a_dropout_of_their_own(class_, conf, more, expected):
     encoder = build(class_, conf, dropout_rate=0.2, **more)
     for block in encoder.backbone.blocks:
-        assert block.feed_forward.experts.active_dropout == expected
+        rate = 0.2 if block.feed_forward.router is None else expected
+        assert block.feed_forward.experts.active_dropout == rate
         assert block.dropout.p == 0.2
     for block in encoder.embedding.blocks:
         assert block.feed_forward.experts.active_dropout == 0.2
@@ -223,14 +234,26 @@ def test_blocks_compile_without_a_graph_break(class_, conf):
     torch.testing.assert_close(compiled.encoder_out, plain.encoder_out)
 
 
-def test_embedding_logits_of_all_layers_are_those_of_each():
-    encoder = build(*PAPER).eval()
+@pytest.mark.parametrize("blocks", [[1, 2, 3], [1, 3], [2]])
+def test_embedding_logits_of_all_layers_are_those_of_each(blocks):
+    conf = {**SMALL, "num_blocks": 3, "moe_blocks": blocks}
+    encoder = build(SpeechMoEEncoder, conf).eval()
     x = batch()
     feats, lengths = encoder.features(x, LENGTHS)
     embedding = encoder.embedding(feats, lengths, None)[0]
     hidden = encoder.backbone.input_layer(feats)
     mask = torch.arange(hidden.size(1)) < lengths.unsqueeze(1)
-    layer = encoder.backbone.blocks[0].feed_forward
-    _, routing = layer(encoder.backbone.blocks[0].norm_feed_forward(hidden), mask, embedding)
-    stacked = encoder.forward_with_routing(x, LENGTHS).routing[0]
-    torch.testing.assert_close(routing.logits, stacked.logits, atol=1e-5, rtol=1e-5)
+    alone = []
+    for number, block in enumerate(encoder.backbone.blocks, start=1):
+        layer = block.feed_forward
+        assert layer.num_experts == (4 if number in blocks else 1)
+        _, routing = layer(block.norm_feed_forward(hidden), mask, embedding)
+        if number in blocks:
+            alone.append(routing)
+        logits = None
+        if layer.router is not None:
+            (logits,) = embedding_logits([layer.router], embedding, ~mask)
+        hidden, _ = block(hidden, mask, logits)
+    stacked = encoder.forward_with_routing(x, LENGTHS).routing
+    for one, other in zip(alone, stacked, strict=True):
+        torch.testing.assert_close(one.logits, other.logits, atol=1e-5, rtol=1e-5)

@@ -110,6 +110,8 @@ def test_a_system_may_have_some_of_the_seeds(write):
         ({"systems": {"a b": {}}}, "got 'a b'"),
         ({"systems": {"static": {"sets": {}}}}, "systems: static has no key sets"),
         ({"systems": {"static": {"init": "gone"}}}, "init: 'gone' is not one of"),
+        ({"systems": {"static": {"init_keys": "a:b"}}}, "static: init_keys: a:b of no init"),
+        ({"systems": {"a": {}, "static": {"init": "a", "init_keys": 1}}}, "init_keys: expected"),
         ({"systems": {"static": {"init": "b"}, "b": {"init": "static"}}}, "init goes round"),
         ({"sets": []}, "sets: there is none"),
         ({"sets": ["dev", "read"]}, "dev is decoded alone"),

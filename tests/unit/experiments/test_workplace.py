@@ -49,6 +49,22 @@ def test_training_and_decoding_of_a_run(grid, tmp_path):
     assert written.stat().st_mtime_ns == before
 
 
+def test_a_run_may_start_from_some_of_the_parameters(tmp_path):
+    systems = {
+        "a": SystemSpec(),
+        "some": SystemSpec(init="a", init_keys="encoder:encoder"),
+    }
+    workplace = Workplace(make_grid(tmp_path, systems))
+    _, some = workplace.grid.runs()
+    start = tmp_path / "exp/synthetic/grid.a.s0/valid.loss.ave.pth:encoder:encoder"
+    assert options_of(workplace.commands(some, 0)[0])["--init-param"] == str(start)
+    workplace.mark_finished(some)
+    assert workplace.is_finished(some)
+    systems["some"] = SystemSpec(init="a", init_keys="encoder.embedding:encoder.embedding")
+    other = Workplace(make_grid(tmp_path, systems))
+    assert not other.is_finished(other.grid.runs()[1])
+
+
 def test_preparation_makes_a_graph_only_for_a_search_that_needs_it(grid, tmp_path):
     (data,) = Workplace(grid, nj=2).preparation(1, 0)
     assert options_of(data).items() >= {"--stage": "1", "--stop-stage": "4", "--nj": "2"}.items()
