@@ -38,7 +38,7 @@ declare_option clean flag "remove data, features, units, experiments and the rep
         experiments stay, those of --preset full too"
 parse_options "Sets up .venv when needed, trains and evaluates a static encoder and SpeechMoE on four
 synthetic Mandarin sets (egs/mix), and writes exp/report/results.json and exp/report/index.html (exp/report_wfst with
---search wfst; --preset full: egs/mix/asr1/exp/grids/effect). Presets share one place: another one makes data anew.
+--search wfst; --preset full: egs/mix/asr1/exp/grids/effect, or effect_wfst). Presets share one place: another one makes data anew.
 Can be stopped and started again at any time." "$@"
 
 RECIPE=egs/mix/asr1
