@@ -94,10 +94,11 @@ def check_moe_blocks(moe_blocks: Sequence[int] | None, num_blocks: int) -> None:
     """Raise ValueError where blocks with experts are none, or not those of the backbone."""
     if moe_blocks is None:
         return
-    numbers = list(moe_blocks)
-    if not numbers or not {*numbers} <= {*range(1, num_blocks + 1)}:
+    numbers = set(moe_blocks) if isinstance(moe_blocks, Sequence) else set()
+    if not numbers or not numbers <= set(range(1, num_blocks + 1)):
         raise ValueError(
-            f"moe_blocks: expected numbers of blocks, 1 to num_blocks ({num_blocks}), got {numbers}"
+            f"moe_blocks: expected a list of blocks, each 1 to num_blocks ({num_blocks}), "
+            f"got {moe_blocks}"
         )
 
 
