@@ -96,18 +96,30 @@ def cost_cells(system: SystemSummary) -> list[str]:
 
 
 def settings_table(summary: Summary) -> str:
-    """Write what the grid set, a row a system; nothing where it set nothing."""
-    systems = list(summary.systems.values())
-    if not any(system.settings for system in systems):
-        return ""
+    """Write what the grid set, first what all systems share; nothing where it set nothing."""
     rows = [
-        [
-            system.name,
-            ", ".join(f"`{key}: {value}`" for key, value in system.settings.items()) or "-",
-        ]
-        for system in systems
+        [name, ", ".join(f"`{words}`" for words in settings) or "-"]
+        for name, settings in settings_rows(summary)
     ]
+    if all(cells == "-" for _, cells in rows):
+        return ""
     return table(["system", "settings"], rows, left=2)
+
+
+def settings_rows(summary: Summary) -> list[tuple[str, list[str]]]:
+    """Return what the grid set, as `key: value`: what all systems share, then each one's own."""
+    settings = {
+        name: [f"{key}: {value}" for key, value in system.settings.items()]
+        for name, system in summary.systems.items()
+    }
+    if len(settings) == 1:
+        return list(settings.items())
+    first, *others = settings.values()
+    shared = [words for words in first if all(words in other for other in others)]
+    rows = [("all systems", shared)] if shared else []
+    for name, own in settings.items():
+        rows.append((name, [words for words in own if words not in shared]))
+    return rows
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from html import escape
 
-from speechmoe_espnet.experiments.markdown import COST_HEAD, cost_cells, seeds_words
+from speechmoe_espnet.experiments.markdown import COST_HEAD, cost_cells, seeds_words, settings_rows
 from speechmoe_espnet.experiments.pictures import (
     change_picture,
     loss_picture,
@@ -168,10 +168,7 @@ def _costs(summary: Summary) -> str:
 
 def _settings(summary: Summary) -> str:
     return facts_table(
-        [
-            (name, ", ".join(f"{key}: {value}" for key, value in system.settings.items()) or "-")
-            for name, system in summary.systems.items()
-        ]
+        [(name, ", ".join(settings) or "-") for name, settings in settings_rows(summary)]
     )
 
 

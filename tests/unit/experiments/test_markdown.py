@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 from speechmoe_espnet.experiments.markdown import (
     change_table,
     replace_section,
+    settings_table,
     table,
     tables,
 )
@@ -54,6 +57,31 @@ def test_single_seeds_and_uneven_seeds(finished_runs, provenance):
     flat = " ".join(tables(uneven, provenance).split())
     assert "seeds 1, 2, 3 (static, wide, moe4), 1, 2 (moe8)." in flat
     assert "saved" not in flat
+
+
+def with_settings(run, **settings):
+    return replace(run, settings={**run.settings, **settings})
+
+
+def test_settings_of_all_systems_stand_once(finished_runs):
+    runs = [with_settings(run, max_epoch=6) for run in finished_runs]
+    lines = settings_table(summarize(runs, num_resamples=10)).splitlines()[2:]
+    assert lines == [
+        "| all systems | `max_epoch: 6` |",
+        "| static | `encoder_conf.num_experts: 1` |",
+        "| wide | `encoder_conf.num_experts: 1`, `encoder_conf.linear_units: 512` |",
+        "| moe4 | `encoder_conf.num_experts: 4` |",
+        "| moe8 | `encoder_conf.num_experts: 8`, `encoder_conf.router: speechmoe` |",
+    ]
+
+
+def test_settings_of_one_system_and_of_none(finished_runs):
+    alone = [run for run in finished_runs if run.system == "wide"]
+    assert settings_table(summarize(alone, num_resamples=10)).splitlines()[2:] == [
+        "| wide | `encoder_conf.num_experts: 1`, `encoder_conf.linear_units: 512` |"
+    ]
+    bare = [replace(run, settings={}) for run in finished_runs]
+    assert settings_table(summarize(bare, num_resamples=10)) == ""
 
 
 def test_a_table_escapes():
