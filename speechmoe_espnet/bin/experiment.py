@@ -53,7 +53,10 @@ def experiment(args: argparse.Namespace) -> None:
     workplace = Workplace(grid, args.nj)
     if args.list:
         for item in grid.runs():
-            state = "finished" if workplace.is_finished(item) else "to do"
+            home = workplace.home(item)
+            state = "to do" if home is None else "finished"
+            if home not in (None, item.experiment):
+                state += f" as {home}"
             print(f"{item.experiment}\t{item.label}\tseed {item.seed}\t{state}")
         return
     workplace.directory.mkdir(parents=True, exist_ok=True)

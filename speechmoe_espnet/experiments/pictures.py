@@ -22,7 +22,7 @@ from speechmoe_espnet.scoring.plots import VERDICT_COLOURS
 from speechmoe_espnet.scoring.svg import FAINT, INK, RULE, Scale, element, line, picture, text
 
 _SHOWN_FROM = 0.4
-_LETTER, _LABEL_GAP = 7.2, 15.0
+_LETTER, _LABEL_GAP = 8.4, 15.0
 _ROUTER_PANELS = {
     "expert_load_entropy": "entropy of the load over log E",
     "router_confidence": "router confidence",

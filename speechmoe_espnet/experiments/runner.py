@@ -96,7 +96,8 @@ class Runner:
                 waiting.append(run)
         if outcome.finished:
             self.say(
-                f"{len(outcome.finished)} of {len(self.grid.runs())} runs were finished already"
+                f"{len(outcome.finished)} of {len(self.grid.runs())} runs were finished already, "
+                f"here or in another grid (--list)"
             )
         if not waiting:
             return outcome

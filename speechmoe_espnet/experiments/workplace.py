@@ -22,7 +22,8 @@ class Workplace:
     """Directories and commands of a grid.
 
     Experiments lie where the recipe puts them, `exp/<corpus>/<experiment>`; what belongs to the
-    grid alone (configurations, logs, marks, results) in `exp/grids/<grid>`.
+    grid alone (configurations, logs, marks, results) in `exp/grids/<grid>`. What another grid of
+    the recipe trained, decoded and scored in the same way is taken from there, not done again.
 
     Args:
         grid: The grid.
@@ -59,7 +60,7 @@ class Workplace:
         training = [*common, "--stage", "5", "--stop-stage", "5", "--asr-config", str(config)]
         training += ["--asr-args", f"--seed {run.seed}"]
         if run.init is not None:
-            start = str(self.experiments / run.init / CHECKPOINT)
+            start = str(self.experiments / self._home_of(run.init) / CHECKPOINT)
             training += ["--init-param", f"{start}:{run.init_keys}" if run.init_keys else start]
         decoding = [*common, "--stage", "8", "--stop-stage", "11"]
         decoding += ["--decode-config", str(self.grid.decode_config)]
@@ -79,8 +80,28 @@ class Workplace:
         write_text_atomically(path, json.dumps({"digest": self._digest(run)}) + "\n")
 
     def is_finished(self, run: Run) -> bool:
-        """Return whether a run has done all that it is asked for now."""
-        return (read_mark(self._mark(run)) or {}).get("digest") == self._digest(run)
+        """Return whether a run, or its equal in another grid, did all that it is asked for now."""
+        return self.home(run) is not None
+
+    def home(self, run: Run) -> str | None:
+        """Return the experiment that did all that a run is asked for now.
+
+        That is the run's own or, where that has not, one of another grid of the recipe with the
+        same configuration, seed, options, sets, decoding and start; None where there is none.
+        """
+        digest = self._digest(run)
+        if _digest_in(self._mark(run)) == digest:
+            return run.experiment
+        for mark in sorted(self.directory.parent.glob("*/finished/*.json")):
+            if mark.parent.parent == self.directory or _digest_in(mark) != digest:
+                continue
+            if (self.experiments / mark.stem).is_dir():
+                return mark.stem
+        return None
+
+    def _home_of(self, experiment: str) -> str:
+        (run,) = (item for item in self.grid.runs() if item.experiment == experiment)
+        return self.home(run) or experiment
 
     def finished_runs(self) -> list[FinishedRun]:
         """Read the runs that are finished, in the order of the grid.
@@ -89,10 +110,11 @@ class Workplace:
             FileNotFoundError: The experiment of a finished run was removed in part.
             ValueError: Something in one is not what the recipe writes.
         """
-        return [self._read(run) for run in self.grid.runs() if self.is_finished(run)]
+        homes = [(run, self.home(run)) for run in self.grid.runs()]
+        return [self._read(run, home) for run, home in homes if home is not None]
 
-    def _read(self, run: Run) -> FinishedRun:
-        directory = self.experiments / run.experiment
+    def _read(self, run: Run, home: str) -> FinishedRun:
+        directory = self.experiments / home
         outcome = load_system(run.label, directory, self.decoding, list(self.grid.sets))
         settings = dict(run.settings)
         if run.base != self.grid.base:
@@ -116,6 +138,10 @@ class Workplace:
         if run.init_keys:
             parts["init_keys"] = run.init_keys
         return _digest_of(parts)
+
+
+def _digest_in(mark: Path) -> str | None:
+    return (read_mark(mark) or {}).get("digest")
 
 
 def _digest_of(parts: Mapping[str, Any]) -> str:

@@ -66,6 +66,17 @@ def test_lists_runs_and_trains_nothing(grid_file, finished, capsys):
     assert [line[-1] for line in lines] == ["finished", "finished", "finished", "to do"]
 
 
+def test_the_list_names_what_another_grid_did(grid_file, finished, capsys):
+    other = grid_file.with_name("again.yaml")
+    other.write_text(grid_file.read_text())
+    assert call(other, "--list") == 0
+    states = [line.split("\t")[-1] for line in capsys.readouterr().out.splitlines()]
+    assert states == [
+        *("finished as effect.static.s0", "finished as effect.moe.s0"),
+        *("finished as effect.static.s1", "to do"),
+    ]
+
+
 def test_reports_on_what_is_finished(grid_file, finished, tmp_path, capsys):
     results = tmp_path / "RESULTS.md"
     results.write_text("top\n<!-- begin generated: effect -->\n<!-- end generated: effect -->\n")

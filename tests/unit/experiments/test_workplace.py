@@ -99,6 +99,40 @@ def test_reads_the_finished_runs(grid, tmp_path):
         workplace.finished_runs()
 
 
+def test_what_another_grid_did_in_the_same_way_is_not_done_again(tmp_path):
+    systems = {"a": SystemSpec(), "b": SystemSpec(set={"x": 1}), "on": SystemSpec(init="a")}
+    first = make_grid(tmp_path, {"first": systems["a"]})
+    first = Workplace(Grid(**{**vars(first), "name": "first"}))
+    workplace = Workplace(make_grid(tmp_path, systems))
+    a, b, on = workplace.grid.runs()
+    fake_experiment.make_references(tmp_path / "dump", ["read"], num_utts=4)
+    fake_experiment.make_experiment(
+        tmp_path / "exp/synthetic/first.first.s0", tmp_path / "dump", ["read"], error_rate=0.2
+    )
+    assert workplace.home(a) is None
+    first.mark_finished(first.grid.runs()[0])
+    assert [workplace.home(run) for run in (a, b, on)] == ["first.first.s0", None, None]
+    (finished,) = workplace.finished_runs()
+    assert (finished.system, finished.name) == ("a", "first.first.s0")
+    start = options_of(workplace.commands(on, 0)[0])["--init-param"]
+    assert start == str(tmp_path / "exp/synthetic/first.first.s0/valid.loss.ave.pth")
+    workplace.mark_finished(a)
+    assert workplace.home(a) == a.experiment
+
+
+@pytest.mark.parametrize("difference", ["seeds", "sets", "options", "experiment"])
+def test_another_grid_that_differs_is_no_help(difference, tmp_path):
+    plain = make_grid(tmp_path, {"a": SystemSpec()})
+    changes = {"seeds": (1,), "sets": ["chat"], "options": OPTIONS}
+    changed = {difference: changes[difference]} if difference in changes else {}
+    first = Workplace(Grid(**{**vars(plain), **changed, "name": "first"}))
+    first.mark_finished(first.grid.runs()[0])
+    if difference != "experiment":
+        (tmp_path / "exp/synthetic" / first.grid.runs()[0].experiment).mkdir(parents=True)
+    workplace = Workplace(plain)
+    assert not workplace.is_finished(workplace.grid.runs()[0])
+
+
 def test_a_base_of_its_own_is_among_the_settings(grid, tmp_path):
     (tmp_path / "moe.yaml").write_text("encoder: speechmoe\n")
     spec = SystemSpec(base=tmp_path / "moe.yaml", set={"a.b": 1})

@@ -1,0 +1,56 @@
+"""Links between the project's Markdown files lead somewhere, down to the heading."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path
+    for folder in ("", "docs", "egs/*/*", "examples")
+    for path in ROOT.glob(f"{folder}/*.md" if folder else "*.md")
+)
+
+
+def anchors(page):
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE):
+        words = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        found.add(re.sub(r"[^\w\- ]", "", words).replace(" ", "-"))
+    return found
+
+
+def links(page):
+    """Return the targets of a page's links and pictures that lie within the project."""
+    targets = re.findall(r"\]\(([^()\s]+)\)", page.read_text())
+    return [target for target in targets if "://" not in target]
+
+
+def test_anchors_are_those_of_github(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# A: b, c (d)\n\n## The [effect](x.md)?\n\n### 80 ms, 6-block `x_y`\n")
+    assert anchors(page) == {"a-b-c-d", "the-effect", "80-ms-6-block-x_y"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for link in links(page):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), f"{link}: there is no {target}"
+        if anchor:
+            assert anchor in anchors(target), f"{link}: no such heading"
+
+
+def test_every_picture_is_shown():
+    shown = {(page.parent / link).resolve() for page in PAGES for link in links(page)}
+    pictures = set((ROOT / "docs" / "images").iterdir())
+    assert pictures
+    assert pictures <= shown
+
+
+def test_there_are_pages():
+    assert ROOT / "README.md" in PAGES
+    assert len(PAGES) > 10
