@@ -17,13 +17,16 @@ from speechmoe_espnet.scoring.svg import (
 _COLOURS = ("var(--c1)", "var(--c0)", "var(--c3)", "var(--c4)", "var(--c5)")
 _DASHES = ("", "7 4", "2 3", "10 3 2 3")
 _CONTROL = "var(--c2)"
-_LETTER, _LINE = 7.0, 14.0
+_LINE = 14.0
 _LABEL_PLACES = (
     *((9, 4, "start"), (-9, 4, "end"), (0, -10, "middle"), (0, 20, "middle")),
     *((8, -9, "start"), (8, 18, "start"), (-8, -9, "end"), (-8, 18, "end")),
     *((12, -24, "start"), (12, 32, "start"), (-12, -24, "end"), (-12, 32, "end")),
     *((12, -40, "start"), (12, 48, "start"), (-12, -40, "end"), (-12, 48, "end")),
 )
+
+LETTER = 8.4
+"""What a letter of a label takes in width, in pixels, at most in the mean."""
 
 type Point = tuple[float, float]
 type Box = tuple[float, float, float, float]
@@ -225,7 +228,7 @@ def place_labels(
 
 
 def _label_box(x: float, y: float, anchor: str, words: str) -> Box:
-    width = _LETTER * len(words)
+    width = LETTER * len(words)
     left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
     return (left, y - _LINE + 3, left + width, y + 3)
 

@@ -6,13 +6,16 @@ from html import escape
 from speechmoe_espnet.experiments.markdown import COST_HEAD, cost_cells, seeds_words, settings_rows
 from speechmoe_espnet.experiments.pictures import (
     change_picture,
-    loss_picture,
     rate_against_flops,
     rate_against_parameters,
-    router_picture,
 )
 from speechmoe_espnet.experiments.seeds import SeedInterval
 from speechmoe_espnet.experiments.summary import Rate, Summary, SystemSummary
+from speechmoe_espnet.experiments.training_pictures import (
+    loss_picture,
+    rate_picture,
+    router_picture,
+)
 from speechmoe_espnet.scoring.markup import (
     document,
     facts_table,
@@ -30,6 +33,7 @@ PICTURES: dict[str, Callable[[Summary], str | None]] = {
     "changes": change_picture,
     "flops": rate_against_flops,
     "parameters": rate_against_parameters,
+    "rate": rate_picture,
     "loss": loss_picture,
     "routing": router_picture,
 }
@@ -42,10 +46,12 @@ _EXPLANATIONS = {
     ),
     "flops": ("Error rate and computation", "FLOPs of a whole system a second of audio."),
     "parameters": ("Error rate and size", "All parameters, of all experts, too."),
-    "loss": (
-        "Training",
-        "The vertical axis holds what lies behind the first 40 % of the steps.",
+    "rate": (
+        "Error rate in training",
+        "Units of each epoch's parameters, by greedy search without a language model. The vertical "
+        "axis holds what lies behind the first 40 % of the steps.",
     ),
+    "loss": ("Loss in training", "The vertical axis is as above."),
     "routing": (
         "Routers",
         "On dev, means over MoE layers and seeds. Entropy 1: every expert gets as many frames.",

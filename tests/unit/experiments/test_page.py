@@ -40,7 +40,7 @@ def test_whole_and_self_contained(page):
     assert outline.open == []
     assert outline.addresses == []
     assert "url(" not in page
-    assert outline.tags.count("svg") == 5
+    assert outline.tags.count("svg") == 6
     last_plain = max(i for i, tag in enumerate(outline.tags) if tag == "th")
     assert last_plain < outline.tags.index("svg")
 
