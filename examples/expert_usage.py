@@ -80,7 +80,8 @@ def tell(args: argparse.Namespace) -> None:
 @torch.inference_mode()
 def run_model(model: Any, data_dirs: Sequence[Path]) -> Frames:
     """Note which expert each layer chose at each frame, and what is known of the frame."""
-    experts, names = [], {name: [] for name in LABELS}
+    experts: list[Labels] = []
+    names: dict[str, list[Any]] = {name: [] for name in LABELS}
     for data_dir in data_dirs:
         speakers = read_table(data_dir / "utt2spk")
         table = read_table(data_dir / "feats.scp")
