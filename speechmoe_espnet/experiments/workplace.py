@@ -60,7 +60,8 @@ class Workplace:
         training = [*common, "--stage", "5", "--stop-stage", "5", "--asr-config", str(config)]
         training += ["--asr-args", f"--seed {run.seed}"]
         if run.init is not None:
-            start = str(self.experiments / self._home_of(run.init) / CHECKPOINT)
+            init = self._start_of(run)
+            start = str(self.experiments / (self.home(init) or init.experiment) / CHECKPOINT)
             training += ["--init-param", f"{start}:{run.init_keys}" if run.init_keys else start]
         decoding = [*common, "--stage", "8", "--stop-stage", "11"]
         decoding += ["--decode-config", str(self.grid.decode_config)]
@@ -99,9 +100,10 @@ class Workplace:
                 return mark.stem
         return None
 
-    def _home_of(self, experiment: str) -> str:
-        (run,) = (item for item in self.grid.runs() if item.experiment == experiment)
-        return self.home(run) or experiment
+    def _start_of(self, run: Run) -> Run:
+        """Return the run from whose parameters a run starts."""
+        (start,) = (item for item in self.grid.runs() if item.experiment == run.init)
+        return start
 
     def finished_runs(self) -> list[FinishedRun]:
         """Read the runs that are finished, in the order of the grid.
@@ -133,8 +135,7 @@ class Workplace:
             "decoding": self.grid.decode_config.read_text(encoding="utf-8"),
         }
         if run.init is not None:
-            starts = {other.experiment: other for other in self.grid.runs()}
-            parts["init"] = self._digest(starts[run.init])
+            parts["init"] = self._digest(self._start_of(run))
         if run.init_keys:
             parts["init_keys"] = run.init_keys
         return _digest_of(parts)

@@ -3,17 +3,12 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
+from drawings import words
 
 from speechmoe_espnet.experiments import pictures
 from speechmoe_espnet.experiments.page import PICTURES
 from speechmoe_espnet.experiments.summary import summarize
 from speechmoe_espnet.scoring.svg import standalone
-
-SYSTEMS = ("static", "wide", "moe4", "moe8")
-
-
-def words(drawing):
-    return [node.text for node in ET.fromstring(drawing).iter("text")]
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -1,14 +1,12 @@
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
+from drawings import words
+
 from speechmoe_espnet.experiments import training_pictures as pictures
 from speechmoe_espnet.experiments.summary import summarize
 
 SYSTEMS = ("static", "wide", "moe4", "moe8")
-
-
-def words(drawing):
-    return [node.text for node in ET.fromstring(drawing).iter("text")]
 
 
 def test_losses_have_a_line_a_seed_and_a_mean(summary):
