@@ -125,9 +125,9 @@ case "${preset}" in
         # What has hardly been trained is searched narrowly, or it takes hours.
         decoding="${decoding/%wfst/wfst_narrow}"
         ;;
-    # More speech wants more steps, and more steps more variation. One seed of full.
+    # More speech wants more steps, and more steps more variation and, also for static, a higher rate. One seed of full.
     medium)
-        asr_args="--max_epoch 30 --scheduler_conf max_steps=9000"
+        asr_args="--max_epoch 30 --scheduler_conf max_steps=9000 --optim_conf lr=0.008"
         asr_args+=" --specaug_conf channel=4.0 --specaug_conf num_freq_masks=2 --specaug_conf freq_mask_width=8"
         ;;
     large)
