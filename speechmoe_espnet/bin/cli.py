@@ -5,6 +5,8 @@ mistake ends a command with one line on stderr and exit status 1, never with a t
 """
 
 import argparse
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,11 +50,17 @@ def run(
         argv: Arguments without the program name; None reads sys.argv.
 
     Returns:
-        Exit status: 0, or 1 where the command raised ValueError or OSError.
+        Exit status: 0; 1 where the command raised ValueError or OSError; as of a program that
+        SIGPIPE ended, without a word, where nobody reads the output any more (`| head`).
     """
     args = parser.parse_args(argv)
     try:
         command(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in the buffer goes nowhere, or Python would complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 1
