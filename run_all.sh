@@ -8,7 +8,7 @@
 # Both write characters by greedy search: what the encoder knows of the language is all there is. With
 # --search wfst both write tonal syllables, which one graph of lexicon and pruned 5-gram turns into
 # Hanzi, with weights tuned on dev in the same way for each. --preset full trains three seeds, four
-# times as long on three times the speech, SpeechMoE in two shapes: hours, and the evidence.
+# times as long on three times the speech, both in both shapes: hours, and the evidence.
 set -euo pipefail
 
 # Bash reads a script as it runs; in braces it is read whole, and may be updated meanwhile.

@@ -1,0 +1,164 @@
+"""Tells how much of what a strange voice costs is the fault of the routers.
+
+    cd egs/mix/asr1
+    python ../../../examples/strange_voices.py exp/synthetic/speechmoe dump/synthetic/{read,chat}
+
+Features are warped along frequency, as if the same speaker had a shorter or longer vocal tract, so
+that each frame is there in the voice as it is and in the strange one. A row is one strange voice,
+its formants at so many times the frequency:
+
+    strange             error rate, percent
+    strange_as_plain    the same features, each frame routed as in the voice as it is
+    plain_as_strange    the voice as it is, each frame routed as in the strange one
+    same_expert         frames that go to the same expert in both, percent, mean over layers
+
+If routers were what fails, the second would be near the rate at 1.00, and the third near the first.
+A static model has the first alone.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from speechmoe_espnet import Speech2Text
+from speechmoe_espnet.augment.mel_axis import MelAxis, warp_frequency
+from speechmoe_espnet.augment.options import VariationOptions
+from speechmoe_espnet.bin.cli import ArgumentParser, progress, run
+from speechmoe_espnet.data.table import read_table
+from speechmoe_espnet.decode.ctc_greedy import ctc_greedy_search
+from speechmoe_espnet.decode.units import UnitText
+from speechmoe_espnet.decode.utterances import Utterance
+from speechmoe_espnet.moe.layer import MoEFeedForward
+from speechmoe_espnet.moe.router import Router, Routing
+from speechmoe_espnet.scoring.cer import pool, score_texts
+
+COLUMNS = ("strange", "strange_as_plain", "plain_as_strange")
+
+
+def get_parser() -> ArgumentParser:
+    """Return the options."""
+    parser = ArgumentParser(prog="strange_voices", description=__doc__.splitlines()[0])
+    parser.add_argument("model_dir", type=Path, help="experiment of a model of characters")
+    parser.add_argument("data_dir", type=Path, nargs="+", help="sets with feats.scp and text")
+    parser.add_argument(
+        "--formants",
+        type=float,
+        nargs="+",
+        default=[0.7, 0.8, 0.9, 1.1, 1.25, 1.4],
+        help="where the formants of a strange voice lie, as a factor",
+    )
+    parser.add_argument("--model_file", default="valid.loss.ave.pth", help="its parameters")
+    return parser
+
+
+class Listener:
+    """Recognises utterances, routed by the model's own routers or as one is told.
+
+    Args:
+        model: A model whose encoder is SpeechMoE, in evaluation mode.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._text = UnitText(model.token_list, "char")
+        self._told: Iterator[Routing] | None = None
+        for layer in model.encoder.modules():
+            if isinstance(layer, MoEFeedForward) and layer.router is not None:
+                layer.experts.backend = "grouped_mm"  # the fused layer has its router within
+                layer.router.register_forward_hook(self._decide)
+
+    @torch.inference_mode()
+    def __call__(
+        self, feats: Tensor, routing: Sequence[Routing] | None = None
+    ) -> tuple[str, list[Routing]]:
+        """Recognise one utterance by greedy search.
+
+        Args:
+            feats: Features (1, T, F).
+            routing: What the routers are to decide, layer by layer; None leaves it to them.
+
+        Returns:
+            The text, and what the routers decided.
+        """
+        self._told = None if routing is None else iter(routing)
+        # A copy, since ESPnet normalises in place.
+        output = self.model.encode_with_routing(feats.clone(), torch.tensor([feats.size(1)]))
+        log_probs = self.model.ctc.log_softmax(output.encoder_out)
+        (best,) = ctc_greedy_search(log_probs, output.encoder_out_lens, self.model.blank_id)
+        return self._text(best.units), [r for r in output.routing if r.probs.size(2) > 1]
+
+    def _decide(self, router: Router, arguments: Any, decided: Routing) -> Routing:
+        return decided if self._told is None else next(self._told)
+
+
+def tell(args: argparse.Namespace) -> None:
+    """Run the model on the sets in all voices and print the table.
+
+    Args:
+        args: What the parser returned.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A factor is not positive, or a set has no features.
+    """
+    if min(args.formants) <= 0:
+        raise ValueError(f"--formants: {min(args.formants)} is not positive")
+    listener = Listener(Speech2Text.from_experiment(args.model_dir, args.model_file).asr_model)
+    voices = [1.0, *args.formants]
+    refs: dict[str, str] = {}
+    hyps: list[dict[str, dict[str, str]]] = [{name: {} for name in COLUMNS} for _ in voices]
+    same, num_choices = [0] * len(voices), 0
+    for data_dir in args.data_dir:
+        refs |= read_table(data_dir / "text")
+        table = read_table(data_dir / "feats.scp")
+        for utterance, location in progress(table.items(), len(table), data_dir.name):
+            loaded = Utterance(utterance, data_dir / "feats.scp", location, 0.0).load()
+            feats = torch.tensor(loaded)[None]
+            _, plain = listener(feats)
+            num_choices += sum(routing.indices.numel() for routing in plain)
+            for index, formants in enumerate(voices):
+                warped = warp(feats, formants)
+                texts = hyps[index]
+                texts["strange"][utterance], strange = listener(warped)
+                if not plain:
+                    continue
+                texts["strange_as_plain"][utterance], _ = listener(warped, plain)
+                texts["plain_as_strange"][utterance], _ = listener(feats, strange)
+                same[index] += agreements(plain, strange)
+    print("\t".join(["formants", *COLUMNS, "same_expert"]))
+    for formants, texts, agreed in zip(voices, hyps, same, strict=True):
+        cells = [f"{error_rate(refs, texts[name]):.2f}" if texts[name] else "-" for name in COLUMNS]
+        cells.append(f"{100 * agreed / num_choices:.1f}" if num_choices else "-")
+        print("\t".join([f"{formants:.2f}", *cells]))
+
+
+def warp(feats: Tensor, formants: float) -> Tensor:
+    """Move what is at frequency f to `formants` times f; features are (1, T, F)."""
+    options = VariationOptions(num_mel_bins=feats.size(2))
+    axis = MelAxis(options.num_mel_bins, options.low_freq, options.high_freq)
+    return warp_frequency(feats, axis.warped_positions(torch.tensor([1 / formants])))
+
+
+def agreements(first: Sequence[Routing], second: Sequence[Routing]) -> int:
+    """Count the choices of all layers and frames that are the same in both."""
+    pairs = zip(first, second, strict=True)
+    return sum(int((one.indices == other.indices).sum()) for one, other in pairs)
+
+
+def error_rate(refs: dict[str, str], hyps: dict[str, str]) -> float:
+    """Return the CER in percent."""
+    return pool(score_texts(refs, hyps, dict.fromkeys(refs, "all"))).cer
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the example; see `--help`."""
+    return run(tell, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
