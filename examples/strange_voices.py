@@ -86,8 +86,7 @@ class Listener:
             The text, and what the routers decided.
         """
         self._told = None if routing is None else iter(routing)
-        # A copy, since ESPnet normalises in place.
-        output = self.model.encode_with_routing(feats.clone(), torch.tensor([feats.size(1)]))
+        output = self.model.encode_with_routing(feats, torch.tensor([feats.size(1)]))
         log_probs = self.model.ctc.log_softmax(output.encoder_out)
         (best,) = ctc_greedy_search(log_probs, output.encoder_out_lens, self.model.blank_id)
         return self._text(best.units), [r for r in output.routing if r.probs.size(2) > 1]

@@ -197,7 +197,8 @@ class SpeechMoEASRModel(ESPnetASRModel):
             if self.specaug is not None and self.training:
                 feats, lengths = self.specaug(feats, lengths)
             if self.normalize is not None:
-                feats, lengths = self.normalize(feats, lengths)
+                # ESPnet normalises in place, and features may be the caller's.
+                feats, lengths = self.normalize(feats.clone(), lengths)
         if self.preencoder is not None:
             feats, lengths = self.preencoder(feats, lengths)
         return self.encoder.forward_with_routing(feats, lengths)

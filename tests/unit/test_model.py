@@ -1,5 +1,6 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
@@ -183,6 +184,18 @@ def test_raw_waveforms(encoder):
 def test_configurations_that_would_train_wrongly_are_refused(overrides, message):
     with pytest.raises(ValueError, match=message):
         build(**overrides)
+
+
+def test_the_callers_features_are_left_as_they_are(tmp_path):
+    stats = tmp_path / "feats_stats.npz"
+    np.savez(stats, count=1.0, sum=np.ones(40), sum_square=np.full(40, 3.0))
+    model = build(normalize="global_mvn", normalize_conf={"stats_file": str(stats)}).eval()
+    given = batch()
+    speech = given["speech"].clone()
+    first = model.encode_with_routing(given["speech"], given["speech_lengths"])
+    assert torch.equal(given["speech"], speech)
+    second = model.encode_with_routing(given["speech"], given["speech_lengths"])
+    assert torch.equal(first.encoder_out, second.encoder_out)
 
 
 def test_encode_with_routing_needs_a_speechmoe_encoder():
