@@ -19,6 +19,7 @@ A static model has the first alone.
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +139,15 @@ def tell(args: argparse.Namespace) -> None:
 
 def warp(feats: Tensor, formants: float) -> Tensor:
     """Move what is at frequency f to `formants` times f; features are (1, T, F)."""
-    options = VariationOptions(num_mel_bins=feats.size(2))
+    return warp_frequency(feats, warped_positions(feats.size(2), formants))
+
+
+@cache
+def warped_positions(num_bins: int, formants: float) -> Tensor:
+    """Return where each mel bin of a strange voice is read, (1, F)."""
+    options = VariationOptions(num_mel_bins=num_bins)
     axis = MelAxis(options.num_mel_bins, options.low_freq, options.high_freq)
-    return warp_frequency(feats, axis.warped_positions(torch.tensor([1 / formants])))
+    return axis.warped_positions(torch.tensor([1 / formants]))
 
 
 def agreements(first: Sequence[Routing], second: Sequence[Routing]) -> int:
