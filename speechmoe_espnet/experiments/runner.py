@@ -1,8 +1,9 @@
 """Runs a grid through the recipe: several trainings side by side, finished ones not again.
 
 A run is two calls of the recipe, training and then decoding with scoring, whose stages resume
-by themselves. When both have succeeded, a mark with the digest of everything that the run was
-asked for is written beside the grid's results; a run whose mark fits is finished.
+by themselves; the first is left out where another grid has trained alike. When both have
+succeeded, a mark with the digest of everything that the run was asked for is written beside the
+grid's results; a run whose mark fits is finished.
 """
 
 import os
@@ -145,7 +146,12 @@ class Runner:
     def _begin(self, run: Run) -> Running:
         commands = self.workplace.commands(run, self.ngpu)
         log = self.workplace.log(run)
-        self.say(f"{run.experiment}: begins (log: {log})")
+        trained = self.workplace.take_training(run)
+        if trained is None:
+            self.say(f"{run.experiment}: begins (log: {log})")
+        else:
+            self.say(f"{run.experiment}: trained as {trained}, is decoded (log: {log})")
+            commands = commands[1:]
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
         return Running(run, commands[1:], self._start(commands[0], log), log, time.monotonic())

@@ -1,7 +1,9 @@
 """Where the files of a grid lie, and by which commands of the recipe its runs are done."""
 
 import json
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import yaml
 
 from speechmoe_espnet.atomic_file import write_text_atomically
 from speechmoe_espnet.decode.config import DecodeConfig
-from speechmoe_espnet.digests import read_mark
+from speechmoe_espnet.digests import DONE, read_mark
 from speechmoe_espnet.experiments.finished import FinishedRun
 from speechmoe_espnet.experiments.grid import Grid, Run
 from speechmoe_espnet.scoring.experiment import load_system
@@ -23,7 +25,8 @@ class Workplace:
 
     Experiments lie where the recipe puts them, `exp/<corpus>/<experiment>`; what belongs to the
     grid alone (configurations, logs, marks, results) in `exp/grids/<grid>`. What another grid of
-    the recipe trained, decoded and scored in the same way is taken from there, not done again.
+    the recipe trained, decoded and scored in the same way is taken from there, not done again;
+    what it trained alike and decoded otherwise is decoded from a copy.
 
     Args:
         grid: The grid.
@@ -78,7 +81,31 @@ class Workplace:
         """Note that a run has done all that it was asked for."""
         path = self._mark(run)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(path, json.dumps({"digest": self._digest(run)}) + "\n")
+        mark = {"digest": self._digest(run), "training": self._training_digest(run)}
+        write_text_atomically(path, json.dumps(mark) + "\n")
+
+    def take_training(self, run: Run) -> str | None:
+        """Copy a training that another grid has done, for a run that has not begun.
+
+        A copy, because decodings lie inside experiments, and those of the other grid stay.
+
+        Returns:
+            The experiment whose training the run has now, be it from an earlier call; None where
+            there is none with the same configuration, seed, options and start, or the run has
+            begun by itself.
+        """
+        own = self.experiments / run.experiment
+        for name in self._elsewhere("training", self._training_digest(run)):
+            if not own.exists():
+                beside = own.with_name(f".{own.name}.tmp.{os.getpid()}")
+                shutil.rmtree(beside, ignore_errors=True)
+                others = shutil.ignore_patterns("decode_*")
+                shutil.copytree(self.experiments / name, beside, symlinks=True, ignore=others)
+                beside.rename(own)
+            mark = read_mark(own / DONE)
+            if mark is not None and mark == read_mark(self.experiments / name / DONE):
+                return name
+        return None
 
     def is_finished(self, run: Run) -> bool:
         """Return whether a run, or its equal in another grid, did all that it is asked for now."""
@@ -91,14 +118,17 @@ class Workplace:
         same configuration, seed, options, sets, decoding and start; None where there is none.
         """
         digest = self._digest(run)
-        if _digest_in(self._mark(run)) == digest:
+        if (read_mark(self._mark(run)) or {}).get("digest") == digest:
             return run.experiment
+        return next(self._elsewhere("digest", digest), None)
+
+    def _elsewhere(self, key: str, digest: str) -> Iterator[str]:
+        """Yield the experiments of other grids of the recipe in whose marks a digest is."""
         for mark in sorted(self.directory.parent.glob("*/finished/*.json")):
-            if mark.parent.parent == self.directory or _digest_in(mark) != digest:
+            if mark.parent.parent == self.directory or (read_mark(mark) or {}).get(key) != digest:
                 continue
             if (self.experiments / mark.stem).is_dir():
-                return mark.stem
-        return None
+                yield mark.stem
 
     def _start_of(self, run: Run) -> Run:
         """Return the run from whose parameters a run starts."""
@@ -127,22 +157,25 @@ class Workplace:
         return self.directory / "finished" / f"{run.experiment}.json"
 
     def _digest(self, run: Run) -> str:
+        decoding = {
+            "sets": list(self.grid.sets),
+            "decoding": self.grid.decode_config.read_text(encoding="utf-8"),
+        }
+        return self._training_digest(run, decoding)
+
+    def _training_digest(self, run: Run, further: Mapping[str, Any] | None = None) -> str:
+        """Return what a run's training depends on, and what is `further` asked of all runs."""
         parts: dict[str, Any] = {
             "config": run.config(),
             "seed": run.seed,
             "options": dict(self.grid.options),
-            "sets": list(self.grid.sets),
-            "decoding": self.grid.decode_config.read_text(encoding="utf-8"),
+            **(further or {}),
         }
         if run.init is not None:
-            parts["init"] = self._digest(self._start_of(run))
+            parts["init"] = self._training_digest(self._start_of(run), further)
         if run.init_keys:
             parts["init_keys"] = run.init_keys
         return _digest_of(parts)
-
-
-def _digest_in(mark: Path) -> str | None:
-    return (read_mark(mark) or {}).get("digest")
 
 
 def _digest_of(parts: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from shell_grid import ShellWorkplace, make_grid
 
-from speechmoe_espnet.experiments.grid import SystemSpec
+from speechmoe_espnet.experiments.grid import Grid, SystemSpec
 from speechmoe_espnet.experiments.runner import Runner
 from speechmoe_espnet.experiments.workplace import Workplace
 
@@ -43,6 +43,23 @@ def test_trains_decodes_and_marks_each_run_once(tmp_path, record):
     again = Runner(grid, workplace, jobs=1).run()
     assert again.finished == names
     assert len(lines()) == 8
+
+
+def test_what_another_grid_trained_alike_is_only_decoded(tmp_path, record):
+    path, lines = record
+    grid = make_grid(tmp_path, {"a": SystemSpec()})
+    work = (f"echo train {{}} >>{path}", f"echo decode {{}} >>{path}")
+    first = Grid(**{**vars(grid), "name": "first", "sets": ["chat"]})
+    workplace = ShellWorkplace(first, *work)
+    Runner(first, workplace, jobs=1).run()
+    experiment = workplace.experiments / "first.a.s0"
+    experiment.mkdir(parents=True)
+    (experiment / ".done.json").write_text('{"content": "first"}')
+    said = []
+    outcome = Runner(grid, ShellWorkplace(grid, *work), jobs=1, say=said.append).run()
+    assert outcome.finished == ["grid.a.s0"]
+    assert lines() == ["train first.a.s0", "decode first.a.s0", "decode grid.a.s0"]
+    assert any("trained as first.a.s0" in line for line in said)
 
 
 def test_a_changed_setting_is_trained_again(tmp_path):

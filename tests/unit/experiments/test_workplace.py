@@ -1,5 +1,7 @@
 """The commands that a grid gives to its recipe, and what it reads back."""
 
+import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -131,6 +133,77 @@ def test_another_grid_that_differs_is_no_help(difference, tmp_path):
         (tmp_path / "exp/synthetic" / first.grid.runs()[0].experiment).mkdir(parents=True)
     workplace = Workplace(plain)
     assert not workplace.is_finished(workplace.grid.runs()[0])
+
+
+def trained_alike(folder, change=None):
+    """Return the workplaces of two grids, of which the first has trained; the second differs."""
+    plain = make_grid(folder, {"a": SystemSpec()})
+    first = Workplace(Grid(**{**vars(plain), "name": "first"}))
+    (run,) = first.grid.runs()
+    experiment = first.experiments / run.experiment
+    (experiment / "decode_ctc_greedy").mkdir(parents=True)
+    (experiment / "1epoch.pth").write_text("parameters")
+    (experiment / "latest.pth").symlink_to("1epoch.pth")
+    (experiment / ".done.json").write_text(json.dumps({"content": "first"}))
+    first.mark_finished(run)
+    return first, Workplace(Grid(**{**vars(plain), **(change or {"sets": ["chat"]})}))
+
+
+def test_what_another_grid_trained_alike_is_copied_without_its_decodings(tmp_path):
+    first, second = trained_alike(tmp_path)
+    (run,) = second.grid.runs()
+    assert not second.is_finished(run)
+    assert second.take_training(run) == "first.a.s0"
+    own = second.experiments / "grid.a.s0"
+    names = [".done.json", "1epoch.pth", "latest.pth"]
+    assert sorted(path.name for path in own.iterdir()) == names
+    assert os.readlink(own / "latest.pth") == "1epoch.pth"
+    assert sorted(path.name for path in second.experiments.iterdir()) == ["first.a.s0", own.name]
+    (own / "decode_ctc_greedy").mkdir()
+    assert second.take_training(run) == "first.a.s0"
+    assert (own / "decode_ctc_greedy").is_dir()
+    (first.experiments / "first.a.s0" / "decode_ctc_greedy").rmdir()
+    second.mark_finished(run)
+    assert second.home(run) == "grid.a.s0"
+
+
+@pytest.mark.parametrize("mark", [None, "another"])
+def test_a_run_that_has_begun_keeps_its_own_training(mark, tmp_path):
+    _, second = trained_alike(tmp_path)
+    (run,) = second.grid.runs()
+    own = second.experiments / run.experiment
+    own.mkdir()
+    if mark is not None:
+        (own / ".done.json").write_text(json.dumps({"content": mark}))
+    before = sorted(path.name for path in own.iterdir())
+    assert second.take_training(run) is None
+    assert sorted(path.name for path in own.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seeds": (1,)}, {"options": OPTIONS}, {"systems": {"a": SystemSpec(set={"x": 1})}}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_training_that_differs_is_not_copied(change, tmp_path):
+    _, second = trained_alike(tmp_path, change)
+    assert second.take_training(second.grid.runs()[0]) is None
+
+
+def test_what_a_training_starts_from_is_part_of_it(tmp_path):
+    systems = {"a": SystemSpec(), "on": SystemSpec(init="a")}
+    first, second = (make_grid(tmp_path, systems) for _ in range(2))
+    first = Workplace(Grid(**{**vars(first), "name": "first"}))
+    _, on = first.grid.runs()
+    experiment = first.experiments / on.experiment
+    experiment.mkdir(parents=True)
+    (experiment / ".done.json").write_text(json.dumps({"content": "first"}))
+    first.mark_finished(on)
+    alike = Workplace(Grid(**{**vars(second), "sets": ["chat"]}))
+    assert alike.take_training(alike.grid.runs()[1]) == "first.on.s0"
+    systems["a"] = SystemSpec(set={"x": 1})
+    other = Workplace(Grid(**{**vars(second), "systems": systems, "name": "other"}))
+    assert other.take_training(other.grid.runs()[1]) is None
 
 
 def test_a_base_of_its_own_is_among_the_settings(grid, tmp_path):
