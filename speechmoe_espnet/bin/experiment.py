@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.bin.cli import ArgumentParser, run
-from speechmoe_espnet.experiments.grid import Grid
+from speechmoe_espnet.experiments.grid import Grid, Run
 from speechmoe_espnet.experiments.grid_file import read_grid
 from speechmoe_espnet.experiments.report import write_report, write_table
 from speechmoe_espnet.experiments.runner import Runner
@@ -53,11 +53,7 @@ def experiment(args: argparse.Namespace) -> None:
     workplace = Workplace(grid, args.nj)
     if args.list:
         for item in grid.runs():
-            home = workplace.home(item)
-            state = "to do" if home is None else "finished"
-            if home not in (None, item.experiment):
-                state += f" as {home}"
-            print(f"{item.experiment}\t{item.label}\tseed {item.seed}\t{state}")
+            print(f"{item.experiment}\t{item.label}\tseed {item.seed}\t{_state(workplace, item)}")
         return
     workplace.directory.mkdir(parents=True, exist_ok=True)
     with TargetLock(workplace.directory):
@@ -69,6 +65,14 @@ def experiment(args: argparse.Namespace) -> None:
         print(f"pictures: {workplace.directory / 'index.html'}")
     if failed:
         raise ValueError(f"{args.grid}: {len(failed)} runs failed" + _list_failed(failed))
+
+
+def _state(workplace: Workplace, item: Run) -> str:
+    home = workplace.home(item)
+    if home is not None:
+        return "finished" if home == item.experiment else f"finished as {home}"
+    trained = workplace.trained_as(item)
+    return "to do" if trained is None else f"to decode, trained as {trained}"
 
 
 def _run(grid: Grid, workplace: Workplace, args: argparse.Namespace) -> dict[str, str]:

@@ -84,28 +84,33 @@ class Workplace:
         mark = {"digest": self._digest(run), "training": self._training_digest(run)}
         write_text_atomically(path, json.dumps(mark) + "\n")
 
-    def take_training(self, run: Run) -> str | None:
-        """Copy a training that another grid has done, for a run that has not begun.
+    def trained_as(self, run: Run) -> str | None:
+        """Return the experiment whose training a run has or, where it has not begun, can have.
 
-        A copy, because decodings lie inside experiments, and those of the other grid stay.
-
-        Returns:
-            The experiment whose training the run has now, be it from an earlier call; None where
-            there is none with the same configuration, seed, options and start, or the run has
-            begun by itself.
+        That is one of another grid of the recipe with the same configuration, seed, options and
+        start; None where there is none, or the run has begun by itself.
         """
         own = self.experiments / run.experiment
         for name in self._elsewhere("training", self._training_digest(run)):
-            if not own.exists():
-                beside = own.with_name(f".{own.name}.tmp.{os.getpid()}")
-                shutil.rmtree(beside, ignore_errors=True)
-                others = shutil.ignore_patterns("decode_*")
-                shutil.copytree(self.experiments / name, beside, symlinks=True, ignore=others)
-                beside.rename(own)
-            mark = read_mark(own / DONE)
-            if mark is not None and mark == read_mark(self.experiments / name / DONE):
+            mark = read_mark(self.experiments / name / DONE)
+            if mark is not None and (not own.exists() or read_mark(own / DONE) == mark):
                 return name
         return None
+
+    def take_training(self, run: Run) -> str | None:
+        """Copy a training that another grid has done, where there is one, and name it.
+
+        A copy, because decodings lie inside experiments, and those of the other grid stay.
+        """
+        name = self.trained_as(run)
+        own = self.experiments / run.experiment
+        if name is not None and not own.exists():
+            beside = own.with_name(f".{own.name}.tmp.{os.getpid()}")
+            shutil.rmtree(beside, ignore_errors=True)
+            others = shutil.ignore_patterns("decode_*")
+            shutil.copytree(self.experiments / name, beside, symlinks=True, ignore=others)
+            beside.rename(own)
+        return name
 
     def is_finished(self, run: Run) -> bool:
         """Return whether a run, or its equal in another grid, did all that it is asked for now."""

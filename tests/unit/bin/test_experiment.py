@@ -77,6 +77,18 @@ def test_the_list_names_what_another_grid_did(grid_file, finished, capsys):
     ]
 
 
+def test_the_list_names_what_another_grid_trained(grid_file, finished, capsys):
+    for mark in finished.glob("finished/*.json"):
+        (finished.parents[1] / "synthetic" / mark.stem / ".done.json").write_text("{}")
+    other = grid_file.with_name("again.yaml")
+    grid = yaml.safe_load(grid_file.read_text())
+    other.write_text(yaml.safe_dump({**grid, "sets": ["dev"]}, sort_keys=False))
+    assert call(other, "--list") == 0
+    states = [line.split("\t")[-1] for line in capsys.readouterr().out.splitlines()]
+    runs = ("static.s0", "moe.s0", "static.s1")
+    assert states == [*(f"to decode, trained as effect.{run}" for run in runs), "to do"]
+
+
 def test_reports_on_what_is_finished(grid_file, finished, tmp_path, capsys):
     results = tmp_path / "RESULTS.md"
     results.write_text("top\n<!-- begin generated: effect -->\n<!-- end generated: effect -->\n")

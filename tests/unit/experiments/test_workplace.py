@@ -153,6 +153,8 @@ def test_what_another_grid_trained_alike_is_copied_without_its_decodings(tmp_pat
     first, second = trained_alike(tmp_path)
     (run,) = second.grid.runs()
     assert not second.is_finished(run)
+    assert second.trained_as(run) == "first.a.s0"
+    assert not (second.experiments / run.experiment).exists()
     assert second.take_training(run) == "first.a.s0"
     own = second.experiments / "grid.a.s0"
     names = [".done.json", "1epoch.pth", "latest.pth"]
