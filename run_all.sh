@@ -2,7 +2,7 @@
 # The main job: a static encoder and SpeechMoE of equal computation on four Mandarin sets, from
 # nothing to the table. Whatever is finished already is not done again.
 #
-#     static      one expert, hence no router, in the shape that is best for static networks; the control
+#     static      one expert, hence no router, in the shape that a search on dev chose for it; the control
 #     speechmoe   SpeechMoE in its best shape, trained from scratch as well, by the same schedule on the same batches
 #
 # Both write characters by greedy search: what the encoder knows of the language is all there is. With
