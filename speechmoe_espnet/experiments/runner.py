@@ -31,6 +31,7 @@ class Running:
         child: The command that runs now.
         log: Where its output goes.
         started: When the first command started, in seconds of the monotonic clock.
+        trains: Whether training is among the commands.
     """
 
     run: Run
@@ -38,6 +39,7 @@ class Running:
     child: Popen[bytes]
     log: Path
     started: float
+    trains: bool
 
 
 @dataclass
@@ -154,7 +156,8 @@ class Runner:
             commands = commands[1:]
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
-        return Running(run, commands[1:], self._start(commands[0], log), log, time.monotonic())
+        child = self._start(commands[0], log)
+        return Running(run, commands[1:], child, log, time.monotonic(), trained is None)
 
     def _start(self, command: Sequence[str], log: Path) -> Popen[bytes]:
         with log.open("ab") as file:
@@ -172,7 +175,8 @@ class Runner:
             item.child = self._start(item.commands.pop(0), item.log)
             return True
         seconds = time.monotonic() - item.started
-        self.seconds.append(seconds)
+        if item.trains:
+            self.seconds.append(seconds)
         self.workplace.mark_finished(item.run)
         outcome.finished.append(experiment)
         self.say(f"{experiment}: finished in {seconds / 60:.1f} min")

@@ -56,8 +56,10 @@ def test_what_another_grid_trained_alike_is_only_decoded(tmp_path, record):
     experiment.mkdir(parents=True)
     (experiment / ".done.json").write_text('{"content": "first"}')
     said = []
-    outcome = Runner(grid, ShellWorkplace(grid, *work), jobs=1, say=said.append).run()
+    runner = Runner(grid, ShellWorkplace(grid, *work), jobs=1, say=said.append)
+    outcome = runner.run()
     assert outcome.finished == ["grid.a.s0"]
+    assert runner.seconds == []
     assert lines() == ["train first.a.s0", "decode first.a.s0", "decode grid.a.s0"]
     assert any("trained as first.a.s0" in line for line in said)
 
