@@ -148,6 +148,7 @@ class Runner:
     def _begin(self, run: Run) -> Running:
         commands = self.workplace.commands(run, self.ngpu)
         log = self.workplace.log(run)
+        self.workplace.forget(run)
         trained = self.workplace.take_training(run)
         if trained is None:
             self.say(f"{run.experiment}: begins (log: {log})")

@@ -84,6 +84,10 @@ class Workplace:
         mark = {"digest": self._digest(run), "training": self._training_digest(run)}
         write_text_atomically(path, json.dumps(mark) + "\n")
 
+    def forget(self, run: Run) -> None:
+        """Remove the mark of a run that begins anew, lest another grid takes what it overwrites."""
+        self._mark(run).unlink(missing_ok=True)
+
     def trained_as(self, run: Run) -> str | None:
         """Return the experiment whose training a run has or, where it has not begun, can have.
 

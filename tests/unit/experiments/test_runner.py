@@ -73,6 +73,18 @@ def test_a_changed_setting_is_trained_again(tmp_path):
     assert [after.is_finished(run) for run in changed.runs()] == [True, False]
 
 
+def test_what_is_trained_again_is_not_lent_meanwhile(tmp_path):
+    grid = make_grid(tmp_path, {"a": SystemSpec()})
+    workplace = ShellWorkplace(grid, "true")
+    Runner(grid, workplace, jobs=1).run()
+    (workplace.experiments / "grid.a.s0").mkdir(parents=True)
+    changed = make_grid(tmp_path, {"a": SystemSpec(set={"x.y": 1})})
+    workplace.grid, workplace.lines = changed, ("exit 1",)
+    assert Runner(changed, workplace, jobs=1).run().failed
+    other = Workplace(Grid(**{**vars(grid), "name": "other"}))
+    assert not other.is_finished(other.grid.runs()[0])
+
+
 def test_a_start_is_part_of_what_a_run_is(tmp_path):
     first = make_grid(tmp_path, {"a": SystemSpec(), "b": SystemSpec(init="a")})
     Runner(first, ShellWorkplace(first, "true"), jobs=1).run()
