@@ -23,6 +23,7 @@ from speechmoe_espnet.digests import (
     content_digest,
     is_temporary,
     listing_digest,
+    own_files,
     read_mark,
     stage_digest,
 )
@@ -152,6 +153,29 @@ def _check_inputs(stage: Stage) -> None:
             raise ValueError(f"{stage.name}: input {path} is not finished{cure}")
 
 
+def copy_target(source: Path, target: Path) -> None:
+    """Copy a finished target, unless there is something already; whole or not at all.
+
+    Args:
+        source: The target to copy. What other stages made inside it is left out.
+        target: Where the copy is to be.
+
+    Raises:
+        ValueError: Another run works on the target.
+    """
+    with TargetLock(target):
+        _take_care_of_leftovers(target)
+        if target.exists():
+            return
+        with _fresh_directory(target) as out:
+            for name in own_files(source):
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source / name, out / name, follow_symlinks=False)
+            # Last, since a marked directory is whole.
+            shutil.copy2(source / DONE, out / DONE)
+            out.rename(target)
+
+
 def _is_finished(stage: Stage, digest: str) -> bool:
     mark = read_mark(stage.target / DONE)
     if mark is None or mark.get("digest") != digest:
@@ -174,12 +198,8 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
     """Yield the directory that the command writes into; note in the mark what is taken up."""
     target = stage.target
     if not stage.in_place:
-        out = target.parent / f".{target.name}.tmp.{os.getpid()}"
-        out.mkdir()
-        try:
+        with _fresh_directory(target) as out:
             yield out
-        finally:
-            shutil.rmtree(out, ignore_errors=True)
         return
     earlier = read_mark(target / STARTED) or read_mark(target / DONE)
     if target.exists() and any(target.iterdir()):
@@ -202,6 +222,17 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
     _write_mark(target / STARTED, mark)
     (target / DONE).unlink(missing_ok=True)
     yield target
+
+
+@contextmanager
+def _fresh_directory(target: Path) -> Iterator[Path]:
+    """Yield a new directory beside a target; it is removed unless it was moved away."""
+    out = target.parent / f".{target.name}.tmp.{os.getpid()}"
+    out.mkdir()
+    try:
+        yield out
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
 
 
 def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:

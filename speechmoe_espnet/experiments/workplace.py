@@ -1,8 +1,6 @@
 """Where the files of a grid lie, and by which commands of the recipe its runs are done."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +14,7 @@ from speechmoe_espnet.digests import DONE, read_mark
 from speechmoe_espnet.experiments.finished import FinishedRun
 from speechmoe_espnet.experiments.grid import Grid, Run
 from speechmoe_espnet.scoring.experiment import load_system
+from speechmoe_espnet.stage import copy_target
 
 CHECKPOINT = "valid.loss.ave.pth"
 
@@ -81,7 +80,7 @@ class Workplace:
         """Note that a run has done all that it was asked for."""
         path = self._mark(run)
         path.parent.mkdir(parents=True, exist_ok=True)
-        mark = {"digest": self._digest(run), "training": self._training_digest(run)}
+        mark = {"digest": self._digest(run), "training": self._digest(run, decoded=False)}
         write_text_atomically(path, json.dumps(mark) + "\n")
 
     def forget(self, run: Run) -> None:
@@ -95,7 +94,7 @@ class Workplace:
         start; None where there is none, or the run has begun by itself.
         """
         own = self.experiments / run.experiment
-        for name in self._elsewhere("training", self._training_digest(run)):
+        for name in self._elsewhere("training", self._digest(run, decoded=False)):
             mark = read_mark(self.experiments / name / DONE)
             if mark is not None and (not own.exists() or read_mark(own / DONE) == mark):
                 return name
@@ -107,13 +106,8 @@ class Workplace:
         A copy, because decodings lie inside experiments, and those of the other grid stay.
         """
         name = self.trained_as(run)
-        own = self.experiments / run.experiment
-        if name is not None and not own.exists():
-            beside = own.with_name(f".{own.name}.tmp.{os.getpid()}")
-            shutil.rmtree(beside, ignore_errors=True)
-            others = shutil.ignore_patterns("decode_*")
-            shutil.copytree(self.experiments / name, beside, symlinks=True, ignore=others)
-            beside.rename(own)
+        if name is not None:
+            copy_target(self.experiments / name, self.experiments / run.experiment)
         return name
 
     def is_finished(self, run: Run) -> bool:
@@ -127,14 +121,14 @@ class Workplace:
         same configuration, seed, options, sets, decoding and start; None where there is none.
         """
         digest = self._digest(run)
-        if (read_mark(self._mark(run)) or {}).get("digest") == digest:
+        if _noted_in(self._mark(run), "digest") == digest:
             return run.experiment
         return next(self._elsewhere("digest", digest), None)
 
     def _elsewhere(self, key: str, digest: str) -> Iterator[str]:
         """Yield the experiments of other grids of the recipe in whose marks a digest is."""
         for mark in sorted(self.directory.parent.glob("*/finished/*.json")):
-            if mark.parent.parent == self.directory or (read_mark(mark) or {}).get(key) != digest:
+            if mark.parent.parent == self.directory or _noted_in(mark, key) != digest:
                 continue
             if (self.experiments / mark.stem).is_dir():
                 yield mark.stem
@@ -165,26 +159,25 @@ class Workplace:
     def _mark(self, run: Run) -> Path:
         return self.directory / "finished" / f"{run.experiment}.json"
 
-    def _digest(self, run: Run) -> str:
-        decoding = {
-            "sets": list(self.grid.sets),
-            "decoding": self.grid.decode_config.read_text(encoding="utf-8"),
-        }
-        return self._training_digest(run, decoding)
-
-    def _training_digest(self, run: Run, further: Mapping[str, Any] | None = None) -> str:
-        """Return what a run's training depends on, and what is `further` asked of all runs."""
+    def _digest(self, run: Run, *, decoded: bool = True) -> str:
+        """Return the digest of all that a run is asked for, or of its training alone."""
         parts: dict[str, Any] = {
             "config": run.config(),
             "seed": run.seed,
             "options": dict(self.grid.options),
-            **(further or {}),
         }
+        if decoded:
+            parts["sets"] = list(self.grid.sets)
+            parts["decoding"] = self.grid.decode_config.read_text(encoding="utf-8")
         if run.init is not None:
-            parts["init"] = self._training_digest(self._start_of(run), further)
+            parts["init"] = self._digest(self._start_of(run), decoded=decoded)
         if run.init_keys:
             parts["init_keys"] = run.init_keys
         return _digest_of(parts)
+
+
+def _noted_in(mark: Path, key: str) -> str | None:
+    return (read_mark(mark) or {}).get(key)
 
 
 def _digest_of(parts: Mapping[str, Any]) -> str:
