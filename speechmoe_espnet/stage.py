@@ -8,7 +8,6 @@ kept under another name.
 """
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,6 @@ from speechmoe_espnet.digests import (
     content_digest,
     is_temporary,
     listing_digest,
-    own_files,
     read_mark,
     stage_digest,
 )
@@ -35,8 +33,7 @@ from speechmoe_espnet.process import (
     tail,
 )
 from speechmoe_espnet.scoring.provenance import commit
-
-OLD = ".old"
+from speechmoe_espnet.target import OLD, fresh_directory, take_care_of_leftovers
 
 
 class CommandFailedError(Exception):
@@ -112,7 +109,7 @@ def run(stage: Stage) -> bool:
         _check_inputs(stage)
         stage.target.parent.mkdir(parents=True, exist_ok=True)
         with TargetLock(stage.target) as lock:
-            _take_care_of_leftovers(stage.target)
+            take_care_of_leftovers(stage.target)
             digest, inputs = stage_digest(stage.command, stage.inputs, stage.ignored)
             if _is_finished(stage, digest):
                 print(f"{stage.name}: {stage.target} is up to date", flush=True)
@@ -153,29 +150,6 @@ def _check_inputs(stage: Stage) -> None:
             raise ValueError(f"{stage.name}: input {path} is not finished{cure}")
 
 
-def copy_target(source: Path, target: Path) -> None:
-    """Copy a finished target, unless there is something already; whole or not at all.
-
-    Args:
-        source: The target to copy. What other stages made inside it is left out.
-        target: Where the copy is to be.
-
-    Raises:
-        ValueError: Another run works on the target.
-    """
-    with TargetLock(target):
-        _take_care_of_leftovers(target)
-        if target.exists():
-            return
-        with _fresh_directory(target) as out:
-            for name in own_files(source):
-                (out / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source / name, out / name, follow_symlinks=False)
-            # Last, since a marked directory is whole.
-            shutil.copy2(source / DONE, out / DONE)
-            out.rename(target)
-
-
 def _is_finished(stage: Stage, digest: str) -> bool:
     mark = read_mark(stage.target / DONE)
     if mark is None or mark.get("digest") != digest:
@@ -198,7 +172,7 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
     """Yield the directory that the command writes into; note in the mark what is taken up."""
     target = stage.target
     if not stage.in_place:
-        with _fresh_directory(target) as out:
+        with fresh_directory(target) as out:
             yield out
         return
     earlier = read_mark(target / STARTED) or read_mark(target / DONE)
@@ -222,17 +196,6 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
     _write_mark(target / STARTED, mark)
     (target / DONE).unlink(missing_ok=True)
     yield target
-
-
-@contextmanager
-def _fresh_directory(target: Path) -> Iterator[Path]:
-    """Yield a new directory beside a target; it is removed unless it was moved away."""
-    out = target.parent / f".{target.name}.tmp.{os.getpid()}"
-    out.mkdir()
-    try:
-        yield out
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
 
 
 def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:
@@ -269,20 +232,6 @@ def _finish(stage: Stage, out: Path, mark: Mapping[str, object]) -> None:
             stage.target.rename(old)
         out.rename(stage.target)
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _take_care_of_leftovers(target: Path) -> None:
-    """Remove what killed runs left beside the target; finish a move that one had begun."""
-    prefix = f".{target.name}.tmp."
-    leftovers = [path for path in target.parent.iterdir() if path.name.startswith(prefix)]
-    # A marked directory is whole. The new one comes before the one it was to replace.
-    whole = [path for path in leftovers if (path / DONE).exists()]
-    for path in sorted(whole, key=lambda path: path.name.endswith(OLD)):
-        if not target.exists():
-            path.rename(target)
-    for path in leftovers:
-        if path.exists():
-            shutil.rmtree(path)
 
 
 def _remove_partial_files(target: Path) -> None:

@@ -14,7 +14,7 @@ from speechmoe_espnet.digests import DONE, read_mark
 from speechmoe_espnet.experiments.finished import FinishedRun
 from speechmoe_espnet.experiments.grid import Grid, Run
 from speechmoe_espnet.scoring.experiment import load_system
-from speechmoe_espnet.stage import copy_target
+from speechmoe_espnet.target import copy_target
 
 CHECKPOINT = "valid.loss.ave.pth"
 
