@@ -46,7 +46,7 @@ case "${search}" in
     greedy) suffix="" token_type=char decoding=ctc_greedy scores=(score) ;;
     wfst) suffix=_wfst token_type=syllable_phone decoding=wfst scores=(score score_ser) ;;
 esac
-GRID="${RECIPE}/experiments/effect${suffix}.yaml"
+GRID="${RECIPE}/grids/effect${suffix}.yaml"
 REPORT="exp/report${suffix}"
 SECONDS_FILE=exp/seconds_total
 
@@ -75,7 +75,7 @@ if [ "${preset}" = full ]; then
     jobs="${nj}"
     [ "${ngpu}" -eq 0 ] || jobs=1
     [ "${ngpu}" -le 1 ] || die "--ngpu ${ngpu}: each training of --preset full takes one GPU at most"
-    exec python -m speechmoe_espnet.bin.experiment "${GRID}" --jobs "${jobs}" --nj "${nj}" --ngpu "${ngpu}"
+    exec python -m speechmoe_espnet.bin.grid "${GRID}" --jobs "${jobs}" --nj "${nj}" --ngpu "${ngpu}"
 fi
 
 # Time spent on this report, in this run and in unfinished ones before it with the same options,

@@ -24,11 +24,11 @@ import torch
 from numpy.typing import NDArray
 
 from speechmoe_espnet import Speech2Text
-from speechmoe_espnet.bin.cli import ArgumentParser, progress, run
 from speechmoe_espnet.data.segmentation import is_hanzi
 from speechmoe_espnet.data.syllables import read_hanzi
 from speechmoe_espnet.data.table import read_table
-from speechmoe_espnet.decode.utterances import Utterance
+from speechmoe_espnet.inference.utterances import Utterance
+from speechmoe_espnet.system.cli import ArgumentParser, progress, run
 
 type Labels = NDArray[np.int64]
 LABELS = ("set", "speaker", "peak", "syllable", "character")

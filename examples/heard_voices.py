@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from speechmoe_espnet.bin.cli import ArgumentParser, progress, run
 from speechmoe_espnet.corpora.synthetic.generate import generate, plan_corpus, write_sets
 from speechmoe_espnet.corpora.synthetic.plan import Utterance
 from speechmoe_espnet.corpora.synthetic.presets import STYLES, get_preset
@@ -25,6 +24,7 @@ from speechmoe_espnet.corpora.synthetic.randomness import rng_for
 from speechmoe_espnet.corpora.synthetic.voices import make_speakers
 from speechmoe_espnet.data.segmentation import segment
 from speechmoe_espnet.data.text_norm import normalize_text
+from speechmoe_espnet.system.cli import ArgumentParser, progress, run
 
 PIECES: dict[str, Callable[[str], Sequence[str]]] = {"words": segment, "characters": normalize_text}
 

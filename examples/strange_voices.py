@@ -28,15 +28,15 @@ from torch import Tensor
 
 from speechmoe_espnet import Speech2Text
 from speechmoe_espnet.augment.mel_axis import MelAxis, warp_frequency
-from speechmoe_espnet.augment.options import VariationOptions
-from speechmoe_espnet.bin.cli import ArgumentParser, progress, run
+from speechmoe_espnet.augment.variation_options import VariationOptions
 from speechmoe_espnet.data.table import read_table
-from speechmoe_espnet.decode.ctc_greedy import ctc_greedy_search
-from speechmoe_espnet.decode.units import UnitText
-from speechmoe_espnet.decode.utterances import Utterance
+from speechmoe_espnet.decode.search.greedy import ctc_greedy_search
+from speechmoe_espnet.decode.unit_text import UnitText
+from speechmoe_espnet.inference.utterances import Utterance
 from speechmoe_espnet.moe.layer import MoEFeedForward
 from speechmoe_espnet.moe.router import Router, Routing
 from speechmoe_espnet.scoring.cer import pool, score_texts
+from speechmoe_espnet.system.cli import ArgumentParser, progress, run
 
 COLUMNS = ("strange", "strange_as_plain", "plain_as_strange")
 

@@ -6,7 +6,7 @@ Importing this package is cheap; ESPnet is imported when `Speech2Text` is first 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from speechmoe_espnet.inference import Speech2Text
+    from speechmoe_espnet.inference.speech2text import Speech2Text
 
 __version__ = "0.1.0"
 __all__ = ["Speech2Text", "__version__"]
@@ -14,7 +14,7 @@ __all__ = ["Speech2Text", "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name == "Speech2Text":
-        from speechmoe_espnet.inference import Speech2Text
+        from speechmoe_espnet.inference.speech2text import Speech2Text
 
         return Speech2Text
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

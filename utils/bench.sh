@@ -35,9 +35,9 @@ for name in "${benchmarks[@]}"; do
     size=()
     [ "${name}:${device}" != encoder:cuda ] || size=(--large)
     log "bench ${name}"
-    python -m speechmoe_espnet.bin.bench "${name}" --output_dir "${output_dir}" "${more[@]}" "${size[@]}" |
+    python -m benchmarks "${name}" --output_dir "${output_dir}" "${more[@]}" "${size[@]}" |
         tee -a "${output_dir}/table.txt"
     figures+=("${output_dir}/bench_${name}.json")
 done
-python -m speechmoe_espnet.bin.bench picture --input "${figures[@]}" --output "${output_dir}/ratios.png"
+python -m benchmarks picture --input "${figures[@]}" --output "${output_dir}/ratios.png"
 log "figures and picture: ${output_dir}"

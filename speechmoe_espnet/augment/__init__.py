@@ -5,7 +5,7 @@ reading and normalisation and runs in training only: the place to draw a new spe
 and microphone each time an utterance is read, at no cost in files.
 """
 
-from speechmoe_espnet.augment.options import VariationOptions
 from speechmoe_espnet.augment.variation import FeatureVariation
+from speechmoe_espnet.augment.variation_options import VariationOptions
 
 __all__ = ["FeatureVariation", "VariationOptions"]

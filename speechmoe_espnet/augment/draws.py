@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from speechmoe_espnet.augment.options import Range, VariationOptions
 from speechmoe_espnet.augment.power import decay_per_frame
+from speechmoe_espnet.augment.variation_options import Range, VariationOptions
 
 # Standard deviation of coloured noise's spectrum around a white one, dB.
 NOISE_COLOUR = 10.0

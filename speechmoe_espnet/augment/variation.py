@@ -12,7 +12,6 @@ from torch import Tensor
 from speechmoe_espnet.augment.draws import Draws, MaskDraws, draw
 from speechmoe_espnet.augment.masks import fill_with_mean, masked_places
 from speechmoe_espnet.augment.mel_axis import MelAxis, smooth_basis, warp_frequency
-from speechmoe_espnet.augment.options import VariationOptions
 from speechmoe_espnet.augment.power import (
     fluctuations,
     noise_rows,
@@ -21,6 +20,7 @@ from speechmoe_espnet.augment.power import (
     scaled_noise,
 )
 from speechmoe_espnet.augment.tempo import repeat_last_frame, resample_time, resampled_lengths
+from speechmoe_espnet.augment.variation_options import VariationOptions
 
 
 class FeatureVariation(AbsSpecAug):

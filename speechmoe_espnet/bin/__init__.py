@@ -4,6 +4,6 @@ How a process of them keeps memory is decided here, because it must be before ES
 torch reads the setting once, when the first large tensor is made.
 """
 
-from speechmoe_espnet.allocator import keep_freed_memory
+from speechmoe_espnet.system.allocator import keep_freed_memory
 
 keep_freed_memory()

@@ -1,25 +1,18 @@
 """ESPnet's ASR inference with SpeechMoE registered; takes exactly ESPnet's arguments."""
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
-from unittest import mock
 
 from espnet2.bin import asr_inference
 
-from speechmoe_espnet.registry import register
-
-_espnets_parser = asr_inference.get_parser
+from speechmoe_espnet.espnet.patches import inference_help, inference_parser
+from speechmoe_espnet.espnet.registry import register
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """ESPnet's parser, whose --help works: ESPnet 202611 left a bare % in one of its texts."""
-    parser = _espnets_parser()
-    for action in parser._actions:
-        if action.help and action.help != argparse.SUPPRESS:
-            action.help = re.sub(r"%(?![(%])", "%%", action.help)
-    return parser
+    """ESPnet's parser."""
+    return inference_parser()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status 0; ESPnet's own errors are raised.
     """
     register()
-    with mock.patch.object(asr_inference, "get_parser", get_parser):
+    with inference_help():
         asr_inference.main(cmd=argv)
     return 0
 

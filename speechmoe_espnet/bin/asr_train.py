@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from speechmoe_espnet.task import SpeechMoEASRTask
+from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -15,11 +15,8 @@ from typing import Any
 
 import torch
 
-from speechmoe_espnet.bin import cli
-from speechmoe_espnet.complexity import measure
 from speechmoe_espnet.decode.config import ESPNET_JOINT, DecodeConfig
-from speechmoe_espnet.decode.recognizer import Recognizer
-from speechmoe_espnet.decode.results import (
+from speechmoe_espnet.decode.hypothesis_files import (
     Weights,
     write_hypotheses,
     write_json,
@@ -27,17 +24,21 @@ from speechmoe_espnet.decode.results import (
     write_rtf,
 )
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
-from speechmoe_espnet.decode.search import make_search
+from speechmoe_espnet.decode.search.factory import make_search
 from speechmoe_espnet.decode.tuning_file import read_tuning
-from speechmoe_espnet.decode.units import UnitText
-from speechmoe_espnet.decode.utterances import (
+from speechmoe_espnet.decode.unit_text import UnitText
+from speechmoe_espnet.espnet.experiment_config import load_config, sample_rate
+from speechmoe_espnet.inference.experiment import load_model
+from speechmoe_espnet.inference.parallel import recognize_batches
+from speechmoe_espnet.inference.recognizer import Recognizer
+from speechmoe_espnet.inference.utterances import (
     Utterance,
     list_audio,
     list_features,
     make_batches,
 )
-from speechmoe_espnet.decode.workers import recognize_batches
-from speechmoe_espnet.experiment import load_config, load_model, sample_rate
+from speechmoe_espnet.results.complexity import measure
+from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -239,7 +240,7 @@ def make_recognizer(
     """Put a model and the search of a configuration together."""
     from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
 
-    from speechmoe_espnet.joint_search import JointSearch
+    from speechmoe_espnet.decode.search.joint import JointSearch
 
     joint_search = None
     if config.method == ESPNET_JOINT:

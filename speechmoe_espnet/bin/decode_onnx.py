@@ -11,16 +11,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechmoe_espnet.bin import cli
 from speechmoe_espnet.decode.config import DecodeConfig
-from speechmoe_espnet.decode.onnx_model import OnnxAcousticModel
-from speechmoe_espnet.decode.recognizer import Recognizer
-from speechmoe_espnet.decode.results import Weights, write_hypotheses, write_rtf
-from speechmoe_espnet.decode.search import make_search
-from speechmoe_espnet.decode.units import UnitText
-from speechmoe_espnet.decode.utterances import Utterance, list_features, make_batches
+from speechmoe_espnet.decode.hypothesis_files import Weights, write_hypotheses, write_rtf
+from speechmoe_espnet.decode.search.factory import make_search
+from speechmoe_espnet.decode.unit_text import UnitText
 from speechmoe_espnet.export.metadata import Metadata
 from speechmoe_espnet.export.session import open_session
+from speechmoe_espnet.inference.onnx_model import OnnxAcousticModel
+from speechmoe_espnet.inference.recognizer import Recognizer
+from speechmoe_espnet.inference.utterances import Utterance, list_features, make_batches
+from speechmoe_espnet.system import cli
 
 PIECE_SPACE = "▁"
 

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechmoe_espnet.bin import cli
 from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:

@@ -11,9 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from speechmoe_espnet.bin import cli
 from speechmoe_espnet.data.fbank_config import FbankConfig
-from speechmoe_espnet.experiment import load_config, load_model
+from speechmoe_espnet.espnet.experiment_config import load_config
+from speechmoe_espnet.inference.experiment import load_model
+from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -82,8 +83,8 @@ def export_model(args: argparse.Namespace) -> None:
         ) from None
     from speechmoe_espnet.export.acoustic import AcousticModel
     from speechmoe_espnet.export.file import Traced, export
-    from speechmoe_espnet.export.graph import FLOAT32
     from speechmoe_espnet.export.int8 import INT8
+    from speechmoe_espnet.export.nodes import FLOAT32
 
     _say(f"loading {args.model_dir / args.model_file}")
     config = load_config(args.model_dir / "config.yaml")

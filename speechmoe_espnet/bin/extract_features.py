@@ -4,9 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from speechmoe_espnet.bin import cli
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.feature_dir import extract_features
+from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:

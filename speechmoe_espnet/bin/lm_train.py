@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from speechmoe_espnet.lm_task import CheckpointedLMTask
+from speechmoe_espnet.espnet.lm_task import CheckpointedLMTask
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechmoe_espnet.bin import cli
 from speechmoe_espnet.data.lexicon_build import MOST_PRONUNCIATIONS, build_lexicon, spell_lexicon
 from speechmoe_espnet.data.tokens import TokenList
-from speechmoe_espnet.lm.text import read_text
+from speechmoe_espnet.lm.sentences import read_text
+from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechmoe_espnet.bin.cli import ArgumentParser, run
 from speechmoe_espnet.lm.characters import make_character_data
+from speechmoe_espnet.system.cli import ArgumentParser, run
 
 
 def get_parser() -> ArgumentParser:

@@ -4,9 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from speechmoe_espnet.bin import cli
 from speechmoe_espnet.data.unit_dir import make_units
 from speechmoe_espnet.data.units import TOKEN_TYPES, SyllablePhoneTokenizer
+from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:

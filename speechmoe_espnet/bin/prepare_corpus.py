@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechmoe_espnet.bin import cli
+from speechmoe_espnet.system import cli
 
 SYNTHETIC = "synthetic"
 

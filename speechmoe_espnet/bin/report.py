@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from speechmoe_espnet.bin.cli import ArgumentParser, run
-from speechmoe_espnet.scoring.experiment import System, load_system
-from speechmoe_espnet.scoring.page import build_page
-from speechmoe_espnet.scoring.results import Provenance, build_results, compare
-from speechmoe_espnet.scoring.table import text_table
+from speechmoe_espnet.report.page import build_page
+from speechmoe_espnet.report.text_table import text_table
+from speechmoe_espnet.results.comparison import Provenance, build_results, compare
+from speechmoe_espnet.results.system import System, load_system
+from speechmoe_espnet.system.cli import ArgumentParser, run
 
 _SYSTEM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import torch
 
-from speechmoe_espnet.bin.cli import ArgumentParser, run
 from speechmoe_espnet.data.table import write_table
+from speechmoe_espnet.decode.hypothesis_files import write_json
 from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest, write_nbest
 from speechmoe_espnet.decode.rescoring import WEIGHTS, RescoringWeights, rescore
-from speechmoe_espnet.decode.results import write_json
-from speechmoe_espnet.lm.text import read_text
-from speechmoe_espnet.neural_lm import NeuralLM
+from speechmoe_espnet.lm.neural import NeuralLM
+from speechmoe_espnet.lm.sentences import read_text
+from speechmoe_espnet.system.cli import ArgumentParser, run
 
 UNITS_FILE, CTM_FILE, RTF_FILE = "units", "ctm", "rtf.json"
 # Lattices are of the search before; whoever wants them finds them there.

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechmoe_espnet.bin.cli import ArgumentParser, run
 from speechmoe_espnet.data.table import read_table
+from speechmoe_espnet.report.listing import error_listing
+from speechmoe_espnet.results.decoding import Decoding
 from speechmoe_espnet.scoring.cer import (
     METRICS,
     UNIT_NAMES,
@@ -16,8 +17,7 @@ from speechmoe_espnet.scoring.cer import (
     pool_by_speaker,
     score_texts,
 )
-from speechmoe_espnet.scoring.decoding import Decoding
-from speechmoe_espnet.scoring.listing import error_listing
+from speechmoe_espnet.system.cli import ArgumentParser, run
 
 HYP_NAMES = ("text", "units")
 

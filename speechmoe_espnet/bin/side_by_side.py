@@ -9,14 +9,14 @@ import sys
 import time
 from collections.abc import Sequence
 
-from speechmoe_espnet.bin import cli
-from speechmoe_espnet.process import (
+from speechmoe_espnet.pipeline.process import (
     Interrupted,
     end_with_parent,
     start,
     stop,
     stopping_signals_raise,
 )
+from speechmoe_espnet.system import cli
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SEPARATOR = "--and"

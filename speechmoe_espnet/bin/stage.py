@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechmoe_espnet.bin import cli
-from speechmoe_espnet.process import Interrupted, end_with_parent
-from speechmoe_espnet.stage import CommandFailedError, Stage, run
+from speechmoe_espnet.pipeline.process import Interrupted, end_with_parent
+from speechmoe_espnet.pipeline.stage import CommandFailedError, Stage, run
+from speechmoe_espnet.system import cli
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechmoe_espnet.bin import cli
 from speechmoe_espnet.lm.ngram import PHASES, PRUNED, UNPRUNED, NgramOptions, train_ngram
-from speechmoe_espnet.lm.text import LEVELS
+from speechmoe_espnet.lm.sentences import LEVELS
+from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from speechmoe_espnet.bin.cli import ArgumentParser, run
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest
 from speechmoe_espnet.decode.tuning import Axis, RankedLists, Tuning, grid_search
+from speechmoe_espnet.report.tuning_plot import rate_map
 from speechmoe_espnet.scoring.cer import METRICS
-from speechmoe_espnet.scoring.nbest import ListErrors, count_errors
-from speechmoe_espnet.scoring.tuning_plot import rate_map
+from speechmoe_espnet.scoring.list_errors import ListErrors, count_errors
+from speechmoe_espnet.system.cli import ArgumentParser, run
 
 ACOUSTIC = "acoustic_logp"
 FIELDS = {"lm_weight": "lm_logp", "insertion_bonus": "num_units", "nn_lm_weight": "nn_lm_logp"}

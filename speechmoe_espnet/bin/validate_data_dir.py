@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from speechmoe_espnet.bin import cli
 from speechmoe_espnet.data.kaldi_dir import validate_data_dir
+from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:

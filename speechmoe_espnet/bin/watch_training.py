@@ -10,14 +10,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from speechmoe_espnet.bin import cli
-from speechmoe_espnet.process import (
+from speechmoe_espnet.pipeline.process import (
     Interrupted,
     end_with_parent,
     start,
     stop,
     stopping_signals_raise,
 )
+from speechmoe_espnet.system import cli
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_SIGNS_OF_LIFE = 15.0

@@ -14,7 +14,7 @@ from speechmoe_espnet.data.kaldi_dir import (
     write_table,
 )
 from speechmoe_espnet.data.text_norm import normalize_text
-from speechmoe_espnet.data.workers import Progress, no_progress, ordered_map
+from speechmoe_espnet.pipeline.pool import Progress, no_progress, ordered_map
 
 CHUNK_SIZE = 250
 MAX_BAD = 10

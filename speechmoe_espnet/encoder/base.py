@@ -7,8 +7,8 @@ from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from torch import Tensor
 
 from speechmoe_espnet.encoder.backbone import Backbone
-from speechmoe_espnet.encoder.features import StackedFeatures
 from speechmoe_espnet.encoder.output import SpeechMoEOutput
+from speechmoe_espnet.encoder.stacking import StackedFeatures
 
 
 class AbsSpeechMoEEncoder(AbsEncoder):

@@ -6,13 +6,13 @@ from espnet2.legacy.nets.pytorch_backend.transformer.attention import MultiHeade
 from torch import Tensor, nn
 
 from speechmoe_espnet.encoder.backbone import Backbone, Block
-from speechmoe_espnet.encoder.memory import SequentialMemory
 from speechmoe_espnet.encoder.options import (
     MoEOptions,
     check_attention_heads,
     check_num_blocks,
 )
 from speechmoe_espnet.encoder.output import valid_frames
+from speechmoe_espnet.encoder.sequential_memory import SequentialMemory
 from speechmoe_espnet.moe import MoEFeedForward, Routing
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.conformer import ConformerBackbone, ConformerOptions
-from speechmoe_espnet.encoder.features import StackedFeatures
 from speechmoe_espnet.encoder.options import MoEOptions, check_moe_blocks, from_conf
+from speechmoe_espnet.encoder.stacking import StackedFeatures
 
 
 class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):

@@ -9,8 +9,8 @@ import onnx_ir as ir
 
 from speechmoe_espnet.export.acoustic import AcousticModel, trace
 from speechmoe_espnet.export.check import Difference, compare, make_batches
-from speechmoe_espnet.export.graph import FLOAT32, Precision, expand
 from speechmoe_espnet.export.metadata import Metadata
+from speechmoe_espnet.export.nodes import FLOAT32, Precision, expand
 from speechmoe_espnet.export.session import open_session
 from speechmoe_espnet.export.weights import FeedForwardWeights, feed_forward_weights
 

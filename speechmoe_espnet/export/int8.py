@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from speechmoe_espnet.export.graph import Precision, Writer
+from speechmoe_espnet.export.nodes import Precision, Writer
 from speechmoe_espnet.export.weights import Array
 
 ZERO_POINT = 128

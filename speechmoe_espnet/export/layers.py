@@ -17,8 +17,8 @@ from espnet2.legacy.nets.pytorch_backend.transformer.positionwise_feed_forward i
 )
 from torch import Tensor, nn
 
-from speechmoe_espnet.encoder.features import DELTA_WINDOW, StackedFeatures
 from speechmoe_espnet.encoder.output import valid_frames
+from speechmoe_espnet.encoder.stacking import DELTA_WINDOW, StackedFeatures
 from speechmoe_espnet.export.weights import DOMAIN, EXPERTS, FEED_FORWARD, activation_name
 from speechmoe_espnet.moe import MoEFeedForward, Routing
 

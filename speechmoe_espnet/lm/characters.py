@@ -11,7 +11,7 @@ from pathlib import Path
 
 from speechmoe_espnet.data.table import write_table
 from speechmoe_espnet.data.tokens import TokenList
-from speechmoe_espnet.lm.text import KALDI_TEXT, read_sentences
+from speechmoe_espnet.lm.sentences import KALDI_TEXT, read_sentences
 
 TOKENS_FILE = "tokens.txt"
 SHAPE_FILE = "text_shape"

@@ -17,7 +17,7 @@ from speechmoe_espnet.lm.estimation import (
     to_model,
 )
 from speechmoe_espnet.lm.evaluation import Perplexity, highest_sum_error, perplexity
-from speechmoe_espnet.lm.text import read_sentences
+from speechmoe_espnet.lm.sentences import read_sentences
 from speechmoe_espnet.lm.vocabulary import Vocabulary
 
 PRUNED = "lm_pruned.arpa"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from speechmoe_espnet.data.json_files import read_object, read_text
 from speechmoe_espnet.scoring.cer import UtteranceScore, pool
-from speechmoe_espnet.scoring.json_files import read_object, read_text
 
 
 def read_scores(directory: Path) -> tuple[str, tuple[UtteranceScore, ...]]:

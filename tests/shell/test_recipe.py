@@ -11,8 +11,8 @@ import pytest
 from fake_recipe import Recipe
 from shell_process import ROOT
 
-from speechmoe_espnet.experiments.grid_file import read_grid
-from speechmoe_espnet.task import SpeechMoEASRTask
+from speechmoe_espnet.espnet.task import SpeechMoEASRTask
+from speechmoe_espnet.grids.grid_file import read_grid
 
 
 def test_training_keeps_the_features_settings_and_takes_parts_of_a_checkpoint(
@@ -155,7 +155,7 @@ def test_medium_main_job_trains_as_the_grid_of_several_seeds(
 ) -> None:
     recipe.run_all("--preset", "medium")
     monkeypatch.chdir(recipe.dir)
-    grid = read_grid(ROOT / "egs/mix/asr1/experiments/effect.yaml")
+    grid = read_grid(ROOT / "egs/mix/asr1/grids/effect.yaml")
     for run in grid.runs():
         if run.system not in ("static", "speechmoe"):
             continue  # of the grid alone
@@ -188,7 +188,7 @@ def test_main_job_of_several_seeds_is_a_grid(
     python.write_text('#!/bin/sh\necho "$@"\n')
     done = recipe.sh(recipe.root / "run_all.sh", "--preset", "full", *options, **recipe.env)
     assert done.returncode == 0, done.stderr
-    assert f"speechmoe_espnet.bin.experiment egs/mix/asr1/experiments/{grid}.yaml" in done.stdout
+    assert f"speechmoe_espnet.bin.grid egs/mix/asr1/grids/{grid}.yaml" in done.stdout
 
 
 def test_killed_main_job_ends_its_recipe(recipe: Recipe) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from speechmoe_espnet.task import SpeechMoEASRTask
+from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 
 TOKENS = ["<blank>", "<unk>", *"一二三四五六七八九十", "<sos/eos>"]
 ENCODER = {

@@ -9,14 +9,14 @@ from espnet2.bin.asr_inference import get_parser as asr_inference_parser
 from models import TOKENS
 
 from speechmoe_espnet.decode.config import METHODS, DecodeConfig
-from speechmoe_espnet.experiments.grid_file import read_grid
-from speechmoe_espnet.lm_task import CheckpointedLMTask
-from speechmoe_espnet.task import SpeechMoEASRTask
+from speechmoe_espnet.espnet.lm_task import CheckpointedLMTask
+from speechmoe_espnet.espnet.task import SpeechMoEASRTask
+from speechmoe_espnet.grids.grid_file import read_grid
 
 CONF = Path(__file__).parents[2] / "conf"
 LM_FILES = sorted(CONF.glob("train_lm_*.yaml"))
 FILES = sorted({*CONF.glob("train_*.yaml"), *CONF.glob("tune_*.yaml")} - set(LM_FILES))
-GRIDS = sorted(CONF.parent.glob("egs/*/asr1/experiments/*.yaml"))
+GRIDS = sorted(CONF.parent.glob("egs/*/asr1/grids/*.yaml"))
 ESPNET_FILE = CONF / "decode_espnet.yaml"  # of ESPnet's own command
 DECODE_FILES = sorted(set(CONF.glob("decode_*.yaml")) - {ESPNET_FILE})
 

@@ -15,7 +15,7 @@ from speechmoe_espnet.corpora.synthetic.randomness import rng_for
 from speechmoe_espnet.corpora.synthetic.signal import SAMPLE_RATE, Signal, resample, trim
 from speechmoe_espnet.corpora.synthetic.surroundings import surroundings_of
 from speechmoe_espnet.data.kaldi_dir import DataDir
-from speechmoe_espnet.data.workers import ordered_map
+from speechmoe_espnet.pipeline.pool import ordered_map
 
 _UTTS_PER_TASK = 32
 _RATE_FACTOR = {"read": (0.97, 1.03), "chat": (0.95, 1.1), "spon": (0.85, 1.2), "aishell2": (1, 1)}

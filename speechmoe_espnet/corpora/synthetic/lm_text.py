@@ -12,7 +12,7 @@ from pathlib import Path
 from speechmoe_espnet.corpora.synthetic.plan import Utterance, distinct_sentences
 from speechmoe_espnet.corpora.synthetic.presets import Preset, check_styles
 from speechmoe_espnet.corpora.synthetic.randomness import rng_for
-from speechmoe_espnet.corpora.synthetic.text import SENTENCES
+from speechmoe_espnet.corpora.synthetic.styles import SENTENCES
 from speechmoe_espnet.data.text_norm import normalize_text
 
 LM_TEXT = "lm_text"

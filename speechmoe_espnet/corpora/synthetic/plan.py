@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from speechmoe_espnet.corpora.synthetic.grammar import Sentence
 from speechmoe_espnet.corpora.synthetic.presets import PARTITIONS, Preset
 from speechmoe_espnet.corpora.synthetic.randomness import partition_of
-from speechmoe_espnet.corpora.synthetic.text import SENTENCES
+from speechmoe_espnet.corpora.synthetic.styles import SENTENCES
 from speechmoe_espnet.corpora.synthetic.voices import Speaker, make_speakers
 from speechmoe_espnet.data.text_norm import normalize_text
 

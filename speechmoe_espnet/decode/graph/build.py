@@ -15,7 +15,7 @@ import numpy as np
 
 from speechmoe_espnet.data.lexicon import Pronunciation
 from speechmoe_espnet.decode.graph.fst_arrays import EPSILON, FstArrays
-from speechmoe_espnet.decode.graph.grammar import grammar_fst, read_grammar
+from speechmoe_espnet.decode.graph.grammar_fst import grammar_fst, read_grammar
 from speechmoe_espnet.decode.graph.lexicon_fst import (
     WordList,
     lexicon_fst,

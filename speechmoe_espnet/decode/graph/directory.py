@@ -16,7 +16,7 @@ from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.decode.graph.build import BuiltGraph
 from speechmoe_espnet.decode.graph.fst_arrays import FstArrays
 from speechmoe_espnet.decode.graph.lexicon_fst import WordList
-from speechmoe_espnet.memory import resident_bytes
+from speechmoe_espnet.system.memory import resident_bytes
 
 FST, WORDS, TOKENS, LEXICON, SUMMARY = (
     "HLG.fst",

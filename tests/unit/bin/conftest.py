@@ -16,7 +16,7 @@ from decoding import BINS, CONFORMER, LENGTHS, SPEECHMOE, UNITS, ModelMaker
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
     from espnet2.tasks.asr import ASRTask
 
-    from speechmoe_espnet.registry import register
+    from speechmoe_espnet.espnet.registry import register
 
     register()
 

@@ -77,7 +77,7 @@ ModelMaker = Callable[..., Path]
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
     from espnet2.tasks.asr import ASRTask
 
-    from speechmoe_espnet.registry import register
+    from speechmoe_espnet.espnet.registry import register
 
     register()
 

@@ -1,15 +1,12 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
+import fake_experiment
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scoring"))
-import fake_experiment
-
 from speechmoe_espnet.bin import report
-from speechmoe_espnet.scoring.validation import validate_results
+from speechmoe_espnet.results.validation import validate_results
 
 SETS = ("read", "chat")
 

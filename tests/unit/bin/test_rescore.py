@@ -4,7 +4,7 @@ import pytest
 
 from speechmoe_espnet.bin import rescore
 from speechmoe_espnet.data.table import read_table
-from speechmoe_espnet.neural_lm import NeuralLM, Perplexity
+from speechmoe_espnet.lm.neural import NeuralLM, Perplexity
 
 LOGP = {"今天天启": -20.0, "今天天气": -4.0, "好": -2.0, "": -1.0}
 

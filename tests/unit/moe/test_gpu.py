@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from speechmoe_espnet.bench.gpu import sync_rows
+from benchmarks.gpu import sync_rows
 from speechmoe_espnet.moe import MoEFeedForward
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -1,0 +1,104 @@
+"""Trains the systems of an experiment grid, and makes tables and pictures of what they did."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechmoe_espnet.grids.grid import Grid, Run
+from speechmoe_espnet.grids.grid_file import read_grid
+from speechmoe_espnet.grids.outputs import write_report, write_table
+from speechmoe_espnet.grids.runner import Runner
+from speechmoe_espnet.grids.workplace import Workplace
+from speechmoe_espnet.pipeline.lock import TargetLock
+from speechmoe_espnet.pipeline.process import Interrupted, stopping_signals_raise
+from speechmoe_espnet.system.cli import ArgumentParser, run
+
+
+def get_parser() -> ArgumentParser:
+    """Return the command's options."""
+    parser = ArgumentParser(
+        prog="grid",
+        description=__doc__,
+        epilog="Can be stopped and started again at any time: finished runs are not done again, "
+        "a stopped training goes on from its last checkpoint.",
+    )
+    parser.add_argument("grid", type=Path, help="egs/*/asr1/grids/NAME.yaml")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side, one thread each")
+    parser.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="GPUs of each run")
+    parser.add_argument("--nj", type=int, default=1, help="processes for data and features")
+    parser.add_argument("--list", action="store_true", help="list the runs, and end")
+    parser.add_argument(
+        "--report", action="store_true", help="report on what is finished, train nothing"
+    )
+    parser.add_argument(
+        "--results_md",
+        type=Path,
+        help="also write the tables into this file, between its markers of generated sections",
+    )
+    return parser
+
+
+def run_grid(args: argparse.Namespace) -> None:
+    """Do what the options say.
+
+    Args:
+        args: What the parser returned.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: The grid is not right, or a run failed; the message names it.
+    """
+    grid = read_grid(args.grid)
+    workplace = Workplace(grid, args.nj)
+    if args.list:
+        for item in grid.runs():
+            print(f"{item.experiment}\t{item.label}\tseed {item.seed}\t{_state(workplace, item)}")
+        return
+    workplace.directory.mkdir(parents=True, exist_ok=True)
+    with TargetLock(workplace.directory):
+        failed = {} if args.report else _run(grid, workplace, args)
+        finished = workplace.finished_runs()
+        if not finished:
+            raise ValueError(f"{args.grid}: no run is finished" + _list_failed(failed))
+        print(write_report(grid, finished, workplace.directory, args.results_md), end="")
+        print(f"pictures: {workplace.directory / 'index.html'}")
+    if failed:
+        raise ValueError(f"{args.grid}: {len(failed)} runs failed" + _list_failed(failed))
+
+
+def _state(workplace: Workplace, item: Run) -> str:
+    home = workplace.home(item)
+    if home is not None:
+        return "finished" if home == item.experiment else f"finished as {home}"
+    trained = workplace.trained_as(item)
+    return "to do" if trained is None else f"to decode, trained as {trained}"
+
+
+def _run(grid: Grid, workplace: Workplace, args: argparse.Namespace) -> dict[str, str]:
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    def after_each() -> None:
+        write_table(workplace.finished_runs(), workplace.directory)
+
+    runner = Runner(grid, workplace, jobs=args.jobs, ngpu=args.ngpu, say=say, after_each=after_each)
+    return runner.run().failed
+
+
+def _list_failed(failed: dict[str, str]) -> str:
+    return "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `--help`."""
+    try:
+        with stopping_signals_raise():
+            return run(run_grid, get_parser(), argv)
+    except Interrupted as error:
+        print(f"experiment: stopped by {error}; the same command goes on", file=sys.stderr)
+        return 128 + error.signum
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Writes what was recognised, in the files that scoring and reports read."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechmoe_espnet.data.table import write_table
+from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.decode.nbest import NBEST_FILE, write_nbest
+from speechmoe_espnet.decode.recognized import Recognized
+from speechmoe_espnet.decode.routing_summary import RoutingTotals
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How a search weighted its scores: `acoustic_scale * A + lm_weight * G + bonus * N`.
+
+    Attributes:
+        acoustic_scale: Factor of the acoustic log-probability A.
+        lm_weight: Factor of the language model's log-probability G; None without one.
+        insertion_bonus: Added for each of N units.
+    """
+
+    acoustic_scale: float = 1.0
+    lm_weight: float | None = None
+    insertion_bonus: float = 0.0
+
+    @classmethod
+    def of(cls, config: DecodeConfig) -> "Weights":
+        """Return the weights of a configuration."""
+        if not (config.needs_graph or config.needs_ngram):
+            return cls()
+        scale = config.acoustic_scale if config.needs_graph else 1.0
+        return cls(scale, config.lm_weight, config.insertion_bonus)
+
+
+def write_hypotheses(
+    directory: Path, results: Sequence[Recognized], weights: Weights | None = None
+) -> None:
+    """Write what was recognised, sorted by utterance id.
+
+    `text` has the best hypothesis of each utterance as it is scored, `units` its units, separated
+    by spaces, `nbest.jsonl` all hypotheses with scores and times, `ctm` (where the search knows
+    words) the time of each word in seconds, and `lattice.ark.txt` lattices, where there are any.
+
+    Args:
+        directory: Where to write; it exists.
+        results: One entry an utterance.
+        weights: How the search weighted its scores.
+    """
+    by_name = {result.name: result for result in results}
+    write_table(directory / "text", {name: r.texts[0] for name, r in by_name.items()})
+    write_table(directory / "units", {name: r.unit_texts[0] for name, r in by_name.items()})
+    write_nbest(
+        directory / NBEST_FILE,
+        {name: _hyps(result, weights or Weights()) for name, result in by_name.items()},
+    )
+    if any(result.hypotheses[0].words is not None for result in results):
+        lines = [line for name in sorted(by_name) for line in _ctm(by_name[name])]
+        (directory / "ctm").write_text("".join(lines), encoding="utf-8")
+    if any(result.lattice for result in results):
+        entries = [f"{name}\n{by_name[name].lattice}\n" for name in sorted(by_name)]
+        (directory / "lattice.ark.txt").write_text("".join(entries), encoding="utf-8")
+
+
+def _hyps(result: Recognized, weights: Weights) -> list[dict[str, Any]]:
+    hyps = []
+    for hyp, text, units in zip(result.hypotheses, result.texts, result.unit_texts, strict=True):
+        entry: dict[str, Any] = {
+            "text": text,
+            "units": units,
+            "num_units": len(hyp.units),
+            "score": hyp.score,
+            "acoustic_score": hyp.acoustic_score,
+            "lm_score": hyp.lm_score,
+            "acoustic_logp": hyp.acoustic_score / weights.acoustic_scale,
+        }
+        if weights.lm_weight is not None:
+            bonus = weights.insertion_bonus * len(hyp.units)
+            entry["lm_logp"] = (hyp.lm_score - bonus) / weights.lm_weight
+        if hyp.unit_frames is not None:
+            entry["unit_times"] = [_seconds(span, result) for span in hyp.unit_frames]
+        if hyp.words is not None:
+            entry["words"] = [word.text for word in hyp.words]
+            entry["word_times"] = [_seconds((w.start, w.end), result) for w in hyp.words]
+        hyps.append(entry)
+    return hyps
+
+
+def _seconds(span: tuple[int, int], result: Recognized) -> list[float]:
+    return [round(frame * result.frame_seconds, 3) for frame in span]
+
+
+def _ctm(result: Recognized) -> list[str]:
+    lines = []
+    for word in result.hypotheses[0].words or ():
+        start, end = _seconds((word.start, word.end), result)
+        lines.append(f"{result.name} 1 {start:.3f} {end - start:.3f} {word.text}\n")
+    return lines
+
+
+def write_rtf(
+    directory: Path, seconds_audio: float, seconds_decode: float, num_utts: int, threads: int
+) -> None:
+    """Write `rtf.json`.
+
+    Args:
+        directory: Where to write; it exists.
+        seconds_audio: Duration of the set.
+        seconds_decode: Wall time from reading the first input to the last hypothesis; loading
+            the model is not part of it.
+        num_utts: Utterances of the set.
+        threads: CPU threads that computed, over all processes.
+    """
+    write_json(
+        directory / "rtf.json",
+        {
+            "seconds_audio": seconds_audio,
+            "seconds_decode": seconds_decode,
+            "rtf": seconds_decode / seconds_audio,
+            "num_utts": num_utts,
+            "threads": threads,
+        },
+    )
+
+
+def write_routing(
+    directory: Path, totals: RoutingTotals, example: Mapping[str, NDArray[Any]] | None
+) -> None:
+    """Write `routing.json` and `routing_example.npz`.
+
+    Args:
+        directory: Where to write; it exists.
+        totals: What the routers did on the set; without layers nothing is written.
+        example: Arrays of one utterance, None for none.
+    """
+    if not totals.layers:
+        return
+    write_json(directory / "routing.json", totals.summary())
+    if example is not None:
+        arrays: dict[str, Any] = dict(example)
+        np.savez_compressed(directory / "routing_example.npz", allow_pickle=False, **arrays)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write one JSON object, indented."""
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

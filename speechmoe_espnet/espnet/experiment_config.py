@@ -1,0 +1,64 @@
+"""The config.yaml of an experiment, valid from any working directory.
+
+ESPnet's config.yaml names files (feature statistics, a SentencePiece model) as they were given to
+the training, which for a recipe is relative to the recipe's folder.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import humanfriendly
+import yaml
+
+DEFAULT_SAMPLE_RATE = 16000
+
+
+def load_config(config_file: str | Path) -> dict[str, Any]:
+    """Read a config.yaml, with the paths of files in it made valid for the working directory.
+
+    A relative path that does not exist from here is looked for from the folders above the
+    configuration, nearest first.
+
+    Args:
+        config_file: config.yaml of an experiment.
+
+    Raises:
+        FileNotFoundError: There is no such configuration.
+        ValueError: The file is not a configuration.
+    """
+    config_file = Path(config_file)
+    conf = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    if not isinstance(conf, dict):
+        raise ValueError(f"{config_file}: expected ESPnet's training configuration")
+    for section, key in ((conf, "bpemodel"), (conf.get("normalize_conf") or {}, "stats_file")):
+        if section.get(key):
+            section[key] = str(_find(section[key], config_file))
+    return conf
+
+
+def _find(name: str, config_file: Path) -> Path:
+    path = Path(name)
+    if path.is_absolute() or path.exists():
+        return path
+    for folder in config_file.resolve().parents:
+        if (folder / path).exists():
+            return folder / path
+    return path
+
+
+@contextmanager
+def portable_config(conf: dict[str, Any]) -> Iterator[Path]:
+    """Yield a file with a configuration of `load_config`, for ESPnet to load from here."""
+    with NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+        yaml.safe_dump(conf, file, allow_unicode=True, sort_keys=False)
+        file.flush()
+        yield Path(file.name)
+
+
+def sample_rate(conf: dict[str, Any]) -> int:
+    """Sample rate in Hz that a model's frontend expects (ESPnet writes 16000, "16000" or "16k")."""
+    rate = (conf.get("frontend_conf") or {}).get("fs", DEFAULT_SAMPLE_RATE)
+    return rate if isinstance(rate, int) else int(humanfriendly.parse_size(str(rate)))

@@ -1,0 +1,29 @@
+"""ESPnet's language model task with checkpoints that survive a kill and a readable record."""
+
+import argparse
+from pathlib import Path
+
+from espnet2.tasks.lm import LMTask
+
+from speechmoe_espnet.espnet.checkpoints import repair_after_kill, write_train_stats
+from speechmoe_espnet.espnet.patches import training_patches
+
+
+class CheckpointedLMTask(LMTask):
+    """ESPnet's LMTask, arguments and all; writes train_stats.jsonl when training ends.
+
+    Its loss is the mean over characters and sentence ends: exp(loss) is the perplexity.
+    """
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace) -> None:
+        """Train (or collect statistics) in this process."""
+        training = not (args.collect_stats or args.dry_run)
+        first = not args.distributed or args.dist_rank in (None, 0)
+        output_dir = Path(args.output_dir)
+        if training and first and args.resume:
+            repair_after_kill(output_dir)
+        with training_patches():
+            super().main_worker(args)
+        if training and first:
+            write_train_stats(output_dir, args.accum_grad)

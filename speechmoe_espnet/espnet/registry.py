@@ -1,0 +1,62 @@
+"""Adds SpeechMoE to ESPnet's tables of encoders, models and feature augmentation."""
+
+from espnet2.asr.encoder.abs_encoder import AbsEncoder
+from espnet2.asr.specaug.abs_specaug import AbsSpecAug
+from espnet2.tasks.asr import encoder_choices, model_choices, specaug_choices
+from espnet2.train.abs_espnet_model import AbsESPnetModel
+from espnet2.train.class_choices import ClassChoices
+
+from speechmoe_espnet.augment import FeatureVariation
+from speechmoe_espnet.encoder.speechmoe_conformer import SpeechMoEConformerEncoder
+from speechmoe_espnet.encoder.speechmoe_encoder import SpeechMoEEncoder
+from speechmoe_espnet.espnet.model import SpeechMoEASRModel
+
+ENCODERS: dict[str, type] = {
+    "speechmoe": SpeechMoEEncoder,
+    "speechmoe_conformer": SpeechMoEConformerEncoder,
+}
+MODELS: dict[str, type] = {"speechmoe": SpeechMoEASRModel}
+SPECAUGS: dict[str, type] = {"vary": FeatureVariation}
+
+
+def register() -> None:
+    """Make the plug-in's names known: `ENCODERS`, `MODELS` and `SPECAUGS`.
+
+    Calling it again changes nothing.
+
+    Raises:
+        ValueError: Where another class has taken one of the names.
+        TypeError: Where a class is not what ESPnet's table holds.
+    """
+    for choices, classes, base in (
+        (encoder_choices, ENCODERS, AbsEncoder),
+        (model_choices, MODELS, AbsESPnetModel),
+        (specaug_choices, SPECAUGS, AbsSpecAug),
+    ):
+        for name, class_ in classes.items():
+            add_choice(choices, name, class_, base)
+
+
+def add_choice(choices: ClassChoices, name: str, class_: type, base: type) -> None:
+    """Add a class to one of ESPnet's tables, with the checks ESPnet makes only at its start.
+
+    Args:
+        choices: The table.
+        name: The name in YAML; ESPnet looks names up in lower case.
+        class_: The class.
+        base: What the class must inherit.
+
+    Raises:
+        ValueError: Where another class has taken the name.
+        TypeError: Where the class does not inherit `base`.
+    """
+    if not issubclass(class_, base):
+        raise TypeError(f"{class_.__name__} must inherit {base.__name__} to be --{choices.name}")
+    key = name.lower()
+    taken = choices.classes.get(key)
+    if taken is not None and taken is not class_:
+        raise ValueError(
+            f"--{choices.name} {key} is already {taken.__module__}.{taken.__qualname__}; "
+            f"cannot add {class_.__module__}.{class_.__qualname__}"
+        )
+    choices.classes[key] = class_

@@ -1,0 +1,111 @@
+"""ESPnet's ASR task with the plug-in registered."""
+
+import argparse
+import inspect
+from pathlib import Path
+
+import torch
+from espnet2.asr.espnet_model import ESPnetASRModel
+from espnet2.tasks.asr import ASRTask, encoder_choices
+
+from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
+from speechmoe_espnet.espnet.checkpoints import repair_after_kill, write_train_stats
+from speechmoe_espnet.espnet.clipping import GroupClippingTrainer, clip_before_step
+from speechmoe_espnet.espnet.lengths import check_lengths
+from speechmoe_espnet.espnet.model import SpeechMoEASRModel
+from speechmoe_espnet.espnet.parameter_groups import optimizer_with_scales
+from speechmoe_espnet.espnet.patches import init_param_loader, training_patches
+from speechmoe_espnet.espnet.registry import register
+from speechmoe_espnet.espnet.upcycling import load_init_param
+
+
+class SpeechMoEASRTask(ASRTask):
+    """ESPnet's ASRTask, arguments and all, with what SpeechMoE needs around it.
+
+    The model defaults to `speechmoe`; `--init_param` upcycles a static twin; routers and
+    experts may learn at rates of their own; too-short utterances are named before training starts;
+    checkpoints are written atomically and train_stats.jsonl when training ends.
+    """
+
+    trainer = GroupClippingTrainer
+
+    @classmethod
+    def get_parser(cls) -> argparse.ArgumentParser:
+        """ESPnet's parser, which knows the plug-in's encoders and models."""
+        register()
+        parser = super().get_parser()
+        parser.set_defaults(model="speechmoe")
+        return parser
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> ESPnetASRModel:
+        """Build the model of a configuration.
+
+        Raises:
+            ValueError: Where the encoder does not know a key of encoder_conf, or a SpeechMoE
+                encoder is given a model without its losses: the embedding network would get
+                no gradient.
+        """
+        register()
+        encoder_class = encoder_choices.get_class(args.encoder)
+        _refuse_unknown_keys(args, encoder_class)
+        if (
+            encoder_class is not None
+            and issubclass(encoder_class, AbsSpeechMoEEncoder)
+            and args.model != "speechmoe"
+        ):
+            raise ValueError(
+                f"model: {args.model} does not train the embedding network and routers of "
+                f"encoder: {args.encoder}; use model: speechmoe (the default)"
+            )
+        return super().build_model(args)
+
+    @classmethod
+    def build_optimizers(
+        cls, args: argparse.Namespace, model: torch.nn.Module
+    ) -> list[torch.optim.Optimizer]:
+        """Build ESPnet's optimizer, with rates of their own for routers and experts."""
+        if not isinstance(model, SpeechMoEASRModel):
+            return super().build_optimizers(args, model)
+        if model.clip_by_group and args.sharded_ddp:
+            raise ValueError("model_conf: clip_by_group cannot be combined with sharded_ddp")
+        scales = model.router_lr_scale, model.expert_lr_scale
+        if scales == (1.0, 1.0):
+            optimizers = super().build_optimizers(args, model)
+        else:
+            optimizers = [optimizer_with_scales(args, model, *scales)]
+        if model.clip_by_group:
+            for optimizer in optimizers:
+                clip_before_step(optimizer, model, args.grad_clip, args.grad_clip_type)
+        return optimizers
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace) -> None:
+        """Train (or collect statistics) in this process."""
+        register()
+        training = not (args.collect_stats or args.dry_run)
+        first = not args.distributed or args.dist_rank in (None, 0)
+        output_dir = Path(args.output_dir)
+        if training:
+            check_lengths(args)
+            if first and args.resume:
+                repair_after_kill(output_dir)
+        with training_patches(), init_param_loader(load_init_param):
+            super().main_worker(args)
+        if training and first:
+            write_train_stats(output_dir, args.accum_grad)
+
+
+def _refuse_unknown_keys(args: argparse.Namespace, encoder_class: type | None) -> None:
+    if encoder_class is None:
+        return
+    parameters = dict(inspect.signature(encoder_class).parameters)
+    parameters.pop("input_size", None)
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return
+    unknown = sorted(set(args.encoder_conf) - set(parameters))
+    if unknown:
+        raise ValueError(
+            f"encoder_conf: unknown key {unknown[0]!r}; encoder: {args.encoder} takes "
+            f"{', '.join(parameters)}"
+        )

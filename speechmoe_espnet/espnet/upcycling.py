@@ -1,0 +1,190 @@
+"""`--init_param` for models with experts: a trained static twin becomes a mixture of experts.
+
+ESPnet's own loading drops tensors whose shape differs (with a warning) or leaves tensors that
+the file lacks at their random values (without one). For experts either would silently throw
+the trained function away, so a model with a SpeechMoE encoder is loaded here instead.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from espnet2.torch_utils.load_pretrained_model import load_pretrained_model
+from espnet2.torch_utils.safe_torch_load import safe_torch_load
+from torch import Tensor, nn
+
+from speechmoe_espnet.espnet.model import SpeechMoEASRModel
+from speechmoe_espnet.espnet.steps import is_count
+from speechmoe_espnet.moe import ExpertInit, Experts, MoEFeedForward
+from speechmoe_espnet.moe.fused import Weights
+
+
+class InitParam(NamedTuple):
+    """ESPnet's `file:src_key:dst_key:exclude,...`; empty strings where a part is absent."""
+
+    path: str
+    src_key: str = ""
+    dst_key: str = ""
+    excludes: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, spec: str) -> "InitParam":
+        """Read a value of `--init_param`.
+
+        Raises:
+            ValueError: Where there are more than four parts.
+        """
+        parts = spec.split(":")
+        if len(parts) > 4:
+            raise ValueError(
+                f"init_param: {spec!r} has {len(parts)} parts; "
+                "expected file[:src_key[:dst_key[:exclude,...]]]"
+            )
+        path, src_key, dst_key, excludes = (*parts, "", "", "")[:4]
+        return cls(path, src_key, dst_key, tuple(key for key in excludes.split(",") if key))
+
+
+def load_init_param(
+    init_param: str, model: nn.Module, ignore_init_mismatch: bool, map_location: str = "cpu"
+) -> None:
+    """Load pre-trained parameters; takes the place of ESPnet's load_pretrained_model.
+
+    A feed-forward layer with one expert in the file fills every expert of the model (so with
+    `router_scale: straight_through` the outputs at step 0 are the twin's, unless the model's
+    `expert_init` makes experts differ). Routers that the
+    file lacks keep their initial values. Every other tensor of an expert must be loaded,
+    whatever `ignore_init_mismatch` says, unless the value of `--init_param` excludes it by name.
+    The file's count of training steps is not taken over: a training starts.
+
+    Args:
+        init_param: `file[:src_key[:dst_key[:exclude,...]]]`, as in ESPnet.
+        model: The model that receives the parameters.
+        ignore_init_mismatch: Whether tensors other than experts may differ; each is named in a
+            warning.
+        map_location: Device to load to.
+
+    Raises:
+        ValueError: Where an expert or, without ignore_init_mismatch, any other tensor of the
+            file has no place in the model.
+    """
+    if not any(isinstance(module, MoEFeedForward) for module in model.modules()):
+        load_pretrained_model(init_param, model, ignore_init_mismatch, map_location)
+        return
+    spec = InitParam.parse(init_param)
+    target = model.get_submodule(spec.dst_key) if spec.dst_key else model
+    source, wanted = (
+        {key: value for key, value in state.items() if not is_count(key)}
+        for state in (_read_source(spec, map_location), target.state_dict())
+    )
+    experts = _expert_tensors(target)
+    copied = {
+        key for key in experts & set(source) if source[key].size(0) == 1 < wanted[key].size(0)
+    }
+    source = {
+        key: _expand(key, value, wanted[key]) if key in experts else value
+        for key, value in source.items()
+    }
+    _check_experts(init_param, experts, source, spec)
+    if isinstance(model, SpeechMoEASRModel) and not model.expert_init.copies:
+        source |= _varied(source, copied, model.expert_init)
+    fitting = {
+        key: value
+        for key, value in source.items()
+        if key in wanted and value.shape == wanted[key].shape
+    }
+    misfits = sorted(set(source) - set(fitting))
+    if misfits and not ignore_init_mismatch:
+        raise ValueError(
+            f"init_param: {init_param}: {_some(_describe(misfits, source, wanted))}; "
+            "exclude them (file:::name,...) or set ignore_init_mismatch: true"
+        )
+    for line in _describe(misfits, source, wanted):
+        logging.warning(f"init_param: not loaded: {line}")
+    kept = sorted(set(wanted) - set(fitting))
+    if kept:
+        logging.warning(f"init_param: not in {spec.path}, kept as initialised: {', '.join(kept)}")
+    target.load_state_dict({**wanted, **fitting})
+    logging.info(f"init_param: loaded {len(fitting)} tensors from {spec.path}")
+
+
+def _read_source(spec: InitParam, map_location: str) -> dict[str, Tensor]:
+    """State of the file under src_key, without what is excluded."""
+    state = safe_torch_load(spec.path, map_location=map_location)
+    state = state.get("module", state)
+    state = {key: value for key, value in state.items() if not key.startswith(spec.excludes)}
+    if not spec.src_key:
+        return dict(state)
+    prefix = spec.src_key + "."
+    return {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
+
+
+def _expert_tensors(target: nn.Module) -> set[str]:
+    """Names of the tensors that belong to experts, static layers included."""
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in target.named_modules()
+        if isinstance(module, Experts)
+        for name, _ in module.named_parameters(recurse=False)
+    }
+
+
+def _expand(key: str, value: Tensor, wanted: Tensor) -> Tensor:
+    """Repeat the one expert of a static layer for every expert of the model."""
+    if value.dim() == wanted.dim() and value.size(0) == 1 and value.shape[1:] == wanted.shape[1:]:
+        return value.expand_as(wanted).contiguous()
+    if value.shape != wanted.shape:
+        raise ValueError(
+            f"init_param: {key}: cannot make {tuple(wanted.shape)} of {tuple(value.shape)}: "
+            "experts are loaded one to one, or from a static twin of the same width"
+        )
+    return value
+
+
+def _varied(source: Mapping[str, Tensor], copied: set[str], init: ExpertInit) -> dict[str, Tensor]:
+    """The copied tensors, layer by layer, made to differ between experts."""
+    generator = torch.Generator().manual_seed(init.seed)
+    varied: dict[str, Tensor] = {}
+    for layer in sorted({key[: key.rfind(".") + 1] for key in copied}):
+        names = [layer + name for name in Weights._fields]
+        if missing := [name for name in names if name not in source]:
+            raise ValueError(
+                f"init_param: expert_init_noise and expert_init_redraw change whole experts, but "
+                f"{missing[0]} is excluded; exclude {layer.rstrip('.')} or none of it"
+            )
+        varied |= zip(
+            names, init.vary(Weights(*(source[name] for name in names)), generator), strict=True
+        )
+    logging.info(f"init_param: experts of {len(varied) // len(Weights._fields)} layers: {init}")
+    return varied
+
+
+def _check_experts(
+    init_param: str, experts: set[str], source: Mapping[str, Tensor], spec: InitParam
+) -> None:
+    prefix = f"{spec.src_key}." if spec.src_key else ""
+    missing = sorted(
+        key
+        for key in experts - set(source)
+        if not (spec.excludes and (prefix + key).startswith(spec.excludes))
+    )
+    if missing:
+        raise ValueError(
+            f"init_param: {init_param}: has no {_some(missing)}; these feed-forward layers would "
+            "keep random values. Use a static twin of the same architecture"
+        )
+
+
+def _describe(
+    keys: list[str], source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> list[str]:
+    return [
+        f"{key}: {tuple(source[key].shape)} in the file, "
+        + (f"{tuple(wanted[key].shape)} in the model" if key in wanted else "not in the model")
+        for key in keys
+    ]
+
+
+def _some(names: list[str], limit: int = 5) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -1,0 +1,71 @@
+"""Writes all that is made of a grid's finished runs: table, page, pictures, Markdown."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechmoe_espnet.grids.choice import best_points, choice_markdown
+from speechmoe_espnet.grids.finished import FinishedRun
+from speechmoe_espnet.grids.grid import Grid
+from speechmoe_espnet.grids.grid_file import FOLDER
+from speechmoe_espnet.grids.grid_page import PICTURES, build_page
+from speechmoe_espnet.grids.markdown import replace_section, tables
+from speechmoe_espnet.grids.run_table import run_rows, write_csv, write_json
+from speechmoe_espnet.grids.summary import summarize
+from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
+from speechmoe_espnet.report.svg import standalone
+from speechmoe_espnet.results.comparison import Provenance
+
+
+def write_table(finished: Sequence[FinishedRun], directory: Path) -> None:
+    """Write `runs.csv` and `runs.json`, a row a finished run."""
+    rows = run_rows(finished)
+    write_csv(rows, directory / "runs.csv")
+    write_json(rows, directory / "runs.json")
+
+
+def write_report(
+    grid: Grid, finished: Sequence[FinishedRun], directory: Path, results_md: Path | None = None
+) -> str:
+    """Write everything about a grid.
+
+    Args:
+        grid: The grid.
+        finished: Its finished runs, at least one.
+        directory: Where `runs.csv`, `runs.json`, `summary.json`, `index.html` and the pictures
+            (`*.svg`) go.
+        results_md: A file whose generated section named like the grid is replaced; None: none.
+
+    Returns:
+        The tables as Markdown.
+
+    Raises:
+        ValueError: The runs cannot be compared, or `results_md` has no such section.
+    """
+    names = {item.system for item in finished}
+    control = grid.control if grid.control in names else None
+    summary = summarize(finished, control)
+    top = grid.recipe.parents[2]
+    file = (grid.recipe / FOLDER / f"{grid.name}.yaml").relative_to(top)
+    command = f"python -m speechmoe_espnet.bin.grid {file}"
+    provenance = Provenance(seed=0, meta={"command": command})
+    corpus = str(grid.options.get("corpus", "synthetic"))
+    page = build_page(summary, provenance, title=f"{grid.name}: {grid.description}", corpus=corpus)
+    write_table(finished, directory)
+    text = json.dumps(summary.to_dict(), ensure_ascii=False, indent=1) + "\n"
+    (directory / "summary.json").write_text(text, encoding="utf-8")
+    (directory / "index.html").write_text(page, encoding="utf-8")
+    for name, draw in PICTURES.items():
+        picture = draw(summary)
+        path = directory / f"{name}.svg"
+        if picture is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_text(standalone(picture), encoding="utf-8")
+    markdown = tables(summary, provenance)
+    if any(run.point for run in grid.runs()):
+        markdown += "\n" + choice_markdown(best_points(grid, finished))
+    if results_md is not None:
+        before = results_md.read_text(encoding="utf-8")
+        write_text_atomically(results_md, replace_section(before, grid.name, markdown))
+    return markdown

@@ -1,0 +1,1 @@
+"""Trained experiments: loading a model, recognising utterances and recordings."""

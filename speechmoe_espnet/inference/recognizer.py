@@ -1,0 +1,189 @@
+"""From utterances to hypotheses with any ESPnet ASR model that has a CTC head.
+
+Knows a model by what it calls (`encode` or `encode_with_routing`, and `ctc.log_softmax`), so
+that it needs no ESPnet itself.
+
+Results do not depend on how many processes share the batches. Batches of another shape may
+change the last bits of a model's float32 output, and so, very rarely, a near tie.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
+
+from speechmoe_espnet.decode.hypothesis import Hypothesis
+from speechmoe_espnet.decode.recognized import Recognized
+from speechmoe_espnet.decode.routing_summary import Routing, RoutingTotals
+from speechmoe_espnet.decode.search.factory import Encoded, Found, Search
+from speechmoe_espnet.decode.unit_text import UnitText, join_words
+from speechmoe_espnet.inference.utterances import Utterance
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch as the model sees it, with routing, one entry a layer."""
+
+    encoded: Encoded
+    routing: tuple[Routing, ...]
+
+
+class Recognizer:
+    """A model with a way to search.
+
+    Args:
+        model: The ASR model; it is set to evaluation.
+        search: Finds hypotheses in what the model computes.
+        text: Writes its units.
+        device: Where the model is.
+        num_bins: Bins of its features, None where it takes audio.
+        too_short: Error by which its encoder refuses a batch of too few frames.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        search: Search,
+        text: UnitText,
+        *,
+        device: str = "cpu",
+        num_bins: int | None = None,
+        too_short: type[Exception],
+    ) -> None:
+        self.model: Any = model.eval()
+        self.search = search
+        self.text = text
+        self.device = device
+        self.num_bins = num_bins
+        self.too_short = too_short
+
+    @torch.inference_mode()
+    def recognize(self, batch: Sequence[Utterance]) -> tuple[list[Recognized], RoutingTotals]:
+        """Decode a batch.
+
+        Args:
+            batch: Utterances, at least one.
+
+        Returns:
+            What was recognised, in the order of the batch, and what the routers did.
+
+        Raises:
+            ValueError: An utterance cannot be read or does not fit the model; the message
+                names it.
+        """
+        computed = self._encode(*self._load(batch))
+        if computed is None:
+            return self._recognize_one_by_one(batch)
+        lengths = computed.encoded.lengths
+        results = [
+            self._recognized(utterance, found, length)
+            for utterance, found, length in zip(
+                batch, self.search(computed.encoded), lengths.tolist(), strict=True
+            )
+        ]
+        return results, RoutingTotals.count(computed.routing, lengths)
+
+    def _recognized(self, utterance: Utterance, found: Found, length: int) -> Recognized:
+        hypotheses = tuple(found.hypotheses) or (Hypothesis((), 0.0),)
+        return Recognized(
+            name=utterance.name,
+            texts=tuple(
+                self.text(hyp.units)
+                if hyp.words is None
+                else join_words([word.text for word in hyp.words])
+                for hyp in hypotheses
+            ),
+            unit_texts=tuple(" ".join(self.text.visible(hyp.units)) for hyp in hypotheses),
+            hypotheses=hypotheses,
+            frame_seconds=utterance.seconds / max(1, length),
+            lattice=found.lattice,
+            is_too_short=length == 0,
+        )
+
+    def _recognize_one_by_one(
+        self, batch: Sequence[Utterance]
+    ) -> tuple[list[Recognized], RoutingTotals]:
+        """Find out which utterances of a batch are too short for the model."""
+        if len(batch) == 1:
+            empty = Recognized(
+                batch[0].name, ("",), ("",), (Hypothesis((), 0.0),), is_too_short=True
+            )
+            return [empty], RoutingTotals()
+        results, totals = [], RoutingTotals()
+        for utterance in batch:
+            recognized, counted = self.recognize([utterance])
+            results += recognized
+            totals += counted
+        return results, totals
+
+    @torch.inference_mode()
+    def example(self, utterance: Utterance) -> dict[str, NDArray[Any]] | None:
+        """Show how one utterance was routed, frame by frame.
+
+        Args:
+            utterance: What to decode.
+
+        Returns:
+            Arrays by name: utt; feats (T, bins) float32; expert and prob (layers, T'), the
+            first choice of each MoE layer and its probability; units (T'), the best unit of
+            each frame, empty for blank; subsampling, input frames an output frame stands for.
+            None where the model has no MoE layer or the utterance is too short.
+        """
+        speech, lengths = self._load([utterance])
+        computed = self._encode(speech, lengths)
+        if computed is None:
+            return None
+        encoded = computed.encoded
+        length = int(encoded.lengths[0])
+        layers = [routing for routing in computed.routing if routing.probs.size(2) > 1]
+        if not layers or not length:
+            return None
+        expert = torch.stack([routing.indices[0, :length, 0] for routing in layers])
+        probs = torch.stack([routing.probs[0, :length] for routing in layers])
+        best = encoded.log_probs[0, :length].argmax(dim=1).tolist()
+        feats, _ = self.model._extract_feats(speech, lengths)
+        units = [self.text.units[unit] if unit != self._blank_id else "" for unit in best]
+        return {
+            "utt": np.array(utterance.name),
+            "feats": feats[0].cpu().numpy().astype(np.float32),
+            "expert": expert.cpu().numpy().astype(np.int64),
+            "prob": probs.gather(2, expert[:, :, None])[:, :, 0].cpu().numpy().astype(np.float32),
+            "units": np.array(units),
+            "subsampling": np.array(self.model.encoder.subsampling),
+        }
+
+    @property
+    def _blank_id(self) -> int:
+        return int(self.model.blank_id)
+
+    def _load(self, batch: Sequence[Utterance]) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs = []
+        for utterance in batch:
+            values = utterance.load()
+            if self.num_bins is not None and values.shape[1] != self.num_bins:
+                raise ValueError(
+                    f"{utterance.source}: {utterance.name}: features have {values.shape[1]} "
+                    f"bins, the model was trained with {self.num_bins}; extract them with the "
+                    f"configuration it was trained with"
+                )
+            inputs.append(torch.from_numpy(values.copy()))
+        lengths = torch.tensor([len(values) for values in inputs])
+        return pad_sequence(inputs, batch_first=True).to(self.device), lengths.to(self.device)
+
+    def _encode(self, speech: torch.Tensor, lengths: torch.Tensor) -> _Batch | None:
+        """Run the model; None where it refuses an utterance for having too few frames."""
+        routing: tuple[Routing, ...] = ()
+        try:
+            if hasattr(self.model.encoder, "forward_with_routing"):
+                output = self.model.encode_with_routing(speech, lengths)
+                encoder_out, out_lengths = output.encoder_out, output.encoder_out_lens
+                routing = output.routing
+            else:
+                encoder_out, out_lengths = self.model.encode(speech, lengths)
+        except self.too_short:
+            return None
+        return _Batch(Encoded.of(self.model, encoder_out, out_lengths.clamp(min=0)), routing)

@@ -1,0 +1,165 @@
+"""Decode a recording in three lines of Python.
+
+from speechmoe_espnet import Speech2Text
+speech2text = Speech2Text.from_experiment("exp/synthetic/speechmoe")
+text, tokens, token_ids, hypothesis = speech2text("utterance.wav")[0]
+
+With `graph_dir="lang/synthetic/graph_syllable_phone5"` a model of syllables writes Hanzi.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from espnet2.bin import asr_inference
+
+from speechmoe_espnet.data.audio import read_audio
+from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.features import compute_features
+from speechmoe_espnet.decode.config import WFST, DecodeConfig
+from speechmoe_espnet.decode.search.factory import Encoded, Search, make_search
+from speechmoe_espnet.decode.tuning_file import read_tuning
+from speechmoe_espnet.decode.unit_text import join_words
+from speechmoe_espnet.espnet.experiment_config import load_config, portable_config, sample_rate
+from speechmoe_espnet.espnet.registry import register
+
+
+class Speech2Text(asr_inference.Speech2Text):
+    """ESPnet's Speech2Text with SpeechMoE registered.
+
+    It also takes the path of a recording, and computes fbank features where the model was
+    trained on extracted ones.
+
+    Args:
+        asr_train_config: config.yaml of the experiment.
+        asr_model_file: Its parameters.
+        fbank_config: YAML of the features the model was trained on; by default fbank.yaml
+            beside the configuration, else the default features.
+        graph_dir: Decoding graph (stage 7 of a recipe); the search goes through it, with
+            `decode_config`, instead of ESPnet's, and writes words.
+        decode_config: Decode YAML of method wfst; by default the method as it comes.
+        tuning: tuning.json whose weights win over those of `decode_config` (stage 8).
+        kwargs: ESPnet's arguments (beam_size, ctc_weight, nbest, device, ...). For a model
+            without an attention decoder `ctc_weight` defaults to 1.0.
+
+    Raises:
+        FileNotFoundError: Where a file of the graph or of the weights is missing.
+        ValueError: Where the features are not as wide as the model's input, the graph was built
+            for another model, or `decode_config` or `tuning` is given without a graph.
+    """
+
+    def __init__(
+        self,
+        asr_train_config: str | Path,
+        asr_model_file: str | Path,
+        fbank_config: str | Path | None = None,
+        *,
+        graph_dir: str | Path | None = None,
+        decode_config: str | Path | None = None,
+        tuning: str | Path | None = None,
+        **kwargs: Any,
+    ) -> None:
+        register()
+        asr_train_config = Path(asr_train_config)
+        conf = load_config(asr_train_config)
+        if conf.get("decoder") is None:
+            kwargs.setdefault("ctc_weight", 1.0)
+        with portable_config(conf) as config:
+            super().__init__(asr_train_config=config, asr_model_file=asr_model_file, **kwargs)
+        beside = asr_train_config.parent / "fbank.yaml"
+        if fbank_config is None and beside.exists():
+            fbank_config = beside
+        self.fbank = FbankConfig() if fbank_config is None else FbankConfig.from_yaml(fbank_config)
+        if conf.get("input_size") not in (None, self.fbank.feature_size):
+            raise ValueError(
+                f"{asr_train_config}: the model takes {conf['input_size']} features a frame, the "
+                f"features have {self.fbank.feature_size}; give fbank_config= the YAML of stage 2"
+            )
+        frontend = self.asr_model.frontend is not None
+        self.sample_rate = sample_rate(conf) if frontend else self.fbank.sample_frequency
+        self._words = _word_search(self.asr_model, graph_dir, decode_config, tuning)
+
+    @classmethod
+    def from_experiment(
+        cls, directory: str | Path, model_file: str = "valid.loss.ave.pth", **kwargs: Any
+    ) -> "Speech2Text":
+        """Load config.yaml and a model file from an experiment directory.
+
+        Raises:
+            FileNotFoundError: Where one of the two is missing.
+        """
+        directory = Path(directory)
+        for name in ("config.yaml", model_file):
+            if not (directory / name).exists():
+                raise FileNotFoundError(
+                    f"{directory / name}: no such file; train the model first (run.sh --stage 5)"
+                )
+        return cls(directory / "config.yaml", directory / model_file, **kwargs)
+
+    def __call__(self, speech: str | Path | np.ndarray | torch.Tensor, **kwargs: Any) -> Any:
+        """Decode one utterance.
+
+        Args:
+            speech: Path of a recording, waveform (samples,) in [-1, 1] at the model's sample
+                rate, or features (T, F) for a model trained on extracted ones.
+            kwargs: ESPnet's.
+
+        Returns:
+            ESPnet's n-best list of (text, tokens, token ids, hypothesis); with a graph the
+            text is of words, and the hypothesis a `decode.hypothesis.Hypothesis` with times in
+            encoder frames.
+
+        Raises:
+            FileNotFoundError: Where there is no such recording.
+            ValueError: Where a recording cannot be read or has another sample rate.
+        """
+        rate = self.sample_rate
+        name = "waveform"
+        if isinstance(speech, str | Path):
+            name = str(speech)
+            if not Path(name).exists():
+                raise FileNotFoundError(f"{name}: no such file")
+            speech, rate = read_audio(speech)
+        if self.asr_model.frontend is None and speech.ndim == 1:
+            samples = np.asarray(speech, dtype=np.float32)
+            speech = compute_features(samples, rate, self.fbank, name)
+        elif rate != self.sample_rate:
+            raise ValueError(f"{name}: {rate} Hz, but the model was trained at {self.sample_rate}")
+        if self._words is not None:
+            return self._search_words(torch.as_tensor(speech), self._words)
+        return super().__call__(speech, **kwargs)
+
+    @torch.inference_mode()
+    def _search_words(self, speech: torch.Tensor, search: Search) -> list[tuple[Any, ...]]:
+        speech = speech.to(self.device, getattr(torch, self.dtype))[None]
+        lengths = torch.tensor([speech.size(1)], device=speech.device)
+        (found,) = search(Encoded.of(self.asr_model, *self.asr_model.encode(speech, lengths)))
+        tokens = self.asr_model.token_list
+        return [
+            (
+                join_words([word.text for word in hypothesis.words or ()]),
+                [tokens[unit] for unit in hypothesis.units],
+                list(hypothesis.units),
+                hypothesis,
+            )
+            for hypothesis in found.hypotheses
+        ]
+
+
+def _word_search(
+    model: Any,
+    graph_dir: str | Path | None,
+    config: str | Path | None,
+    tuning: str | Path | None,
+) -> Search | None:
+    if graph_dir is None:
+        if config is not None or tuning is not None:
+            raise ValueError("decode_config and tuning are for searches with a graph_dir=")
+        return None
+    weights = {} if tuning is None else read_tuning(tuning)
+    if config is None:
+        conf = DecodeConfig.from_mapping({"method": WFST, **weights})
+    else:
+        conf = DecodeConfig.from_yaml(config, weights)
+    return make_search(conf, model.token_list, blank_id=model.blank_id, graph_dir=Path(graph_dir))

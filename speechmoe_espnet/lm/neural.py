@@ -1,0 +1,208 @@
+"""Log-probabilities of texts by a character language model that ESPnet trained.
+
+Computed in double precision: float32 sums depend in their last digits on the shape of a batch, and
+with them near ties of n-best lists on which utterances happened to be scored together.
+"""
+
+import argparse
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from speechmoe_espnet.data.text_norm import normalize_text
+from speechmoe_espnet.data.tokens import UNK, TokenList
+from speechmoe_espnet.espnet.experiment_config import load_config
+
+PADDING = 0
+DECIMALS = 9
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """How well a model predicts a text.
+
+    Attributes:
+        perplexity: exp of the mean of -ln P over characters and sentence ends.
+        num_characters: Characters of the text.
+        num_unknown: Of these, those that the model does not know.
+        num_sentences: Sentences.
+    """
+
+    perplexity: float
+    num_characters: int
+    num_unknown: int
+    num_sentences: int
+
+
+class NeuralLM:
+    """A language model over characters.
+
+    Args:
+        lm: Called with token ids (B, L) and None, returns logits (B, L, V) and a state; causal,
+            so that what follows a sentence in its row cannot matter. It is set to evaluation
+            and double precision.
+        tokens: What its ids stand for; `<sos/eos>` begins and ends a sentence.
+        device: "cpu" or "cuda".
+        batch_characters: Characters in a batch at most, padding included; a longer sentence
+            makes a batch of its own. Results do not depend on it.
+
+    Raises:
+        ValueError: batch_characters is not at least 1.
+    """
+
+    def __init__(
+        self,
+        lm: torch.nn.Module,
+        tokens: TokenList,
+        *,
+        device: str = "cpu",
+        batch_characters: int = 2000,
+    ) -> None:
+        if batch_characters < 1:
+            raise ValueError(f"batch_characters must be at least 1, got {batch_characters}")
+        self.lm = lm.to(device=device, dtype=torch.float64).eval()
+        self.device = device
+        self.batch_characters = batch_characters
+        self._ids = {token: number for number, token in enumerate(tokens.tokens)}
+        self._unknown = self._ids[UNK]
+        self._end = len(tokens) - 1
+
+    @classmethod
+    def from_experiment(
+        cls, lm_dir: str | Path, model_file: str = "valid.loss.ave.pth", **options: Any
+    ) -> Self:
+        """Load a model that `lm_train` trained.
+
+        Args:
+            lm_dir: Its experiment, with config.yaml.
+            model_file: Checkpoint in lm_dir.
+            **options: `device` and `batch_characters` of the class.
+
+        Raises:
+            FileNotFoundError: config.yaml or the checkpoint does not exist.
+            ValueError: It is not a language model over characters, or the checkpoint does not
+                fit its configuration.
+        """
+        lm_dir = Path(lm_dir)
+        conf_file, path = lm_dir / "config.yaml", lm_dir / model_file
+        if not conf_file.is_file():
+            raise FileNotFoundError(
+                f"no language model configuration {conf_file}; train one by utils/train_lm.sh"
+            )
+        if not path.is_file():
+            found = ", ".join(sorted(p.name for p in lm_dir.glob("*.pth"))) or "none"
+            raise FileNotFoundError(f"no model file {path}; finish the training, or name: {found}")
+        conf = load_config(conf_file)
+        if missing := [key for key in ("lm", "token_type", "token_list") if key not in conf]:
+            raise ValueError(
+                f"{conf_file}: lacks {', '.join(missing)}; expected the config.yaml of lm_train"
+            )
+        if conf["token_type"] != "char":
+            raise ValueError(
+                f"{conf_file}: token_type is {conf['token_type']!r}; n-best lists are rescored by "
+                f"a language model over characters: token_type: char"
+            )
+        try:
+            tokens = TokenList(tuple(conf["token_list"]))
+        except ValueError as error:
+            raise ValueError(f"{conf_file}: token_list: {error}") from None
+        return cls(_load(conf, path), tokens, **options)
+
+    def score(self, texts: Sequence[str]) -> list[float]:
+        """Return ln P of sentences, their ends included.
+
+        Args:
+            texts: Sentences; normalised here. Characters that the model does not know count as
+                `<unk>`.
+
+        Returns:
+            One natural logarithm a sentence, rounded to 9 decimals.
+        """
+        rows = [self._row(text) for text in texts]
+        scores = [0.0] * len(rows)
+        for numbers in self._batches(rows):
+            batch = [rows[number] for number in numbers]
+            for number, score in zip(numbers, self._score_batch(batch), strict=True):
+                scores[number] = round(score, DECIMALS)
+        return scores
+
+    def perplexity(self, texts: Sequence[str]) -> Perplexity:
+        """Measure the model on a text.
+
+        Args:
+            texts: Sentences, at least one.
+
+        Raises:
+            ValueError: There is no sentence.
+        """
+        if not texts:
+            raise ValueError("no sentences to measure the perplexity on")
+        rows = [self._row(text) for text in texts]
+        num_characters = sum(map(len, rows))
+        return Perplexity(
+            math.exp(-sum(self.score(texts)) / (num_characters + len(texts))),
+            num_characters,
+            sum(row.count(self._unknown) for row in rows),
+            len(texts),
+        )
+
+    def _row(self, text: str) -> list[int]:
+        return [self._ids.get(character, self._unknown) for character in normalize_text(text)]
+
+    def _batches(self, rows: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """Put numbers of rows of similar length together, longest first."""
+        batch: list[int] = []
+        for number in sorted(range(len(rows)), key=lambda number: -len(rows[number])):
+            width = len(rows[batch[0] if batch else number]) + 1
+            if batch and width * (len(batch) + 1) > self.batch_characters:
+                yield batch
+                batch = []
+            batch.append(number)
+        if batch:
+            yield batch
+
+    @torch.inference_mode()
+    def _score_batch(self, rows: Sequence[Sequence[int]]) -> list[float]:
+        inputs = pad_sequence(
+            [torch.tensor([self._end, *row]) for row in rows],
+            batch_first=True,
+            padding_value=PADDING,
+        ).to(self.device)
+        targets = pad_sequence(
+            [torch.tensor([*row, self._end]) for row in rows],
+            batch_first=True,
+            padding_value=PADDING,
+        ).to(self.device)
+        logits, _ = self.lm(inputs, None)
+        # The blank, 0, is the padding and no target.
+        losses = F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=PADDING
+        )
+        scores: list[float] = (-losses.view_as(targets).sum(dim=1)).tolist()
+        return scores
+
+
+def _load(conf: dict[str, Any], path: Path) -> torch.nn.Module:
+    # Here, because importing ESPnet takes seconds and the rest of this module does not need it.
+    from espnet2.tasks.lm import LMTask
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "dropout option adds dropout")
+        model = LMTask.build_model(argparse.Namespace(**conf))
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        model.load_state_dict(saved)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path}: does not fit config.yaml beside it; the two belong to different trainings "
+            f"({error})"
+        ) from None
+    lm: torch.nn.Module = model.lm
+    return lm

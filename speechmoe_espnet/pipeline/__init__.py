@@ -1,0 +1,1 @@
+"""Stages of a recipe: digests, locks, directories moved into place, processes."""

@@ -1,0 +1,257 @@
+"""One stage of a recipe: runs when its inputs or its command changed, and never leaves a half.
+
+A stage's command writes into a fresh temporary directory beside the target, which is moved
+into place, marked with a digest of all it depended on, once the command has succeeded. A
+failed, stopped or killed command leaves the earlier target as it was. Training works in its
+target itself, so that it can be taken up again; what another configuration left there is
+kept under another name.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
+from speechmoe_espnet.pipeline.digests import (
+    DONE,
+    STARTED,
+    content_digest,
+    is_temporary,
+    listing_digest,
+    read_mark,
+    stage_digest,
+)
+from speechmoe_espnet.pipeline.lock import TargetLock
+from speechmoe_espnet.pipeline.process import (
+    run_logged,
+    stopping_signals_raise,
+    stopping_signals_wait,
+    tail,
+)
+from speechmoe_espnet.pipeline.target import OLD, fresh_directory, take_care_of_leftovers
+from speechmoe_espnet.system.provenance import commit
+
+
+class CommandFailedError(Exception):
+    """A stage's command ended with an exit status other than 0.
+
+    Attributes:
+        status: The exit status.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage makes, from what, and how.
+
+    Attributes:
+        target: Directory that the stage makes.
+        command: Program and arguments; `{out}` in a word is replaced by the directory to
+            write into and `{final}` by the target.
+        inputs: Files and directories that the command reads.
+        name: What the stage is called in messages.
+        in_place: Work in the target itself (a training that can be taken up again).
+        log: File for the command's output.
+        quiet: Show the output in the log only.
+        hints: By input path: how a missing one is made.
+        ignored: Words of the command that begin with one of these do not make it another one.
+    """
+
+    target: Path
+    command: tuple[str, ...]
+    inputs: tuple[Path, ...] = ()
+    name: str = "stage"
+    in_place: bool = False
+    log: Path | None = None
+    quiet: bool = False
+    hints: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work.
+
+        Raises:
+            ValueError: No command, or one that would write nowhere.
+        """
+        if not self.command:
+            raise ValueError(f"{self.name}: no command given; write it after --")
+        if not self.in_place and not any("{out}" in word for word in self.command):
+            raise ValueError(
+                f"{self.name}: the command {' '.join(self.command)!r} has no {{out}}: "
+                "nothing tells it where to write"
+            )
+
+
+def run(stage: Stage) -> bool:
+    """Bring a stage's target up to date.
+
+    Args:
+        stage: What to make.
+
+    Returns:
+        True where the command ran, False where the target was finished already.
+
+    Raises:
+        FileNotFoundError: An input, or the program, does not exist.
+        ValueError: An input is not finished, or another run works on the target.
+        CommandFailedError: The command failed; the target is as it was before.
+        process.Interrupted: A signal stopped us; the target is as it was before.
+    """
+    with stopping_signals_raise():
+        _check_inputs(stage)
+        stage.target.parent.mkdir(parents=True, exist_ok=True)
+        with TargetLock(stage.target) as lock:
+            take_care_of_leftovers(stage.target)
+            digest, inputs = stage_digest(stage.command, stage.inputs, stage.ignored)
+            if _is_finished(stage, digest):
+                print(f"{stage.name}: {stage.target} is up to date", flush=True)
+                return False
+            begun = time.time()
+            mark: dict[str, object] = {
+                "name": stage.name,
+                "digest": digest,
+                "inputs": inputs,
+                "command": list(stage.command),
+                "commit": commit(),
+                "started": _timestamp(begun),
+            }
+            with _workplace(stage, mark) as out:
+                _run_command(stage, out, lock)
+                if not any(out.iterdir()):
+                    raise CommandFailedError(f"{stage.name}: the command wrote nothing", 1)
+                num_files, listing = listing_digest(out)
+                mark |= {
+                    "num_files": num_files,
+                    "listing": listing,
+                    "content": content_digest(out),
+                    "finished": _timestamp(time.time()),
+                    "seconds": round(time.time() - begun, 1),
+                }
+                _finish(stage, out, mark)
+            print(f"{stage.name}: {stage.target} done in {mark['seconds']} s", flush=True)
+    return True
+
+
+def _check_inputs(stage: Stage) -> None:
+    for path in stage.inputs:
+        hint = stage.hints.get(str(path))
+        cure = f"; {hint}" if hint else ""
+        if not path.exists():
+            raise FileNotFoundError(f"{stage.name}: input {path} does not exist{cure}")
+        if path.is_dir() and (path / STARTED).exists() and not (path / DONE).exists():
+            raise ValueError(f"{stage.name}: input {path} is not finished{cure}")
+
+
+def _is_finished(stage: Stage, digest: str) -> bool:
+    mark = read_mark(stage.target / DONE)
+    if mark is None or mark.get("digest") != digest:
+        return False
+    num_files, listing = listing_digest(stage.target)
+    if num_files < mark["num_files"]:
+        print(f"{stage.name}: files are missing from {stage.target}: making it again", flush=True)
+        return False
+    if listing != mark["listing"] and content_digest(stage.target) != mark["content"]:
+        print(
+            f"{stage.name}: {stage.target} was changed by hand since it was made; it is kept "
+            "(remove it to have it made again)",
+            flush=True,
+        )
+    return True
+
+
+@contextmanager
+def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
+    """Yield the directory that the command writes into; note in the mark what is taken up."""
+    target = stage.target
+    if not stage.in_place:
+        with fresh_directory(target) as out:
+            yield out
+        return
+    earlier = read_mark(target / STARTED) or read_mark(target / DONE)
+    if target.exists() and any(target.iterdir()):
+        if earlier is None or earlier.get("digest") != mark["digest"]:
+            backup = _free_backup_name(target)
+            target.rename(backup)
+            print(
+                f"{stage.name}: {target} holds a run of another configuration or other inputs: "
+                f"kept as {backup}",
+                flush=True,
+            )
+        else:
+            print(f"{stage.name}: taking up {target} where it was left", flush=True)
+            _remove_partial_files(target)
+            begun_with = earlier.get("begun_with_commit", earlier.get("commit"))
+            if begun_with not in (None, mark["commit"]):
+                mark["begun_with_commit"] = begun_with
+                print(f"{stage.name}: {target} was begun with commit {begun_with}", flush=True)
+    target.mkdir(exist_ok=True)
+    _write_mark(target / STARTED, mark)
+    (target / DONE).unlink(missing_ok=True)
+    yield target
+
+
+def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:
+    command = [
+        word.replace("{out}", str(out)).replace("{final}", str(stage.target))
+        for word in stage.command
+    ]
+    print(f"{stage.name}: making {stage.target}", flush=True)
+    status = run_logged(
+        command,
+        stage.log,
+        quiet=stage.quiet,
+        append=stage.in_place,
+        pass_fds=[lock.fd],
+        started=lock.command_started,
+    )
+    if status == 0:
+        return
+    message = f"{stage.name}: the command failed with status {status}: {' '.join(command)}"
+    if stage.log is not None:
+        lines = "".join(f"\n  | {line}" for line in tail(stage.log))
+        message += f"\nThe last lines of its log:{lines}\nSee {stage.log}"
+    raise CommandFailedError(message, status)
+
+
+def _finish(stage: Stage, out: Path, mark: Mapping[str, object]) -> None:
+    with stopping_signals_wait():
+        _write_mark(out / DONE, mark)
+        if stage.in_place:
+            (out / STARTED).unlink()
+            return
+        old = out.with_name(out.name + OLD)
+        if stage.target.exists():
+            stage.target.rename(old)
+        out.rename(stage.target)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_partial_files(target: Path) -> None:
+    for path in target.iterdir():
+        if path.is_file() and is_temporary(path.name):
+            path.unlink()
+
+
+def _free_backup_name(target: Path) -> Path:
+    number = 1
+    while (backup := target.with_name(f"{target.name}.bak.{number}")).exists():
+        number += 1
+    return backup
+
+
+def _write_mark(path: Path, mark: Mapping[str, object]) -> None:
+    write_text_atomically(
+        path, json.dumps(mark, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    )
+
+
+def _timestamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))

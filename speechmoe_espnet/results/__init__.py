@@ -1,0 +1,1 @@
+"""Records of experiments: what was decoded, scored and measured, as the report reads it."""

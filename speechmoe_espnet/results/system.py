@@ -1,0 +1,283 @@
+"""Reading what training, decoding and scoring left behind, so that a report needs no model.
+
+A piece that does not exist for a system (routing of a static one) is None. A piece that every
+system has, such as a score or `model.json`, is an error where it is missing: a report must not
+silently compare fewer sets than it was asked for.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speechmoe_espnet.data.json_files import parse_object, read_object, read_text
+from speechmoe_espnet.pipeline.digests import DONE, read_mark
+from speechmoe_espnet.results.decoding import Decoding
+from speechmoe_espnet.results.routing import RoutingExample, RoutingSummary
+from speechmoe_espnet.scoring.cer import Counts, UtteranceScore, pool, pool_by_speaker
+from speechmoe_espnet.scoring.score_files import read_scores
+from speechmoe_espnet.system.provenance import UNKNOWN
+
+MODEL_KEYS = (
+    "params_total",
+    "params_active",
+    "flops_per_second_of_audio",
+    "flops_without_embedding_network",
+)
+SCORE, SYLLABLE_SCORE = "score", "score_ser"
+
+
+@dataclass(frozen=True)
+class SetOutcome:
+    """What one system did on one set.
+
+    Attributes:
+        metric: `cer` or `ser`.
+        utterances: The utterances, sorted by id.
+        seconds_audio: Length of the set, in seconds.
+        seconds_decode: Time that decoding took, in seconds.
+        threads: Threads that decoded, or None where not recorded.
+        routing: Load of the experts by layer, None for a static system.
+        example: Routing of one utterance, None for a static system.
+        syllables: The same utterances compared as units (syllables and phones), sorted by id;
+            None where they were not.
+    """
+
+    metric: str
+    utterances: tuple[UtteranceScore, ...]
+    seconds_audio: float
+    seconds_decode: float
+    threads: int | None
+    routing: RoutingSummary | None
+    example: RoutingExample | None
+    syllables: tuple[UtteranceScore, ...] | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """Pooled counts of the set."""
+        return pool(self.utterances)
+
+    @property
+    def syllable_counts(self) -> Counts | None:
+        """Pooled counts of the set in units; None where it was not scored in units."""
+        return None if self.syllables is None else pool(self.syllables)
+
+    def speaker_rates(self) -> dict[str, float]:
+        """Return the error rate in percent by speaker."""
+        return {spk: counts.cer for spk, counts in pool_by_speaker(self.utterances).items()}
+
+
+@dataclass(frozen=True)
+class System:
+    """One trained system with its results.
+
+    Attributes:
+        name: What the report calls it.
+        directory: Its experiment directory.
+        model: Parameters and FLOPs, the keys of `MODEL_KEYS`.
+        epochs: Records of `train_stats.jsonl`, one an epoch, in order.
+        sets: Outcome by set.
+        commit: Commit that trained it, `unknown` where the experiment does not tell.
+        decoding: Search and weights, None where the decoding does not tell.
+    """
+
+    name: str
+    directory: Path
+    model: dict[str, int]
+    epochs: tuple[dict[str, Any], ...]
+    sets: dict[str, SetOutcome]
+    commit: str
+    decoding: Decoding | None = None
+
+    @property
+    def metric(self) -> str:
+        """`cer` or `ser`, the same in all sets."""
+        return next(iter(self.sets.values())).metric
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of this system's own training."""
+        return int(self.epochs[-1]["steps"])
+
+    @property
+    def seconds_training(self) -> float:
+        """Time of this system's own training, in seconds."""
+        return float(sum(epoch["seconds"] for epoch in self.epochs))
+
+    @property
+    def share_waiting(self) -> float | None:
+        """Share of the training itself that waited for data; None where not recorded."""
+        keys = ("seconds_train", "seconds_waiting")
+        if any(key not in epoch for epoch in self.epochs for key in keys):
+            return None
+        training, waiting = (sum(float(epoch[key]) for epoch in self.epochs) for key in keys)
+        return waiting / training
+
+    @property
+    def rtf(self) -> float:
+        """Real-time factor: seconds of decoding a second of audio, over all sets."""
+        audio = sum(outcome.seconds_audio for outcome in self.sets.values())
+        return sum(outcome.seconds_decode for outcome in self.sets.values()) / audio
+
+    @property
+    def total(self) -> Counts:
+        """Counts pooled over the sets."""
+        return pool(outcome.counts for outcome in self.sets.values())
+
+    @property
+    def syllable_counts(self) -> dict[str, Counts]:
+        """Counts in units by set, and of all sets as `total`; empty where not scored so."""
+        counts = {
+            name: outcome.syllable_counts
+            for name, outcome in self.sets.items()
+            if outcome.syllable_counts is not None
+        }
+        return {**counts, "total": pool(counts.values())} if counts else {}
+
+
+def load_system(name: str, directory: str | Path, decode: str, sets: Sequence[str]) -> System:
+    """Read one system.
+
+    Args:
+        name: What the report calls it.
+        directory: Experiment directory.
+        decode: Name of the decoding, its directory without `decode_`.
+        sets: Evaluation sets, at least one.
+
+    Raises:
+        FileNotFoundError: Statistics of training, `model.json`, a score or a real-time factor
+            is missing; the message names the file and the system.
+        ValueError: A file does not hold what it should; the message names it.
+    """
+    directory = Path(directory)
+    decoded = directory / f"decode_{decode}"
+    in_units = [name for name in sets if (decoded / name / SYLLABLE_SCORE).is_dir()]
+    try:
+        system = System(
+            name=name,
+            directory=directory,
+            model=_read_model(decoded / "model.json"),
+            epochs=_read_epochs(directory / "train_stats.jsonl"),
+            sets={
+                set_name: _load_set(decoded / set_name, scored_in_units=in_units)
+                for set_name in sets
+            },
+            commit=_read_commit(directory / DONE),
+            decoding=Decoding.load(decoded),
+        )
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"system {name}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"system {name}: {error}") from None
+    metrics = {set_name: outcome.metric for set_name, outcome in system.sets.items()}
+    if len(set(metrics.values())) > 1:
+        raise ValueError(f"system {name}: sets are scored by different metrics: {metrics}")
+    return system
+
+
+def check_comparable(systems: Sequence[System]) -> None:
+    """See that all systems were scored on the same references by the same metric.
+
+    Raises:
+        ValueError: They were not; the message names systems, set and up to five utterances.
+    """
+    first = systems[0]
+    for system in systems[1:]:
+        if system.metric != first.metric:
+            raise ValueError(
+                f"system {first.name} is scored by {first.metric}, {system.name} by "
+                f"{system.metric}; score both by the same metric"
+            )
+        for set_name, outcome in system.sets.items():
+            _check_references(
+                set_name, (first, system), (first.sets[set_name].utterances, outcome.utterances)
+            )
+    with_syllables = [system for system in systems if system.syllable_counts]
+    for system in with_syllables[1:]:
+        first = with_syllables[0]
+        for set_name, outcome in system.sets.items():
+            _check_references(
+                f"{set_name}, in units",
+                (first, system),
+                (first.sets[set_name].syllables or (), outcome.syllables or ()),
+            )
+
+
+def _check_references(
+    place: str,
+    systems: tuple[System, System],
+    scores: tuple[Sequence[UtteranceScore], Sequence[UtteranceScore]],
+) -> None:
+    first, second = ({item.utt: item.ref for item in items} for items in scores)
+    odd = sorted(utt for utt in first.keys() | second.keys() if first.get(utt) != second.get(utt))
+    if odd:
+        raise ValueError(
+            f"set {place}: systems {systems[0].name} and {systems[1].name} were scored on "
+            f"different references, in {len(odd)} utterances: {', '.join(odd[:5])}; "
+            f"decode and score both again on the same data"
+        )
+
+
+def _read_model(path: Path) -> dict[str, int]:
+    fields = read_object(path, MODEL_KEYS)
+    for key in MODEL_KEYS:
+        if not isinstance(fields[key], int | float) or not fields[key] > 0:
+            raise ValueError(f"{path}: {key} must be a positive number, got {fields[key]!r}")
+    return {key: round(fields[key]) for key in MODEL_KEYS}
+
+
+def _read_commit(path: Path) -> str:
+    mark = read_mark(path) or {}
+    return str(mark.get("commit") or UNKNOWN)
+
+
+def _read_epochs(path: Path) -> tuple[dict[str, Any], ...]:
+    by_epoch: dict[int, dict[str, Any]] = {}
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        record = parse_object(line, ("epoch", "steps", "seconds", "train"), f"{path}:{number}")
+        by_epoch[int(record["epoch"])] = record
+    if not by_epoch:
+        raise ValueError(f"{path}: no epochs; has the training finished one?")
+    return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))
+
+
+def _load_set(directory: Path, *, scored_in_units: Sequence[str]) -> SetOutcome:
+    metric, utterances = read_scores(directory / SCORE)
+    syllables = _load_syllables(directory, utterances, scored_in_units)
+    rtf_path = directory / "rtf.json"
+    rtf = read_object(rtf_path, ("seconds_audio", "seconds_decode"))
+    if not (rtf["seconds_audio"] > 0 and math.isfinite(rtf["seconds_decode"])):
+        raise ValueError(f"{rtf_path}: seconds_audio must be positive, got {rtf}")
+    routing, example = directory / "routing.json", directory / "routing_example.npz"
+    return SetOutcome(
+        metric=metric,
+        utterances=utterances,
+        seconds_audio=float(rtf["seconds_audio"]),
+        seconds_decode=float(rtf["seconds_decode"]),
+        threads=rtf.get("threads"),
+        routing=RoutingSummary.load(routing) if routing.exists() else None,
+        example=RoutingExample.load(example) if example.exists() else None,
+        syllables=syllables,
+    )
+
+
+def _load_syllables(
+    directory: Path, utterances: Sequence[UtteranceScore], scored_in_units: Sequence[str]
+) -> tuple[UtteranceScore, ...] | None:
+    if not scored_in_units:
+        return None
+    path = directory / SYLLABLE_SCORE / "cer.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no file {path}, but {', '.join(scored_in_units)} were scored in units; score every "
+            f"set so, or remove {SYLLABLE_SCORE} of those"
+        )
+    metric, syllables = read_scores(path.parent)
+    if metric != "ser":
+        raise ValueError(f"{path}: metric must be ser, got {metric!r}; score with --metric ser")
+    if [item.utt for item in syllables] != [item.utt for item in utterances]:
+        raise ValueError(
+            f"{path.parent}: holds other utterances than {directory / SCORE}; score both again"
+        )
+    return syllables

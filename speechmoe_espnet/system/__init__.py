@@ -1,0 +1,1 @@
+"""The machine: allocator, memory, versions, the command line."""

@@ -1,0 +1,125 @@
+import json
+
+import fake_experiment
+import pytest
+import yaml
+
+from speechmoe_espnet.bin import experiment
+from speechmoe_espnet.grids.grid_file import read_grid
+from speechmoe_espnet.grids.workplace import Workplace
+
+SETS = ["read", "chat"]
+
+
+@pytest.fixture
+def grid_file(tmp_path):
+    """A grid of two systems in a recipe, nothing of it trained."""
+    (tmp_path / "train.yaml").write_text("encoder: speechmoe\n")
+    (tmp_path / "decode_ctc_greedy.yaml").write_text("method: ctc_greedy\n")
+    path = tmp_path / "egs/mix/asr1/grids/effect.yaml"
+    path.parent.mkdir(parents=True)
+    content = {
+        "description": "Does it pay?",
+        "base": "train.yaml",
+        "decode_config": "decode_ctc_greedy.yaml",
+        "control": "static",
+        "seeds": [0, 1],
+        "sets": SETS,
+        "systems": {"static": {}, "moe": {"set": {"encoder_conf.num_experts": 8}}},
+    }
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+@pytest.fixture
+def finished(grid_file, tmp_path):
+    """The same with everything finished but the last run."""
+    workplace = Workplace(read_grid(grid_file))
+    fake_experiment.make_references(tmp_path / "dump", SETS, num_utts=12)
+    for run in read_grid(grid_file).runs()[:-1]:
+        fake_experiment.make_experiment(
+            workplace.experiments / run.experiment,
+            tmp_path / "dump",
+            SETS,
+            error_rate=0.2 if run.system == "static" else 0.1,
+            seed=run.seed,
+            num_experts=8 if run.system == "moe" else 1,
+        )
+        workplace.mark_finished(run)
+    return workplace.directory
+
+
+def call(*words):
+    return experiment.main([str(word) for word in words])
+
+
+def test_lists_runs_and_trains_nothing(grid_file, finished, capsys):
+    assert call(grid_file, "--list") == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in lines] == [
+        *("effect.static.s0", "effect.moe.s0", "effect.static.s1", "effect.moe.s1")
+    ]
+    assert [line[-1] for line in lines] == ["finished", "finished", "finished", "to do"]
+
+
+def test_the_list_names_what_another_grid_did(grid_file, finished, capsys):
+    other = grid_file.with_name("again.yaml")
+    other.write_text(grid_file.read_text())
+    assert call(other, "--list") == 0
+    states = [line.split("\t")[-1] for line in capsys.readouterr().out.splitlines()]
+    assert states == [
+        *("finished as effect.static.s0", "finished as effect.moe.s0"),
+        *("finished as effect.static.s1", "to do"),
+    ]
+
+
+def test_the_list_names_what_another_grid_trained(grid_file, finished, capsys):
+    for mark in finished.glob("finished/*.json"):
+        (finished.parents[1] / "synthetic" / mark.stem / ".done.json").write_text("{}")
+    other = grid_file.with_name("again.yaml")
+    grid = yaml.safe_load(grid_file.read_text())
+    other.write_text(yaml.safe_dump({**grid, "sets": ["dev"]}, sort_keys=False))
+    assert call(other, "--list") == 0
+    states = [line.split("\t")[-1] for line in capsys.readouterr().out.splitlines()]
+    runs = ("static.s0", "moe.s0", "static.s1")
+    assert states == [*(f"to decode, trained as effect.{run}" for run in runs), "to do"]
+
+
+def test_reports_on_what_is_finished(grid_file, finished, tmp_path, capsys):
+    results = tmp_path / "RESULTS.md"
+    results.write_text("top\n<!-- begin generated: effect -->\n<!-- end generated: effect -->\n")
+    assert call(grid_file, "--report", "--results_md", results) == 0
+    rows = json.loads((finished / "runs.json").read_text())
+    assert [(row["system"], row["seed"]) for row in rows] == [
+        *(("static", 0), ("static", 1), ("moe", 0))
+    ]
+    summary = json.loads((finished / "summary.json").read_text())
+    assert set(summary["systems"]) == {"static", "moe"}
+    for name in ("loss", "flops", "parameters", "routing", "changes"):
+        assert (finished / f"{name}.svg").read_text().startswith("<svg xmlns=")
+    assert "Does it pay?" in (finished / "index.html").read_text()
+    text = results.read_text()
+    assert text.startswith("top\n")
+    assert "| moe |" in text
+    assert "egs/mix/asr1/grids/effect.yaml" in text
+    assert "| moe |" in capsys.readouterr().out
+
+
+def test_nothing_finished_is_an_error(grid_file, capsys):
+    assert call(grid_file, "--report") == 1
+    assert "no run is finished" in capsys.readouterr().err
+
+
+def test_a_results_file_without_the_section_is_an_error(grid_file, finished, tmp_path, capsys):
+    (tmp_path / "RESULTS.md").write_text("no markers\n")
+    assert call(grid_file, "--report", "--results-md", tmp_path / "RESULTS.md") == 1
+    assert "begin generated: effect" in capsys.readouterr().err
+
+
+def test_mistakes_end_with_one_line(grid_file, tmp_path, capsys):
+    assert call(tmp_path / "none.yaml", "--list") == 1
+    assert "none.yaml" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        call(grid_file, "--jobs", "two")
+    assert call(grid_file, "--jobs", "0") == 1
+    assert "jobs: 0" in capsys.readouterr().err

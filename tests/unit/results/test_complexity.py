@@ -1,0 +1,94 @@
+"""Parameters and FLOPs against numbers worked out by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from speechmoe_espnet.moe import MoEFeedForward
+from speechmoe_espnet.results.complexity import measure
+
+BINS, HIDDEN, UNITS, FRAMES = 8, 16, 5, 100
+FEED_FORWARD_FLOPS = 2 * 2 * BINS * HIDDEN
+CTC_FLOPS = 2 * BINS * UNITS
+
+
+class Encoder(nn.Module):
+    def __init__(self, num_experts: int, top_k: int, has_embedding: bool) -> None:
+        super().__init__()
+        self.embedding = nn.Linear(BINS, 4) if has_embedding else None
+        self.layer = MoEFeedForward(
+            BINS, HIDDEN, num_experts, top_k=top_k, embedding_size=4 if has_embedding else 0
+        )
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        mask = torch.arange(x.size(1)) < lengths[:, None]
+        embedding = None if self.embedding is None else self.embedding(x)
+        out: torch.Tensor = self.layer(x, mask, embedding)[0]
+        return out
+
+
+class Ctc(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ctc_lo = nn.Linear(BINS, UNITS)
+
+    def log_softmax(self, x: torch.Tensor) -> torch.Tensor:
+        return self.ctc_lo(x).log_softmax(2)
+
+
+class Model(nn.Module):
+    def __init__(self, num_experts: int = 1, top_k: int = 1, has_embedding: bool = False) -> None:
+        super().__init__()
+        self.encoder = Encoder(num_experts, top_k, has_embedding)
+        self.ctc = Ctc()
+
+    def encode(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.encoder(x, lengths), lengths
+
+
+def num_feed_forward_params(num_experts: int) -> int:
+    return num_experts * (2 * BINS * HIDDEN + HIDDEN + BINS)
+
+
+CTC_PARAMS = BINS * UNITS + UNITS
+
+
+def test_static_feed_forward() -> None:
+    found = measure(Model(), seconds=2.0, num_bins=BINS)
+    params = num_feed_forward_params(1) + CTC_PARAMS
+    assert (found.params_total, found.params_active) == (params, params)
+    assert found.flops_per_second_of_audio == FRAMES * (FEED_FORWARD_FLOPS + CTC_FLOPS)
+    assert found.flops_without_embedding_network == found.flops_per_second_of_audio
+
+
+@pytest.mark.parametrize("top_k", [1, 2])
+def test_only_chosen_experts_count(top_k: int) -> None:
+    found = measure(Model(4, top_k), num_bins=BINS)
+    router = 4 * BINS
+    assert found.params_total == num_feed_forward_params(4) + router + CTC_PARAMS
+    assert found.params_active == num_feed_forward_params(top_k) + router + CTC_PARAMS
+    assert found.flops_per_second_of_audio == FRAMES * (
+        top_k * FEED_FORWARD_FLOPS + 2 * router + CTC_FLOPS
+    )
+
+
+def test_embedding_network_is_told_apart() -> None:
+    found = measure(Model(4, 1, has_embedding=True), num_bins=BINS)
+    embedding = FRAMES * 2 * BINS * 4
+    assert found.flops_per_second_of_audio - found.flops_without_embedding_network == embedding
+
+
+def test_measuring_leaves_the_model_as_it_was() -> None:
+    model = Model(4).train()
+    model.ctc.eval()
+    state = torch.get_rng_state()
+    measure(model, num_bins=BINS)
+    assert model.training
+    assert not model.ctc.training
+    assert model.encoder.layer.experts.backend == "auto"
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_seconds_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="seconds must be positive, got 0"):
+        measure(Model(), seconds=0, num_bins=BINS)
