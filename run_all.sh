@@ -9,6 +9,7 @@
 # --search wfst both write tonal syllables, which one graph of lexicon and pruned 5-gram turns into
 # Hanzi, with weights tuned on dev in the same way for each. --preset full trains three seeds, four
 # times as long on three times the speech, both in both shapes: hours, and the evidence.
+# shellcheck disable=SC2154
 set -euo pipefail
 
 # Bash reads a script as it runs; in braces it is read whole, and may be updated meanwhile.
@@ -19,6 +20,8 @@ cd "${ROOT}"
 . utils/log.sh
 # shellcheck source=utils/parse_options.sh
 . utils/parse_options.sh
+# shellcheck source=utils/plan.sh
+. utils/plan.sh
 
 preset=small
 declare_option preset "tiny|small|full|medium|large" "how much is done: small is the default job; tiny only
@@ -38,27 +41,21 @@ declare_option clean flag "remove data, features, units, experiments and the rep
         experiments stay, those of --preset full too"
 parse_options "Sets up .venv when needed, trains and evaluates a static encoder and SpeechMoE on four
 synthetic Mandarin sets (egs/mix), and writes exp/report/results.json and exp/report/index.html (exp/report_wfst with
---search wfst; --preset full: egs/mix/asr1/exp/grids/effect, or effect_wfst). Presets share one place: another one makes data anew.
+--search wfst; --preset full: egs/mix/asr1/exp/grids/effect, or effect_wfst). Presets and seeds share that report alone.
 Can be stopped and started again at any time." "$@"
 
 RECIPE=egs/mix/asr1
-case "${search}" in
-    greedy) suffix="" token_type=char decoding=ctc_greedy scores=(score) ;;
-    wfst) suffix=_wfst token_type=syllable_phone decoding=wfst scores=(score score_ser) ;;
-esac
-GRID="${RECIPE}/grids/effect${suffix}.yaml"
-REPORT="exp/report${suffix}"
 SECONDS_FILE=exp/seconds_total
 
 if [ "${clean}" = true ]; then
-    for target in "${RECIPE}"/{data,dump,units,lang}/synthetic \
-        "${RECIPE}"/exp/synthetic/{static,speechmoe}{,_wfst} "${RECIPE}"/exp/synthetic/{stats_char,stats_syllable_phone,log} \
+    for target in "${RECIPE}"/{data,dump,units,lang}/synthetic{,_tiny,_medium,_large}{,_seed*} \
+        "${RECIPE}"/exp/synthetic{,_tiny,_medium,_large}{,_seed*}/{{static,speechmoe}{,_wfst},stats_char,stats_syllable_phone,log} \
         exp/report{,_wfst}; do
         # With what a killed stage may have left beside it.
         rm -rf "${target}" "${target%/*}/.${target##*/}.tmp."* "${target%/*}/.${target##*/}.lock"
     done
     rm -f exp/report{,_wfst}.log "${SECONDS_FILE}"
-    for folder in "${RECIPE}"/{data,dump,units,lang,exp/synthetic,exp}; do
+    for folder in "${RECIPE}"/{data,dump,units,lang,exp/synthetic*,exp}; do
         [ ! -d "${folder}" ] || rmdir --ignore-fail-on-non-empty "${folder}"
     done
     log "removed what this job made in ${RECIPE}/{data,dump,units,lang,exp} and exp; other experiments stay"
@@ -71,12 +68,17 @@ utils/setup.sh
 mkdir -p exp
 
 if [ "${preset}" = full ]; then
+    GRID="${RECIPE}/grids/effect.yaml"
+    [ "${search}" = greedy ] || GRID="${RECIPE}/grids/effect_${search}.yaml"
     ! option_given seed || die "--seed ${seed}: --preset full trains the seeds that ${GRID} names"
     jobs="${nj}"
     [ "${ngpu}" -eq 0 ] || jobs=1
     [ "${ngpu}" -le 1 ] || die "--ngpu ${ngpu}: each training of --preset full takes one GPU at most"
     exec python -m speechmoe_espnet.bin.grid "${GRID}" --jobs "${jobs}" --nj "${nj}" --ngpu "${ngpu}"
 fi
+
+read_plan job --recipe "${RECIPE}" --preset "${preset}" --search "${search}" --seed "${seed}" --ngpu "${ngpu}"
+[ -z "${times}" ] || log "${times}"
 
 # Time spent on this report, in this run and in unfinished ones before it with the same options,
 # set-up not counted.
@@ -116,76 +118,43 @@ do_works() {
     done
 }
 
-common=(--preset "${preset}" --seed "${seed}" --ngpu "${ngpu}" --nj "${nj}" --token-type "${token_type}")
-configs=conf/train_
-asr_args=""
-case "${preset}" in
-    tiny)
-        asr_args="--max_epoch 2 --num_iters_per_epoch 4"
-        # What has hardly been trained is searched narrowly, or it takes hours.
-        decoding="${decoding/%wfst/wfst_narrow}"
-        ;;
-    # More speech wants more steps, and more steps more variation and, also for static, a higher rate. One seed of full.
-    medium)
-        asr_args="--max_epoch 30 --scheduler_conf max_steps=9000 --optim_conf lr=0.008"
-        asr_args+=" --specaug_conf channel=4.0 --specaug_conf num_freq_masks=2 --specaug_conf freq_mask_width=8"
-        ;;
-    large)
-        configs=conf/train_large_
-        # On a GPU in bfloat16: there all groups of an MoE layer are one kernel.
-        [ "${ngpu}" -eq 0 ] || asr_args="--use_amp true"
-        ;;
-esac
-search_args=(--decode-config "conf/decode_${decoding}.yaml")
-[ "${search}" != wfst ] || search_args+=(--tune-config "conf/decode_${decoding}_nbest.yaml")
-
-experiments="${RECIPE}/exp/synthetic"
+common=("${RECIPE}/run.sh" --preset "${preset}" --search "${search}" --seed "${seed}" --ngpu "${ngpu}" --nj "${nj}")
 step "1 of 4: data, features, units, statistics"
 # Through side_by_side, also a single one, so that it ends with this script even where that is killed.
-python -m speechmoe_espnet.bin.side_by_side -- "${RECIPE}/run.sh" "${common[@]}" --stage 1 --stop-stage 4
+python -m speechmoe_espnet.bin.side_by_side -- "${common[@]}" --stage 1 --stop-stage 4
 
 step "2 of 4: training of both systems, and beside it what the search needs"
 works=()
-for system in static speechmoe; do
-    works+=(${works[0]:+--and} "${RECIPE}/run.sh" "${common[@]}" --stage 5 --stop-stage 5 --expname "${system}${suffix}"
+for system in "${systems[@]}"; do
+    works+=(${works[0]:+--and} "${common[@]}" --stage 5 --stop-stage 5 --expname "${system}${suffix}"
         --asr-config "${configs}${system}.yaml" --asr-args "${asr_args}" --num-threads 1)
 done
-if [ "${search}" = wfst ]; then
-    works+=(--and "${RECIPE}/run.sh" "${common[@]}" --stage 6 --stop-stage 7 --num-threads 1 "${search_args[@]}")
-fi
+[ "${search}" = greedy ] || works+=(--and "${common[@]}" --stage 6 --stop-stage 7)
 do_works "${works[@]}"
 
 step "3 of 4: decoding and scoring${suffix:+, weights tuned on dev before}"
-results=()
-decodings=()
-for system in static speechmoe; do
+works=()
+for system in "${systems[@]}"; do
     # One process, one thread: the real-time factors are of one core.
-    decodings+=(${decodings[0]:+--and} "${RECIPE}/run.sh" "${common[@]}" --stage 8 --stop-stage 11
-        --expname "${system}${suffix}" --num-threads 1 --nj 1 "${search_args[@]}")
-    decoded="${experiments}/${system}${suffix}/decode_${decoding}"
-    results+=("${experiments}/${system}${suffix}" "${decoded}")
-    for set in read chat spon aishell2; do
-        results+=("${scores[@]/#/${decoded}/${set}/}")
-    done
+    works+=(${works[0]:+--and} "${common[@]}" --stage 8 --stop-stage 11 --expname "${system}${suffix}"
+        --nj 1 --num-threads 1)
 done
-do_works "${decodings[@]}"
+do_works "${works[@]}"
 
 step "4 of 4: report"
-python -m speechmoe_espnet.bin.stage --name report --target "${REPORT}" --input "${results[@]}" \
-    --ignore seconds_total= --log "${REPORT}.log" --quiet -- \
-    python -m speechmoe_espnet.bin.report --decode "${decoding}" --sets read chat spon aishell2 \
-    --system "static=${experiments}/static${suffix}" --system "speechmoe=${experiments}/speechmoe${suffix}" \
-    --control static --candidate speechmoe \
-    --output_dir "{out}" --meta "seed=${seed}" "preset=${preset}" \
-    "seconds_total=${SECONDS}"
+python -m speechmoe_espnet.bin.stage --name report --target "${report}" --input "${report_inputs[@]}" \
+    --ignore seconds_total= --log "${report}.log" --quiet -- \
+    python -m speechmoe_espnet.bin.report --decode "${decoding}" --sets "${sets[@]}" "${report_systems[@]}" \
+    --control static --candidate speechmoe --output_dir "{out}" \
+    --meta "seed=${seed}" "preset=${preset}" "seconds_total=${SECONDS}"
 trap - EXIT
 rm -f "${SECONDS_FILE}"
 
 echo
-cat "${REPORT}/table.txt"
+cat "${report}/table.txt"
 echo
-log "figures: ${REPORT}/results.json"
-log "pictures: ${REPORT}/index.html"
+log "figures: ${report}/results.json"
+log "pictures: ${report}/index.html"
 
 exit
 }

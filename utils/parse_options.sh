@@ -15,10 +15,11 @@
 # Types: str, int (0, 1, 2, ...), flag (takes no value: false or true), dir and file (which
 # must exist where given), or the allowed values separated by |.
 
-# option_given NAME tells whether an option was on the command line.
+# option_given NAME tells whether an option was on the command line; options_given ARRAY fills an array
+# with the names of those, option_words ARRAY one with NAME=VALUE of every option.
 
-if [[ "${OSTYPE}" != linux* ]] || [ "${BASH_VERSINFO[0]}" -lt 4 ]; then
-    echo "error: this project runs on Linux with bash 4 or newer; this is ${OSTYPE}, bash ${BASH_VERSION}" >&2
+if [[ "${OSTYPE}" != linux* ]] || ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+    echo "error: this project runs on Linux with bash 4.4 or newer; this is ${OSTYPE}, bash ${BASH_VERSION}" >&2
     exit 1
 fi
 
@@ -34,6 +35,20 @@ declare_option() {
 
 option_given() {
     [ -n "${_option_given["$1"]+given}" ]
+}
+
+options_given() {
+    local -n _names="$1"
+    _names=("${!_option_given[@]}")
+}
+
+option_words() {
+    local -n _words="$1"
+    local _name
+    _words=()
+    for _name in "${_option_names[@]}"; do
+        _words+=("${_name}=${!_name}")
+    done
 }
 
 parse_options() {
@@ -74,6 +89,8 @@ parse_options() {
 
 _check_option() {
     local name="$1" value="$2" shown="--${1//_/-}" type="${_option_types["$1"]}"
+    [[ "${value}" != *[[:cntrl:]]* ]] ||
+        _option_error "${shown}: a control character, such as a line break or a tab, is in $(printf '%q' "${value}")"
     case "${type}" in
         str | flag) ;;
         int)

@@ -1,35 +1,47 @@
 #!/usr/bin/env bash
-# The options of a recipe: declared, read from the command line and checked against each other.
-# Sourced by recipe.sh, which uses what this sets.
-# shellcheck disable=SC2034,SC2154
+# The options of a recipe, declared and read from the command line. Sourced by recipe.sh.
+# What they must be together is checked by speechmoe_espnet.recipe.options, which knows the same names.
+# shellcheck disable=SC2034
 
-LAST_STAGE=12
+# The corpora that belong to the recipe come first; the first of them is its default.
+read -r -a corpora <<<"${RECIPE_CORPORA:-synthetic}"
+for name in synthetic kaldi aidatatang_200zh aishell aishell2 ali_meeting commonvoice kespeech magicdata \
+    primewords speechio stcmds tal_asr thchs_30 wenet_speech; do
+    [[ " ${corpora[*]} " == *" ${name} "* ]] || corpora+=("${name}")
+done
+printf -v corpora_words '%s|' "${corpora[@]}"
 
 stage=1
 declare_option stage int "first stage to run: 1 data, 2 features, 3 units, 4 statistics, 5 training,
         6 language model and lexicon, 7 decoding graph, 8 tuning on dev (these three where --decode-config
         wants them), 9 decoding, 10 rescoring (with --rescore), 11 scoring, 12 report"
-stop_stage="${LAST_STAGE}"
+stop_stage=12
 declare_option stop_stage int "last stage to run"
 nj=2
 declare_option nj int "processes for data, features and decoding"
 ngpu=0
 declare_option ngpu int "GPUs for training and decoding"
 num_threads=0
-declare_option num_threads int "threads of each process that computes; 0: as PyTorch likes"
-corpus=synthetic
-declare_option corpus "synthetic|kaldi|aidatatang_200zh|aishell|aishell2|ali_meeting|commonvoice|kespeech|magicdata|primewords|speechio|stcmds|tal_asr|thchs_30|wenet_speech" \
-    "synthetic, kaldi (ready directories train, dev and test), or a public corpus"
+declare_option num_threads int "threads of each process of training, decoding and rescoring; 0: as PyTorch likes (decoding
+        by several processes: 1). Data, features and statistics take one in each of --nj processes"
+corpus="${corpora[0]}"
+declare_option corpus "${corpora_words%|}" \
+    "synthetic, kaldi (ready directories train, dev and test), or a public corpus; those of this recipe first"
 corpus_dir=""
 declare_option corpus_dir str "where the real corpus lies"
 preset=small
-declare_option preset "tiny|small|medium|large" "size of the synthetic corpus"
+declare_option preset "tiny|small|medium|large" "size of the synthetic corpus; tiny only shows that all works: training ends
+        after 2 epochs of 4 steps, unless --asr-args says otherwise, and wfst searches narrowly"
 seed=0
 declare_option seed int "seed of the synthetic corpus and of the training"
+search=greedy
+declare_option search "greedy|wfst" "greedy: what --token-type and --decode-config say by default; wfst: tonal
+        syllables through lexicon and pruned 5-gram, as in the paper (--token-type syllable_phone
+        --decode-config conf/decode_wfst.yaml, which win where given)"
 eval_sets=""
 declare_option eval_sets str "sets to evaluate on, separated by spaces. Synthetic: read, chat, spon,
-        aishell2, dev (train and dev are the union of the others); none: those of this recipe. Real: test, dev;
-        none: test"
+        aishell2, dev; none: those of this recipe (train and dev are the union of those and of the ones named
+        here). Real: test, dev; none: test"
 fbank_config=conf/fbank.yaml
 declare_option fbank_config str "features"
 token_type=char
@@ -38,16 +50,18 @@ declare_option token_type "char|bpe|syllable_phone" "what the model predicts; sy
 nbpe=2000
 declare_option nbpe int "number of units with --token-type bpe"
 token_list=""
-declare_option token_list str "units of another recipe instead of those of stage 3"
+declare_option token_list str "units of another recipe (its tokens.txt) instead of those of stage 3"
 asr_config=conf/train_speechmoe.yaml
 declare_option asr_config str "model and training"
 asr_args=""
-declare_option asr_args str "more arguments for training, separated by spaces"
+declare_option asr_args str "more arguments for training, separated by spaces; a larger --max_epoch goes on with a
+        training, other changes begin anew"
 init_param=""
 declare_option init_param str "checkpoint that training starts from: FILE or, as in ESPnet,
         FILE:SOURCE_KEY:TARGET_KEY:EXCLUDED_KEYS"
 expname=""
-declare_option expname str "name of the experiment; none: the name of --asr-config (of --model-dir)"
+declare_option expname str "name of the experiment; none: that of --asr-config, with what else it depends on (of
+        --model-dir)"
 model_dir=""
 declare_option model_dir str "decode with this experiment instead of training one: stages 4, 5 and 12
         are left out"
@@ -76,29 +90,3 @@ declare_option lm_config str "neural language model of --rescore"
 parse_options "Runs the stages of this recipe. Files are looked for where you are, in the recipe
 and at the top of the repository, in this order. Data, features, units and experiments come
 to lie in data, dump, units and exp beside run.sh." "$@"
-
-[ "${stage}" -ge 1 ] && [ "${stage}" -le "${LAST_STAGE}" ] ||
-    die "--stage ${stage}: stages are 1 to ${LAST_STAGE}"
-[ "${stop_stage}" -ge 1 ] && [ "${stop_stage}" -le "${LAST_STAGE}" ] ||
-    die "--stop-stage ${stop_stage}: stages are 1 to ${LAST_STAGE}"
-[ "${stage}" -le "${stop_stage}" ] ||
-    die "--stage ${stage} --stop-stage ${stop_stage}: this range runs nothing"
-[ "${lm_order}" -ge 1 ] && [ "${lm_order}" -le 5 ] || die "--lm-order ${lm_order}: from 1 to 5"
-[ "${rescore}" = false ] || [ "${tune}" = true ] ||
-    die "--rescore --tune false: rescoring chooses its weights on the n-best lists of dev, which stage 8 makes"
-[ "${nj}" -ge 1 ] || die "--nj ${nj}: at least 1"
-if [ "${corpus}" = synthetic ]; then
-    [ -z "${corpus_dir}" ] ||
-        die "--corpus-dir ${corpus_dir}: name the corpus that lies there with --corpus, e.g. --corpus aishell"
-    eval_sets="${eval_sets:-${RECIPE_SETS:-}}"
-    known_sets="read chat spon aishell2 dev"
-else
-    [ -n "${corpus_dir}" ] || die "--corpus ${corpus} needs --corpus-dir"
-    ! option_given preset || die "--preset is for --corpus synthetic; ${corpus} has one size"
-    eval_sets="${eval_sets:-test}"
-    known_sets="test dev"
-fi
-if option_given nbpe; then
-    [ "${token_type}" = bpe ] || die "--nbpe is for --token-type bpe; the units are ${token_type}"
-    [ -z "${token_list}" ] || die "--nbpe and --token-list: the list of units has its size already"
-fi

@@ -17,6 +17,7 @@ import torch
 
 from speechmoe_espnet.decode.config import ESPNET_JOINT, DecodeConfig
 from speechmoe_espnet.decode.hypothesis_files import (
+    Resources,
     Weights,
     write_hypotheses,
     write_json,
@@ -39,6 +40,7 @@ from speechmoe_espnet.inference.utterances import (
 )
 from speechmoe_espnet.results.complexity import measure
 from speechmoe_espnet.system import cli
+from speechmoe_espnet.system.provenance import machine, machine_words
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -73,8 +75,12 @@ def get_parser() -> cli.ArgumentParser:
         help="tuning.json (tune): its lm_weight and insertion_bonus win over those of --config",
     )
     parser.add_argument("--ngpu", type=int, choices=(0, 1), default=0, help="1 decodes on a GPU")
+    parser.add_argument("--nj", type=int, default=1, help="CPU processes")
     parser.add_argument(
-        "--nj", type=int, default=1, help="CPU processes, of one thread each if more than 1"
+        "--num_threads",
+        type=int,
+        default=0,
+        help="threads of each process; 0: 1 if there are several, else as torch likes",
     )
     return parser
 
@@ -107,8 +113,12 @@ def decode(args: argparse.Namespace) -> None:
         raise ValueError(f"--nj {args.nj} --ngpu {args.ngpu}: one process uses the GPU; use --nj 1")
     if args.ngpu and not torch.cuda.is_available():
         raise ValueError(f"--ngpu {args.ngpu}: torch finds no GPU here; use --ngpu 0")
+    if args.num_threads < 0:
+        raise ValueError(f"--num_threads must be at least 0, got {args.num_threads}")
     if args.nj > 1:
-        torch.set_num_threads(1)
+        torch.set_num_threads(1)  # here, before processes are forked; in those as asked for
+    elif args.num_threads:
+        torch.set_num_threads(args.num_threads)
     tuned = {} if args.tuning is None else read_tuning(args.tuning)
     config = DecodeConfig.from_yaml(args.config, tuned)
     model_config = _read_model_config(args.model_dir, args.model_file)
@@ -126,7 +136,7 @@ def decode(args: argparse.Namespace) -> None:
     write_json(args.output_dir / "model.json", dataclasses.asdict(complexity))
     write_json(args.output_dir / "decode.json", {**dataclasses.asdict(config), "tuned": tuned})
     for name, utterances in sets.items():
-        _decode_set(recognizer, config, utterances, args.output_dir / name, args.nj)
+        _decode_set(recognizer, config, utterances, args.output_dir / name, args)
 
 
 def _decode_set(
@@ -134,11 +144,13 @@ def _decode_set(
     config: DecodeConfig,
     utterances: Sequence[Utterance],
     directory: Path,
-    num_jobs: int,
+    args: argparse.Namespace,
 ) -> None:
+    threads = args.num_threads or (torch.get_num_threads() if args.nj == 1 else 1)
+    resources = Resources(args.nj, threads, "GPU" if args.ngpu else "CPU", machine_words(machine()))
     batches = make_batches(utterances, config.batch_frames)
     progress = cli.progress(
-        recognize_batches(recognizer, batches, num_jobs),
+        recognize_batches(recognizer, batches, args.nj, threads),
         total=len(batches),
         desc=f"decoding {directory.name} (batches)",
     )
@@ -152,8 +164,7 @@ def _decode_set(
     directory.mkdir()
     write_hypotheses(directory, results, Weights.of(config))
     seconds_audio = sum(utt.seconds for utt in utterances)
-    threads = torch.get_num_threads() * num_jobs
-    write_rtf(directory, seconds_audio, seconds_decode, len(utterances), threads)
+    write_rtf(directory, seconds_audio, seconds_decode, len(utterances), resources)
     by_length = sorted(utterances, key=lambda utt: (utt.num_frames, utt.name))
     example = recognizer.example(by_length[len(by_length) // 2]) if totals.layers else None
     write_routing(directory, totals, example)
@@ -166,7 +177,7 @@ def _decode_set(
             )
     print(
         f"decoded {directory.name}: {len(results)} utterances, {seconds_audio:.1f} s of audio in "
-        f"{seconds_decode:.1f} s, RTF {seconds_decode / seconds_audio:.5f} ({threads} threads)",
+        f"{seconds_decode:.1f} s, RTF {seconds_decode / seconds_audio:.5f} ({resources.words()})",
         file=sys.stderr,
         flush=True,
     )

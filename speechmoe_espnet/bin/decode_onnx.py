@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.decode.config import DecodeConfig
-from speechmoe_espnet.decode.hypothesis_files import Weights, write_hypotheses, write_rtf
+from speechmoe_espnet.decode.hypothesis_files import Resources, Weights, write_hypotheses, write_rtf
 from speechmoe_espnet.decode.search.factory import make_search
 from speechmoe_espnet.decode.unit_text import UnitText
 from speechmoe_espnet.export.metadata import Metadata
@@ -21,6 +21,7 @@ from speechmoe_espnet.inference.onnx_model import OnnxAcousticModel
 from speechmoe_espnet.inference.recognizer import Recognizer
 from speechmoe_espnet.inference.utterances import Utterance, list_features, make_batches
 from speechmoe_espnet.system import cli
+from speechmoe_espnet.system.provenance import machine, machine_words
 
 PIECE_SPACE = "▁"
 
@@ -117,7 +118,8 @@ def _decode_set(
     directory.mkdir(parents=True)
     write_hypotheses(directory, results, Weights.of(config))
     seconds_audio = sum(utterance.seconds for utterance in utterances)
-    write_rtf(directory, seconds_audio, seconds_decode, len(utterances), num_threads)
+    resources = Resources(1, num_threads, "CPU", machine_words(machine()))
+    write_rtf(directory, seconds_audio, seconds_decode, len(utterances), resources)
     short = [result.name for result in results if result.is_too_short]
     if short:
         print(
@@ -127,7 +129,7 @@ def _decode_set(
         )
     print(
         f"decoded {directory.name}: {len(results)} utterances, {seconds_audio:.1f} s of audio in "
-        f"{seconds_decode:.1f} s, RTF {seconds_decode / seconds_audio:.5f} ({num_threads} threads)",
+        f"{seconds_decode:.1f} s, RTF {seconds_decode / seconds_audio:.5f} ({resources.words()})",
         file=sys.stderr,
         flush=True,
     )

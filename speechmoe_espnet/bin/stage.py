@@ -19,7 +19,7 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--target", type=Path, required=True, help="directory that is made")
     parser.add_argument(
-        "--input", type=Path, nargs="+", default=[], help="files and directories it depends on"
+        "--input", type=Path, nargs="*", default=[], help="files and directories it depends on"
     )
     parser.add_argument(
         "--in_place",
@@ -44,6 +44,14 @@ def get_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="PREFIX",
         help="words of the command that begin so may change without a new run; may be repeated",
+    )
+    parser.add_argument(
+        "--may_grow",
+        nargs="+",
+        default=[],
+        metavar="OPTION",
+        help="options of the command, such as max_epoch, whose number may grow: with --in_place a "
+        "shorter run is taken up",
     )
     return parser
 
@@ -72,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 quiet=args.quiet,
                 hints=dict(_hint(text) for text in args.hint),
                 ignored=tuple(args.ignore),
+                may_grow=tuple(args.may_grow),
             )
         )
     except (ValueError, OSError) as error:

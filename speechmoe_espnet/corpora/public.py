@@ -37,6 +37,7 @@ class PublicCorpus:
     The corpus NAME is prepared by `prepare_NAME` of `lhotse.recipes.NAME`.
 
     Attributes:
+        source: Where people get it.
         parts: lhotse's parts of each set; a set without parts is not written.
         options: Keyword arguments for the function.
         parallel: Whether the function takes `num_jobs`.
@@ -51,23 +52,32 @@ class PublicCorpus:
     parallel: bool = False
     held_out: bool = False
     language: str | None = None
+    source: str = field(kw_only=True)
 
 
 _TRAIN_ONLY = {"train": ("train",)}
 _WENET_SPEECH = ("M", "DEV", "TEST_NET", "TEST_MEETING")
 
 PUBLIC_CORPORA: dict[str, PublicCorpus] = {
-    "aishell": PublicCorpus(),
-    "aishell2": PublicCorpus(parallel=True),
-    "aidatatang_200zh": PublicCorpus(),
+    "aishell": PublicCorpus(
+        source="https://www.openslr.org/33 (AISHELL-1, 178 hours, 15 GB); unpack data_aishell.tgz "
+        "and the archives in its folder wav"
+    ),
+    "aishell2": PublicCorpus(
+        parallel=True,
+        source="ask for it at https://www.aishelltech.com/aishell_2 (1,000 hours, for research)",
+    ),
+    "aidatatang_200zh": PublicCorpus(source="https://www.openslr.org/62 (200 hours)"),
     "ali_meeting": PublicCorpus(
         {"train": ("train",), "dev": ("eval",), "test": ("test",)},
         options={"mic": "near"},
+        source="https://www.openslr.org/119 (119 hours)",
     ),
     "commonvoice": PublicCorpus(
         options={"languages": "zh-CN"},
         parallel=True,
         language="zh-CN",
+        source="https://commonvoice.mozilla.org (zh-CN)",
     ),
     "kespeech": PublicCorpus(
         {
@@ -76,17 +86,26 @@ PUBLIC_CORPORA: dict[str, PublicCorpus] = {
             "test": ("test",),
         },
         parallel=True,
+        source="https://github.com/KeSpeech/KeSpeech (1,542 hours)",
     ),
-    "magicdata": PublicCorpus(),
-    "primewords": PublicCorpus(_TRAIN_ONLY, held_out=True),
-    "speechio": PublicCorpus({"test": tuple(f"SPEECHIO_ASR_ZH{i:05d}" for i in range(27))}),
-    "stcmds": PublicCorpus(_TRAIN_ONLY, held_out=True),
-    "tal_asr": PublicCorpus(),
-    "thchs_30": PublicCorpus(),
+    "magicdata": PublicCorpus(source="https://www.openslr.org/68 (755 hours)"),
+    "primewords": PublicCorpus(
+        _TRAIN_ONLY, held_out=True, source="https://www.openslr.org/47 (99 hours)"
+    ),
+    "speechio": PublicCorpus(
+        {"test": tuple(f"SPEECHIO_ASR_ZH{i:05d}" for i in range(27))},
+        source="https://github.com/SpeechColab/Leaderboard (evaluation only)",
+    ),
+    "stcmds": PublicCorpus(
+        _TRAIN_ONLY, held_out=True, source="https://www.openslr.org/38 (110 hours)"
+    ),
+    "tal_asr": PublicCorpus(source="https://ai.100tal.com/dataset (100 hours)"),
+    "thchs_30": PublicCorpus(source="https://www.openslr.org/18 (26 hours)"),
     "wenet_speech": PublicCorpus(
         {"train": ("M",), "dev": ("DEV",), "test": ("TEST_NET", "TEST_MEETING")},
         options={"dataset_parts": _WENET_SPEECH},
         parallel=True,
+        source="ask for it at https://github.com/wenet-e2e/WenetSpeech (10,000 hours)",
     ),
 }
 

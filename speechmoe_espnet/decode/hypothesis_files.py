@@ -1,5 +1,6 @@
 """Writes what was recognised, in the files that scoring and reports read."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,8 +105,43 @@ def _ctm(result: Recognized) -> list[str]:
     return lines
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What a real-time factor was measured with.
+
+    Attributes:
+        num_processes: Processes that decoded side by side.
+        num_threads: CPU threads of each.
+        device: `CPU` or `GPU`.
+        machine: The machine, in words.
+    """
+
+    num_processes: int
+    num_threads: int
+    device: str
+    machine: str
+
+    @classmethod
+    def words_of(cls, record: Mapping[str, Any]) -> str | None:
+        """Say in words what `rtf.json` was measured with, None where it does not tell."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not all(name in record for name in names):
+            return None
+        return cls(**{name: record[name] for name in names}).words()
+
+    def words(self) -> str:
+        """Say how many processes and threads there were, and of which device."""
+        if self.device != "CPU":
+            return self.device
+        return f"{self.num_processes} x {self.num_threads} CPU threads"
+
+
 def write_rtf(
-    directory: Path, seconds_audio: float, seconds_decode: float, num_utts: int, threads: int
+    directory: Path,
+    seconds_audio: float,
+    seconds_decode: float,
+    num_utts: int,
+    resources: Resources,
 ) -> None:
     """Write `rtf.json`.
 
@@ -115,7 +151,7 @@ def write_rtf(
         seconds_decode: Wall time from reading the first input to the last hypothesis; loading
             the model is not part of it.
         num_utts: Utterances of the set.
-        threads: CPU threads that computed, over all processes.
+        resources: What computed; the factor is true of that alone.
     """
     write_json(
         directory / "rtf.json",
@@ -124,7 +160,8 @@ def write_rtf(
             "seconds_decode": seconds_decode,
             "rtf": seconds_decode / seconds_audio,
             "num_utts": num_utts,
-            "threads": threads,
+            "threads": resources.num_processes * resources.num_threads,
+            **dataclasses.asdict(resources),
         },
     )
 

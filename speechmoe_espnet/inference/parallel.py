@@ -2,11 +2,13 @@
 
 Processes are forked after the model is loaded, so that they share it and none pays for
 importing ESPnet again. Call `torch.set_num_threads(1)` before loading a model that is going
-to be forked: OpenMP threads do not survive a fork.
+to be forked: OpenMP threads do not survive a fork. Each process then starts threads of its own.
 """
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
+
+import torch
 
 from speechmoe_espnet.decode.recognized import Recognized
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
@@ -18,7 +20,10 @@ _in_worker: list[Recognizer] = []
 
 
 def recognize_batches(
-    recognizer: Recognizer, batches: Sequence[Sequence[Utterance]], num_processes: int
+    recognizer: Recognizer,
+    batches: Sequence[Sequence[Utterance]],
+    num_processes: int,
+    num_threads: int = 1,
 ) -> Iterator[tuple[list[Recognized], RoutingTotals]]:
     """Decode batches.
 
@@ -26,6 +31,7 @@ def recognize_batches(
         recognizer: Decodes one batch.
         batches: What to decode.
         num_processes: 1 decodes in this process.
+        num_threads: Threads of each of several processes.
 
     Yields:
         The result of each batch, in order.
@@ -42,11 +48,16 @@ def recognize_batches(
         batches,
         min(num_processes, len(batches)),
         multiprocessing.get_context("fork"),
-        initializer=_in_worker.append,
-        initargs=(recognizer,),
+        initializer=_begin_worker,
+        initargs=(recognizer, num_threads),
         kind="decoding",
         cure="a smaller --nj or batch_frames",
     )
+
+
+def _begin_worker(recognizer: Recognizer, num_threads: int) -> None:
+    torch.set_num_threads(num_threads)
+    _in_worker.append(recognizer)
 
 
 def _recognize(batch: Sequence[Utterance]) -> tuple[list[Recognized], RoutingTotals]:

@@ -10,15 +10,15 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 DONE = ".done.json"
 STARTED = ".started.json"
 
-_NO_EFFECT_ON_RESULTS = frozenset(
-    {"--nj", "--ngpu", "--num_workers", "--num_threads", "--log_level", "--log_interval"}
+NO_EFFECT_ON_RESULTS = frozenset(
+    {"nj", "ngpu", "num_workers", "num_threads", "log_level", "log_interval"}
 )
 _TEMPORARY = re.compile(r"\..*\.lock|\..*\.tmp\..*|.*\.tmp\.\d+")
 
@@ -109,21 +109,8 @@ def command_digest_words(command: Sequence[str], ignored: Sequence[str] = ()) ->
         command: The command's words.
         ignored: Words that begin with one of these are left out, as `--nj N` and its like are.
     """
-    words: list[str] = []
-    skip_value = False
-    for word in command:
-        if skip_value and not word.startswith("--"):
-            skip_value = False
-            continue
-        skip_value = False
-        if word.startswith(tuple(ignored)):
-            continue
-        option, equals, _ = word.partition("=")
-        if option.replace("-", "_").replace("__", "--", 1) in _NO_EFFECT_ON_RESULTS:
-            skip_value = not equals
-            continue
-        words.append(word)
-    return words
+    words, _ = split_options(command, NO_EFFECT_ON_RESULTS)
+    return [word for word in words if not word.startswith(tuple(ignored))]
 
 
 def stage_digest(
@@ -141,9 +128,44 @@ def stage_digest(
         ValueError: An input is not finished.
     """
     by_path = {str(path): input_digest(path) for path in inputs}
-    words = command_digest_words(command, ignored)
-    text = json.dumps({"command": words, "inputs": by_path}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest(), by_path
+    return command_digest(command_digest_words(command, ignored), by_path), by_path
+
+
+def command_digest(words: Sequence[str], inputs: Mapping[str, str]) -> str:
+    """Return the digest of a command and of its inputs' digests by path."""
+    text = json.dumps({"command": list(words), "inputs": inputs}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def split_options(
+    command: Sequence[str], names: Collection[str]
+) -> tuple[list[str], dict[str, str]]:
+    """Return a command without some of its options, and their values by name.
+
+    Args:
+        command: The command's words.
+        names: Options without their dashes, with underscores.
+
+    Returns:
+        The words that are left, and the last value of each option; "" where it has none.
+    """
+    words: list[str] = []
+    values: dict[str, str] = {}
+    waiting = ""
+    for word in command:
+        if waiting and not word.startswith("--"):
+            values[waiting] = word
+            waiting = ""
+            continue
+        waiting = ""
+        option, equals, value = word.partition("=")
+        name = option[2:].replace("-", "_") if option.startswith("--") else ""
+        if name not in names:
+            words.append(word)
+            continue
+        values[name] = value
+        waiting = "" if equals else name
+    return words, values
 
 
 def _file_digest(path: Path) -> str:

@@ -14,15 +14,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 from speechmoe_espnet.pipeline.digests import (
     DONE,
+    NO_EFFECT_ON_RESULTS,
     STARTED,
+    command_digest,
+    command_digest_words,
     content_digest,
     is_temporary,
     listing_digest,
     read_mark,
+    split_options,
     stage_digest,
 )
 from speechmoe_espnet.pipeline.lock import TargetLock
@@ -63,6 +68,8 @@ class Stage:
         quiet: Show the output in the log only.
         hints: By input path: how a missing one is made.
         ignored: Words of the command that begin with one of these do not make it another one.
+        may_grow: Options of the command (`max_epoch`) with a whole number, of a training in place:
+            one that was begun or finished with a smaller number is taken up.
     """
 
     target: Path
@@ -74,6 +81,7 @@ class Stage:
     quiet: bool = False
     hints: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    may_grow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what could not work.
@@ -112,7 +120,7 @@ def run(stage: Stage) -> bool:
             take_care_of_leftovers(stage.target)
             digest, inputs = stage_digest(stage.command, stage.inputs, stage.ignored)
             if _is_finished(stage, digest):
-                print(f"{stage.name}: {stage.target} is up to date", flush=True)
+                print(f"{stage.name}: {stage.target} is up to date{_made_with(stage)}", flush=True)
                 return False
             begun = time.time()
             mark: dict[str, object] = {
@@ -123,6 +131,10 @@ def run(stage: Stage) -> bool:
                 "commit": commit(),
                 "started": _timestamp(begun),
             }
+            words, mark["length"] = split_options(
+                command_digest_words(stage.command, stage.ignored), stage.may_grow
+            )
+            mark["digest_without_length"] = command_digest(words, inputs)
             with _workplace(stage, mark) as out:
                 _run_command(stage, out, lock)
                 if not any(out.iterdir()):
@@ -177,7 +189,7 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
         return
     earlier = read_mark(target / STARTED) or read_mark(target / DONE)
     if target.exists() and any(target.iterdir()):
-        if earlier is None or earlier.get("digest") != mark["digest"]:
+        if earlier is None or not _goes_on(earlier, mark):
             backup = _free_backup_name(target)
             target.rename(backup)
             print(
@@ -196,6 +208,35 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
     _write_mark(target / STARTED, mark)
     (target / DONE).unlink(missing_ok=True)
     yield target
+
+
+def _goes_on(earlier: Mapping[str, Any], mark: Mapping[str, Any]) -> bool:
+    """Whether a training is that of a mark, or a shorter one that it goes on with."""
+    if earlier.get("digest") == mark["digest"]:
+        return True
+    before, now = earlier.get("length") or {}, mark["length"]
+    if not now or before.keys() != now.keys():
+        return False
+    if earlier.get("digest_without_length") != mark["digest_without_length"]:
+        return False
+    lengths = [*before.values(), *now.values()]
+    return all(text.isdecimal() for text in lengths) and all(
+        int(before[name]) <= int(now[name]) for name in now
+    )
+
+
+def _made_with(stage: Stage) -> str:
+    """Say with which number of processes a target was made, where it is another one now.
+
+    Results do not depend on it, but times do, such as a real-time factor.
+    """
+    mark = read_mark(stage.target / DONE) or {}
+    _, before = split_options(mark.get("command", ()), NO_EFFECT_ON_RESULTS)
+    _, now = split_options(stage.command, NO_EFFECT_ON_RESULTS)
+    if before == now:
+        return ""
+    words = [f"--{name} {value}".rstrip() for name, value in before.items()]
+    return f" (made, and its times measured, with {' '.join(words)})" if words else ""
 
 
 def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:

@@ -115,6 +115,7 @@ def _cost(system: Mapping[str, Any]) -> dict[str, str]:
         "training (min)": f"{system['seconds_training'] / 60:.1f}",
         "waiting for data, of training": percent_waiting(system.get("share_waiting")),
         "RTF of decoding": f"{system['rtf']:.4f}",
+        "  measured with": system.get("rtf_measured_with", "-"),
     }
 
 

@@ -186,6 +186,7 @@ def _system_results(system: System, seed: int) -> dict[str, Any]:
         "seconds_training": system.seconds_training,
         "share_waiting": system.share_waiting,
         "rtf": system.rtf,
+        "rtf_measured_with": system.rtf_measured_with,
         "sets": {name: outcome.counts.to_dict() for name, outcome in system.sets.items()},
         "total": system.total.to_dict(),
         "ser": {name: counts.to_dict() for name, counts in system.syllable_counts.items()} or None,

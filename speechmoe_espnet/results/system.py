@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from speechmoe_espnet.data.json_files import parse_object, read_object, read_text
+from speechmoe_espnet.decode.hypothesis_files import Resources
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.results.decoding import Decoding
 from speechmoe_espnet.results.routing import RoutingExample, RoutingSummary
@@ -38,6 +39,7 @@ class SetOutcome:
         seconds_audio: Length of the set, in seconds.
         seconds_decode: Time that decoding took, in seconds.
         threads: Threads that decoded, or None where not recorded.
+        measured_with: Processes, threads and device that decoded, in words; None likewise.
         routing: Load of the experts by layer, None for a static system.
         example: Routing of one utterance, None for a static system.
         syllables: The same utterances compared as units (syllables and phones), sorted by id;
@@ -52,6 +54,7 @@ class SetOutcome:
     routing: RoutingSummary | None
     example: RoutingExample | None
     syllables: tuple[UtteranceScore, ...] | None = None
+    measured_with: str | None = None
 
     @property
     def counts(self) -> Counts:
@@ -119,6 +122,12 @@ class System:
         """Real-time factor: seconds of decoding a second of audio, over all sets."""
         audio = sum(outcome.seconds_audio for outcome in self.sets.values())
         return sum(outcome.seconds_decode for outcome in self.sets.values()) / audio
+
+    @property
+    def rtf_measured_with(self) -> str:
+        """Processes, threads and device that decoded, `-` where not recorded."""
+        found = {outcome.measured_with or "-" for outcome in self.sets.values()}
+        return ", ".join(sorted(found))
 
     @property
     def total(self) -> Counts:
@@ -259,6 +268,7 @@ def _load_set(directory: Path, *, scored_in_units: Sequence[str]) -> SetOutcome:
         routing=RoutingSummary.load(routing) if routing.exists() else None,
         example=RoutingExample.load(example) if example.exists() else None,
         syllables=syllables,
+        measured_with=Resources.words_of(rtf),
     )
 
 

@@ -16,7 +16,7 @@ import json, os, sys, time
 from pathlib import Path
 
 words = sys.argv[1:]
-real = ("stage", "side_by_side", "watch_training", "describe_decoding")
+real = ("stage", "side_by_side", "watch_training", "plan")
 name = words[1].rpartition(".")[2] if words[:1] == ["-m"] else "stage"
 if name in real:
     os.execv("{python}", ["{python}", *words])

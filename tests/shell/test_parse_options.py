@@ -77,6 +77,8 @@ def test_values_are_not_evaluated(sh: Shell, script: Path, tmp_path: Path) -> No
         (["--token-type", "char|bpe"], "allows char, bpe"),
         (["--dry=yes"], "--dry takes no value"),
         (["--config", "missing.yaml"], "--config: there is no file 'missing.yaml'"),
+        (["--exp-name", "a\nb"], "--exp-name: a control character"),
+        (["--exp-name=a\tb"], "--exp-name: a control character"),
         (["--folder", "missing"], "--folder: there is no directory 'missing'"),
     ],
 )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import pytest
 from fake_recipe import Recipe, finished
 
+WFST = ("--search", "wfst")
 GREEDY = ("--decode-config", "conf/decode_ctc_greedy.yaml")
 NGRAM = ("--token-type", "char", "--decode-config", "conf/decode_ctc_prefix_beam_ngram.yaml")
 NBEST = ("--decode-config", "conf/decode_wfst_nbest.yaml")
-MINE = ("--expname", "mine", "--eval-sets", "read")
+MINE = (*WFST, "--expname", "mine", "--eval-sets", "read")
 CORPUS = ("--corpus", "kaldi", "--corpus-dir", ".")
 TOKENS = "units/synthetic/syllable_phone/tokens.txt"
 NGRAM_DIR, LEXICON_DIR, GRAPH_DIR = (
@@ -217,7 +218,7 @@ def test_texts_and_order_of_the_language_model(recipe: Recipe) -> None:
 
 
 def test_a_real_corpus_gives_its_training_transcripts(recipe: Recipe) -> None:
-    recipe.run(*CORPUS, stage=6)
+    recipe.run(*WFST, *CORPUS, stage=6)
     texts = ["dump/kaldi/train/text"]
     assert recipe.values("lang/kaldi/ngram_word5", "--texts") == texts
     assert recipe.value("lang/kaldi/ngram_word5", "--dev_text") == "dump/kaldi/dev/text"
@@ -296,7 +297,7 @@ def test_stages_out_of_order(recipe: Recipe, stage: int, options: Sequence[str],
     for name in ("data/synthetic/lm_text", "dump/kaldi/train/text"):
         (recipe.dir / name).unlink()
     name = "never" if "never" in said else "mine"
-    options = (*MINE[2:], *options) if options != CORPUS else options
+    options = (*MINE[4:], *WFST, *options) if options != CORPUS else (*WFST, *options)
     output = recipe.run("--expname", name, *options, stage=stage, status=1)
     assert said in output
     assert f"the same command with --stage {said.split('stage ')[1][0]}" in output

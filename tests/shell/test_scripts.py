@@ -1,5 +1,6 @@
 """Every script: --help, wrong options, stages that do not exist, set-up of the environment."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -13,8 +14,10 @@ from shell_process import ROOT, Shell
 
 from speechmoe_espnet.corpora.public import PUBLIC_CORPORA
 from speechmoe_espnet.corpora.synthetic.presets import PRESETS
+from speechmoe_espnet.recipe.options import Options
+from speechmoe_espnet.recipe.training_args import MAIN_JOB_ARGS
 
-RECIPES = ("read", "chat", "spon", "aishell2", "mix")
+RECIPES = ("read", "chat", "spon", "aishell2", "mix", "aishell")
 SCRIPTS = (
     "run_all.sh",
     "tests/run.sh",
@@ -22,6 +25,7 @@ SCRIPTS = (
     "utils/bench.sh",
     *(f"egs/{name}/asr1/run.sh" for name in RECIPES),
 )
+WFST = ("--search", "wfst")
 GREEDY = ("--decode-config", "conf/decode_ctc_greedy.yaml")
 NBEST = ("--decode-config", "conf/decode_wfst_nbest.yaml")
 NGRAM = "conf/decode_ctc_prefix_beam_ngram.yaml"
@@ -74,19 +78,19 @@ def test_recipe_is_thin(name: str) -> None:
         (["--lm-order", "6"], "--lm-order 6: from 1 to 5"),
         (["--lm-text", "none.txt"], "--lm-text: there is no 'none.txt'"),
         (["--tune", "maybe"], "--tune allows true, false; got 'maybe'"),
-        (["--tune", "false", "--stage", "8", "--stop-stage", "8"], "--tune false stage 8"),
-        (["--tune-config", "conf/none.yaml"], "--tune-config: there is no 'conf/none.yaml'"),
+        ([*WFST, "--tune", "false", "--stage", "8", "--stop-stage", "8"], "--tune false stage 8"),
+        ([*WFST, "--tune-config", "conf/none.yaml"], "--tune-config: there is no 'conf/none.yaml'"),
         (["--stage", "10", "--stop-stage", "10"], "stage 10 runs with --rescore"),
         (["--rescore=true"], "--rescore takes no value"),
         (["--rescore", "--tune", "false"], "n-best lists of dev, which stage 8 makes"),
-        (["--rescore", *NBEST, "--lm-config", "conf/none.yaml"], "--lm-config: there is no"),
+        (["--rescore", *WFST, *NBEST, "--lm-config", "conf/none.yaml"], "--lm-config: there is no"),
         (["--decode-config", "conf/none.yaml"], "--decode-config: there is no 'conf/none.yaml'"),
         (["--decode-config", "conf/fbank.yaml"], "conf/fbank.yaml: unknown key deltas"),
         (["--rescore", *GREEDY], "method ctc_greedy uses no n-gram"),
-        (["--rescore"], "conf/decode_wfst.yaml: nbest is 1, which leaves nothing to choose from"),
+        ([*WFST, "--rescore"], "conf/decode_wfst.yaml: nbest is 1, which leaves nothing to choose from"),
         ([*GREEDY, "--stage", "6", "--stop-stage", "8"], "leaves out stages 6 to 8"),
-        (["--token-type", "bpe"], "--token-type syllable_phone or char; decode bpe with"),
-        (["--decode-config", NGRAM], "its n-gram is of characters, for models"),
+        ([*WFST, "--token-type", "bpe"], "--token-type syllable_phone or char; decode bpe with"),
+        ([*WFST, "--decode-config", NGRAM], "its n-gram is of characters, for models"),
         (["--token-type", "bpe", "--decode-config", NGRAM], "its n-gram is of characters"),
     ],
 )
@@ -108,17 +112,58 @@ def test_missing_input_names_the_stage_that_makes_it(sh: Shell, tmp_path: Path) 
     assert not (tmp_path / "dump").exists()
 
 
-def test_names_in_the_options_are_those_the_commands_know() -> None:
-    text = (ROOT / "utils/recipe_options.sh").read_text() + (ROOT / "run_all.sh").read_text()
-    allowed = {
-        tuple(match.group(2).split("|"))
-        for match in re.finditer(r'declare_option (corpus|preset) "([^"]*)"', text)
+def test_names_in_the_options_are_those_the_commands_know(sh: Shell) -> None:
+    assert set(_allowed(sh, "egs/mix/asr1/run.sh", "corpus")) == {
+        *("synthetic", "kaldi"),
+        *PUBLIC_CORPORA,
     }
-    corpora = max(allowed, key=len)
-    assert set(corpora) == {"synthetic", "kaldi", *PUBLIC_CORPORA}
-    repeated = ("tiny", "small", "full", "medium", "large")  # full: medium, and several seeds
-    assert allowed - {corpora} == {tuple(PRESETS), repeated}
-    assert set(repeated) - {"full"} == set(PRESETS)
+    assert _allowed(sh, "egs/mix/asr1/run.sh", "preset") == list(PRESETS)
+    assert _allowed(sh, "run_all.sh", "preset") == ["tiny", "small", "full", "medium", "large"]
+    assert set(MAIN_JOB_ARGS) == set(PRESETS)  # full: medium, and several seeds
+    names = {item.name for item in dataclasses.fields(Options)} - {"given"}
+    declared = re.findall(r"^  --([a-z-]+)", _help(sh, "egs/mix/asr1/run.sh"), flags=re.MULTILINE)
+    assert {name.replace("-", "_") for name in declared} - {"help"} == names
+
+
+def _help(sh: Shell, script: str) -> str:
+    return sh(ROOT / script, "--help").stdout
+
+
+def _allowed(sh: Shell, script: str, option: str) -> list[str]:
+    (found,) = re.findall(rf"--{option} <([^>]*)>", _help(sh, script))
+    return str(found).split("|")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("read", ["synthetic", "thchs_30"]),
+        ("chat", ["synthetic", "ali_meeting"]),
+        ("spon", ["synthetic", "wenet_speech"]),
+        ("aishell2", ["synthetic", "aishell2"]),
+        ("aishell", ["aishell", "synthetic"]),
+    ],
+)
+def test_a_recipe_names_its_own_corpora_first(sh: Shell, name: str, first: list[str]) -> None:
+    script = f"egs/{name}/asr1/run.sh"
+    corpora = _allowed(sh, script, "corpus")
+    assert corpora[:2] == first
+    assert len(corpora) == len(set(corpora)) == len(PUBLIC_CORPORA) + 2
+    assert f"(default: {first[0]})" in _help(sh, script).split("--corpus-dir")[0]
+
+
+def test_a_missing_corpus_says_how_to_get_it(sh: Shell) -> None:
+    done = sh(ROOT / "egs/aishell/asr1/run.sh", "--nj", "2")
+    assert done.returncode == 1
+    assert "--corpus aishell needs --corpus-dir" in done.stderr
+    assert "https://www.openslr.org/33" in done.stderr
+
+
+def test_every_recipe_has_the_same_defaults(sh: Shell) -> None:
+    for name in RECIPES:
+        text = _help(sh, f"egs/{name}/asr1/run.sh")
+        for default in ("char", "conf/train_speechmoe.yaml", "conf/decode_ctc_greedy.yaml"):
+            assert f"(default: {default})" in text
 
 
 def test_other_systems_are_told(sh: Shell) -> None:

@@ -1,17 +1,12 @@
 #!/usr/bin/env bash
 # Commands, names and places through a high-fidelity microphone.
-#
-# Choices of this recipe; options given on the command line come after these and win.
-# ./run.sh --help shows them all.
+# ./run.sh --help shows the options.
 set -euo pipefail
 
 RECIPE_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-SPEECHMOE_PROGRAM="$0"
 RECIPE_SETS="aishell2"
-export RECIPE_DIR RECIPE_SETS SPEECHMOE_PROGRAM
+RECIPE_CORPORA="synthetic aishell2"
+SPEECHMOE_PROGRAM="$0"
+export RECIPE_DIR RECIPE_SETS RECIPE_CORPORA SPEECHMOE_PROGRAM
 
-exec "${RECIPE_DIR}/../../../utils/recipe.sh" \
-    --token-type syllable_phone \
-    --asr-config conf/train_speechmoe.yaml \
-    --decode-config conf/decode_wfst.yaml \
-    "$@"
+exec "${RECIPE_DIR}/../../../utils/recipe.sh" "$@"

@@ -156,7 +156,7 @@ def test_dev_and_test_are_held_out_by_speaker(tmp_path, monkeypatch):
     module = types.ModuleType("fake")
     monkeypatch.setattr(module, "prepare_fake", prepare, raising=False)
     monkeypatch.setitem(sys.modules, "lhotse.recipes.fake", module)
-    fake = PublicCorpus({"train": ("train",)}, held_out=True)
+    fake = PublicCorpus({"train": ("train",)}, held_out=True, source="")
     monkeypatch.setitem(PUBLIC_CORPORA, "fake", fake)
     sets = prepare_public("fake", tmp_path, tmp_path / "out")
     assert [data.path.name for data in sets] == ["train", "dev", "test"]

@@ -1,0 +1,179 @@
+"""Names of the directories of a recipe: a name says what its content depends on.
+
+Two settings that people compare never share a directory; the names of the defaults are short.
+
+| directory | besides the corpus it names |
+|---|---|
+| all of the synthetic corpus | `_PRESET` other than small, `_seedN` other than 0 |
+| dump, units, stats | `_fbank_DIGEST` of settings other than those of conf/fbank.yaml |
+| units, stats | kind of units, number of bpe units, `_DIGEST` of a given list |
+| n-gram, lexicon, graph | order, `_pruneX`, `_text_DIGEST` of the paths of more text |
+| experiment without a name | configuration, units other than characters, starting point, seed |
+| decoding | decode configuration, checkpoint, n-gram other than the default, `_untuned` |
+
+What is left goes by digest, under one name. An experiment that is trained anew, since `--asr-args`
+or what a name of the user's stands for has changed, is kept as NAME.bak.N. Other sets to evaluate,
+or another configuration for tuning, decode again. The report of an experiment is that of its last
+decoding. DIGEST is the first 8 digits of a SHA-256.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.recipe.options import BPE, CHAR, SYNTHETIC, Options
+
+DEFAULT_PRESET = "small"
+DEFAULT_ORDER = 5
+DEFAULT_CHECKPOINT = "valid.loss.ave.pth"
+DEFAULT_LM_CONFIG = "train_lm_rnn"
+_MAX_NAME = 40
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.+-]{{0,{_MAX_NAME - 1}}}")
+_RESERVED = re.compile(r"log|stats_.*|lm_.*")
+
+
+@dataclass(frozen=True)
+class Directories:
+    """Directories relative to the recipe, and the names in them that messages use.
+
+    Attributes:
+        expname: Name of the experiment.
+        logs: Logs of all stages but training.
+        neural_lm: Neural language model of rescoring.
+        tune_dir: n-best lists of dev and the weights chosen on them.
+    """
+
+    expname: str
+    data: str
+    dump: str
+    units: str
+    stats: str
+    exp: str
+    logs: str
+    ngram: str
+    lexicon: str
+    graph: str
+    neural_lm: str
+    decode_dir: str
+    rescored: str
+    tune_dir: str
+
+
+def corpus_name(corpus: str, preset: str, seed: int) -> str:
+    """Return the name of a corpus' directories.
+
+    Args:
+        corpus: As in `--corpus`.
+        preset: Size of the synthetic corpus; no other corpus has one.
+        seed: Seed of the synthetic corpus; no other corpus has one.
+    """
+    if corpus != SYNTHETIC:
+        return corpus
+    size = "" if preset == DEFAULT_PRESET else f"_{preset}"
+    return f"{corpus}{size}" + (f"_seed{seed}" if seed else "")
+
+
+def name_directories(
+    options: Options,
+    *,
+    fbank: FbankConfig,
+    default_fbank: FbankConfig,
+    decoding: DecodeConfig | None,
+    token_list: Iterable[Path],
+    lm_texts: Iterable[str],
+) -> Directories:
+    """Return the directories of a run.
+
+    Args:
+        options: The run's options; `decode_config` and the other paths may be relative.
+        fbank: Settings of its features.
+        default_fbank: Those of conf/fbank.yaml.
+        decoding: Its search; None where nothing is decoded.
+        token_list: The given list of units, and for bpe its model; empty: none is given.
+        lm_texts: Paths of more text for the language models.
+
+    Raises:
+        ValueError: The experiment's name is not allowed.
+    """
+    corpus = corpus_name(options.corpus, options.preset, options.seed)
+    features = "" if fbank == default_fbank else f"_fbank_{_digest(_bytes(fbank))}"
+    kind = options.token_type + (str(options.nbpe) if options.token_type == BPE else "")
+    given = [path.read_bytes() for path in token_list]
+    if given:
+        kind = f"{options.token_type}_{_digest(b'|'.join(given))}"
+    units = f"{kind}{features}"
+    more_text = "\n".join(lm_texts)
+    text = f"_text_{_digest(more_text.encode())}" if more_text else ""
+    ngram = f"{options.lm_order}" + (f"_prune{options.lm_prune}" if options.lm_prune else "") + text
+    level = "char" if decoding is not None and decoding.needs_ngram else "word"
+    of_units = f"{units}{'_' if units != options.token_type else ''}{ngram}"
+    expname = _expname(options, units)
+    exp = f"exp/{corpus}/{expname}"
+    searches = decoding is not None and (decoding.needs_graph or decoding.needs_ngram)
+    decode = _decoding(options, ngram if searches else "")
+    untuned = "_untuned" if searches and not options.tune else ""
+    lm_name = Path(options.lm_config).stem
+    rescored_by = "" if lm_name == DEFAULT_LM_CONFIG else f"_{lm_name}"
+    return Directories(
+        expname=expname,
+        data=f"data/{corpus}",
+        dump=f"dump/{corpus}{features}",
+        units=f"units/{corpus}/{units}",
+        stats=f"exp/{corpus}/stats_{units}",
+        exp=exp,
+        logs=f"exp/{corpus}/log",
+        ngram=f"lang/{corpus}/ngram_{level}{ngram}",
+        lexicon=f"lang/{corpus}/lexicon_{of_units}",
+        graph=f"lang/{corpus}/graph_{of_units}",
+        neural_lm=f"exp/{corpus}/lm_{lm_name}{text}",
+        decode_dir=f"{exp}/decode_{decode}{untuned}",
+        rescored=f"{exp}/decode_{decode}_rescored{rescored_by}",
+        tune_dir=f"{exp}/tune_{decode}",
+    )
+
+
+def _expname(options: Options, units: str) -> str:
+    name = options.expname
+    if not name and options.model_dir:
+        name = Path(options.model_dir).name
+    elif not name:
+        parts = [Path(options.asr_config).stem]
+        parts += [units] if units != CHAR else []
+        parts += [f"init_{_digest(options.init_param.encode())}"] if options.init_param else []
+        # The name of the synthetic corpus has its seed already.
+        parts += [f"seed{options.seed}"] if options.seed and options.corpus != SYNTHETIC else []
+        name = "_".join(parts)
+        if len(name) > _MAX_NAME:
+            name = f"{name[: _MAX_NAME - 9]}_{_digest(name.encode())}"
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"--expname: a name has up to {_MAX_NAME} letters, digits and any of _.+- , "
+            f"got '{name}'"
+        )
+    if _RESERVED.fullmatch(name):
+        corpus = corpus_name(options.corpus, options.preset, options.seed)
+        raise ValueError(
+            f"--expname {name}: exp/{corpus}/{name} is not for experiments; choose another name"
+        )
+    return name
+
+
+def _decoding(options: Options, ngram: str) -> str:
+    name = Path(options.decode_config).stem.removeprefix("decode_")
+    if options.inference_model != DEFAULT_CHECKPOINT:
+        name += f"_{options.inference_model.removesuffix('.pth').replace('/', '_')}"
+    return name if ngram in ("", str(DEFAULT_ORDER)) else f"{name}_lm{ngram}"
+
+
+def _bytes(fbank: FbankConfig) -> bytes:
+    return json.dumps(dataclasses.asdict(fbank), sort_keys=True).encode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:8]

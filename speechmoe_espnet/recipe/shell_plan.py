@@ -1,0 +1,270 @@
+"""The plan of a run: all that the stages in `utils/recipe.sh` are told.
+
+Which stages run, where their directories lie, and the arguments that depend on more than one
+option. The commands themselves stand in the script.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.recipe.directories import name_directories
+from speechmoe_espnet.recipe.expected_times import expected_times
+from speechmoe_espnet.recipe.options import (
+    BPE,
+    DEV,
+    SYLLABLE_PHONE,
+    SYNTHETIC,
+    Options,
+)
+from speechmoe_espnet.recipe.place import Place
+from speechmoe_espnet.recipe.searches import Stages, tune_config, with_search
+from speechmoe_espnet.recipe.shell_lines import Value
+from speechmoe_espnet.recipe.training_args import length_args
+
+DEFAULT_FBANK = "conf/fbank.yaml"
+
+
+def plan_recipe(options: Options, place: Place) -> dict[str, Value]:
+    """Return the variables of `utils/recipe.sh`.
+
+    Args:
+        options: Options as the user gave them.
+        place: The folders of the run.
+
+    Raises:
+        FileNotFoundError: A configuration does not exist.
+        ValueError: A path leads nowhere, options contradict each other, or nothing is to run.
+    """
+    return _Plan(options.changed(with_search(options)), place).variables()
+
+
+class _Plan:
+    """What follows from the options of a run; paths are as the stages see them."""
+
+    def __init__(self, options: Options, place: Place) -> None:
+        self.place = place
+        Stages(options, None).check()
+        options = self._with_paths(options)
+        self.decoding: DecodeConfig | None = None
+        if options.stop_stage >= 6:
+            found = place.find("--decode-config", options.decode_config)
+            options = options.changed({"decode_config": found})
+            self.decoding = DecodeConfig.from_yaml(place.absolute(found))
+        stages = Stages(options, self.decoding)
+        stages.check()
+        self.stages = stages.numbers()
+        self.options = self._with_paths_of_stages(options)
+        self.sets = options.sets_to_evaluate(place.sets)
+        self.lm_texts = [place.find("--lm-text", path) for path in options.lm_text.split()]
+        self.fbank = FbankConfig.from_yaml(place.absolute(options.fbank_config))
+        self.token_list = self._token_list()
+        self.directories = name_directories(
+            self.options,
+            fbank=self.fbank,
+            default_fbank=FbankConfig.from_yaml(place.root / DEFAULT_FBANK),
+            decoding=self.decoding,
+            token_list=[place.absolute(path) for path in self.token_list],
+            lm_texts=self.lm_texts,
+        )
+
+    def _with_paths(self, options: Options) -> Options:
+        changes = {"fbank_config": self.place.find("--fbank-config", options.fbank_config)}
+        for name in ("corpus_dir", "model_dir", "token_list"):
+            if path := getattr(options, name):
+                changes[name] = self.place.find(f"--{name.replace('_', '-')}", path)
+        if options.init_param:
+            file, colon, keys = options.init_param.partition(":")
+            changes["init_param"] = f"{self.place.find('--init-param', file)}{colon}{keys}"
+        return options.changed(changes)
+
+    def _with_paths_of_stages(self, options: Options) -> Options:
+        """Find what only some stages read."""
+        changes = {}
+        if 5 in self.stages:
+            changes["asr_config"] = self.place.find("--asr-config", options.asr_config)
+        if 8 in self.stages and self.decoding is not None:
+            path = tune_config(options, self.decoding)
+            changes["tune_config"] = self.place.find("--tune-config", path)
+        if 10 in self.stages:
+            changes["lm_config"] = self.place.find("--lm-config", options.lm_config)
+        return options.changed(changes)
+
+    def _token_list(self) -> list[str]:
+        if not self.options.token_list:
+            return []
+        files = [self.options.token_list]
+        if self.options.token_type == BPE:
+            model = str(Path(self.options.token_list).parent / "bpe.model")
+            files.append(self.place.find("--token-list", model))
+        return files
+
+    def variables(self) -> dict[str, Value]:
+        """Return all variables by name."""
+        options, names = self.options, self.directories
+        scored, scored_by = (names.rescored, 10) if options.rescore else (names.decode_dir, 9)
+        return {
+            "stages": [str(number) for number in self.stages],
+            "times": expected_times(options.corpus, options.preset, self.stages),
+            "sets": self.sets,
+            **{field.name: getattr(names, field.name) for field in dataclasses.fields(names)},
+            "scored_dir": scored,
+            "model": options.model_dir or names.exp,
+            "fbank_config": options.fbank_config,
+            "asr_config": options.asr_config,
+            "decode_config": options.decode_config,
+            "tune_config": options.tune_config,
+            "lm_config": options.lm_config,
+            "token_type": options.token_type,
+            "hints": self._hints(scored, scored_by),
+            **self._corpus(),
+            **self._training(),
+            **self._language_model(),
+            **self._search(),
+            **self._scores(scored),
+        }
+
+    def _corpus(self) -> dict[str, Value]:
+        options, names = self.options, self.directories
+        if options.corpus == SYNTHETIC:
+            styles = [
+                *self.place.sets,
+                *(name for name in self.sets if name not in self.place.sets),
+            ]
+            styles = [name for name in styles if name != DEV]
+            if not styles:
+                raise ValueError("--eval-sets dev: no style is named to make speech of")
+            inputs = []
+            args = ["--preset", options.preset, "--seed", str(options.seed), "--sets", *styles]
+        else:
+            styles = [name for name in self.sets if name != DEV]
+            inputs, args = [options.corpus_dir], ["--corpus_dir", options.corpus_dir]
+        others = [f"{names.dump}/{name}" for name in (DEV, *styles)]
+        unit_args = ["--sets", *others]
+        if self.token_list:
+            unit_args += ["--token_list", options.token_list]
+        elif options.token_type == BPE:
+            unit_args += ["--nbpe", str(options.nbpe)]
+        return {
+            "corpus_inputs": inputs,
+            "corpus_args": args,
+            "feature_sets": ["train", DEV, *styles],
+            "unit_inputs": [f"{names.dump}/train", *others, *self.token_list],
+            "unit_args": unit_args,
+        }
+
+    def _training(self) -> dict[str, Value]:
+        options, names = self.options, self.directories
+        tokens = {
+            BPE: ["--token_type", "bpe", "--bpemodel", f"{names.units}/bpe.model"],
+            SYLLABLE_PHONE: ["--token_type", "word"],
+        }.get(options.token_type, ["--token_type", options.token_type])
+        data = ["--use_preprocessor", "true", "--token_list", f"{names.units}/tokens.txt"]
+        data += ["--input_size", str(self.fbank.feature_size), *tokens]
+        shapes = []
+        for name, folder in (("train", "train"), ("valid", DEV)):
+            texts = names.units if options.token_type == SYLLABLE_PHONE else names.dump
+            feats = f"{names.dump}/{folder}/feats.scp,speech,kaldi_ark"
+            for path in (feats, f"{texts}/{folder}/text,text,text"):
+                data += [f"--{name}_data_path_and_name_and_type", path]
+            for shape in ("speech_shape", "text_shape.units"):
+                shapes += [f"--{name}_shape_file", f"{names.stats}/{name}/{shape}"]
+        init = ["--init_param", options.init_param] if options.init_param else []
+        inputs = [f"{names.dump}/train", f"{names.dump}/{DEV}", names.units]
+        user = options.asr_args.split()
+        length = []
+        if 5 in self.stages:
+            config = self.place.absolute(options.asr_config)
+            length = length_args(config, user, tiny=options.is_tiny)
+        return {
+            "data_args": data,
+            "data_inputs": inputs,
+            "training_args": [*shapes, *init, "--seed", str(options.seed), *user, *length],
+            "training_inputs": [*inputs, names.stats, *(init[1:] and [init[1].split(":")[0]])],
+        }
+
+    def _language_model(self) -> dict[str, Value]:
+        options, names = self.options, self.directories
+        # The synthetic corpus' own text holds the training transcripts already. Counted twice,
+        # hardly any n-gram occurs once, and that is what Kneser-Ney smoothing estimates the
+        # unseen from.
+        texts = [f"{names.dump}/train/text", *self.lm_texts]
+        if options.corpus == SYNTHETIC:
+            texts = [*self.lm_texts, f"{names.data}/lm_text"]
+        return {
+            "lm_level": "char" if self._needs("ngram") else "word",
+            "lm_texts": texts,
+            "ngram_args": ["--prune_threshold", options.lm_prune] if options.lm_prune else [],
+        }
+
+    def _needs(self, what: str) -> bool:
+        return self.decoding is not None and bool(getattr(self.decoding, f"needs_{what}"))
+
+    def _search(self) -> dict[str, Value]:
+        options, names = self.options, self.directories
+        args, inputs, tuned = [], [], []
+        if self._needs("graph"):
+            args, inputs = ["--graph_dir", names.graph], [names.graph]
+        elif self._needs("ngram"):
+            args, inputs = ["--ngram", f"{names.ngram}/lm_pruned.arpa"], [names.ngram]
+        if inputs and options.tune:
+            tuned = [f"{names.tune_dir}/weights/tuning.json"]
+        # One process uses the GPU.
+        nj, ngpu = (1, 1) if options.ngpu else (options.nj, 0)
+        processes = ["--nj", str(nj), "--ngpu", str(ngpu)]
+        if options.num_threads:
+            processes += ["--num_threads", str(options.num_threads)]
+        return {
+            "has_lexicon": "true" if self._needs("graph") else "false",
+            "search_args": args,
+            "search_inputs": inputs,
+            "tuning": tuned,
+            "tuning_args": [word for path in tuned for word in ("--tuning", path)],
+            "processes": processes,
+        }
+
+    def _scores(self, scored: str) -> dict[str, Value]:
+        """Searches that know words write Hanzi, and beside it units."""
+        options, names = self.options, self.directories
+        measures = ["cer"]
+        if options.token_type == SYLLABLE_PHONE:
+            measures = ["cer", "ser"] if self._needs("graph") else ["ser"]
+        rows = []
+        for name in self.sets:
+            for measure in measures:
+                in_units = measure == "ser"
+                reference = f"{names.units if in_units else names.dump}/{name}"
+                target = "score_ser" if in_units and len(measures) > 1 else "score"
+                hypothesis = "units" if in_units else "text"
+                rows.append((name, measure, reference, hypothesis, f"{scored}/{name}/{target}"))
+        columns = ("sets", "metrics", "references", "hypotheses", "targets")
+        return {
+            f"score_{column}": [row[number] for row in rows]
+            for number, column in enumerate(columns)
+        }
+
+    def _hints(self, scored: str, scored_by: int) -> list[str]:
+        """Return how each input is made, for where one is missing."""
+        names, options = self.directories, self.options
+        makers = {names.data: 1, f"{names.data}/lm_text": 1, names.units: 3, names.stats: 4}
+        for name in ("train", DEV, *self.sets):
+            for file in ("", "/text", "/utt2spk"):
+                makers[f"{names.dump}/{name}{file}"] = 2
+            makers[f"{names.units}/{name}/text"] = 3
+            for file in ("text", "units"):
+                makers[f"{scored}/{name}/{file}"] = scored_by
+            for target in ("score", "score_ser"):
+                makers[f"{scored}/{name}/{target}"] = 11
+        makers |= {f"{names.units}/tokens.txt": 3, names.exp: 5, names.ngram: 6}
+        makers |= {names.lexicon: 6, names.graph: 7, f"{names.tune_dir}/nbest": 8}
+        makers |= {f"{names.tune_dir}/weights/tuning.json": 8, names.decode_dir: 9, scored: scored_by}
+        hints = [
+            f"--hint={path}=stage {number} makes it: the same command with --stage {number}"
+            for path, number in makers.items()
+            if path != options.model_dir
+        ]
+        if options.model_dir:
+            wants = "--model-dir wants a finished experiment (stage 5 of its recipe)"
+            hints.append(f"--hint={options.model_dir}={wants}")
+        return hints

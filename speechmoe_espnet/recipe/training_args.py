@@ -1,0 +1,78 @@
+"""How long a training is: what a preset, the configuration and the user say about it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+# At most, whatever the configuration says: --preset tiny shows that all works.
+TINY_EPOCHS, TINY_ITERATIONS = 2, 4
+ESPNET_EPOCHS = 40
+
+# What the main job adds to its configurations, by preset. More speech wants more steps, and more
+# steps more variation and, also for static, a higher rate: one seed of grids/effect.yaml.
+MAIN_JOB_ARGS = {
+    "tiny": "",
+    "small": "",
+    "medium": "--max_epoch 30 --scheduler_conf max_steps=9000 --optim_conf lr=0.008 "
+    "--specaug_conf channel=4.0 --specaug_conf num_freq_masks=2 --specaug_conf freq_mask_width=8",
+    "large": "",
+}
+
+
+def length_args(config: Path, args: Sequence[str], *, tiny: bool) -> list[str]:
+    """Return arguments of asr_train that say how long the training is.
+
+    They follow the user's own and repeat what holds anyway, but for `tiny`. So the command names
+    the number of epochs, and a training that is asked for more of them is taken up.
+
+    Args:
+        config: Training configuration.
+        args: The user's arguments, which win over it.
+        tiny: Whether to train a few steps, unless the user's arguments say otherwise.
+
+    Raises:
+        FileNotFoundError: There is no such configuration.
+        ValueError: It is not YAML, or the number of epochs is no number.
+    """
+    settings = _read(config)
+    given = _last(args, "max_epoch")
+    if given is not None:
+        epochs = _number(given, "--asr-args: max_epoch")
+    else:
+        epochs = _number(settings.get("max_epoch", ESPNET_EPOCHS), f"{config}: max_epoch")
+        epochs = min(epochs, TINY_EPOCHS) if tiny else epochs
+    found = ["--max_epoch", str(epochs)]
+    if tiny and _last(args, "num_iters_per_epoch") is None:
+        configured = settings.get("num_iters_per_epoch") or TINY_ITERATIONS
+        iterations = _number(configured, f"{config}: num_iters_per_epoch")
+        found += ["--num_iters_per_epoch", str(min(iterations, TINY_ITERATIONS))]
+    return found
+
+
+def _number(value: object, name: str) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise ValueError(f"{name}: expected a whole number, got {value!r}") from None
+
+
+def _last(args: Sequence[str], name: str) -> str | None:
+    """Return the last value of an option among words, None where it is not there."""
+    value = None
+    for number, word in enumerate(args):
+        if word == f"--{name}" and number + 1 < len(args):
+            value = args[number + 1]
+        elif word.startswith(f"--{name}="):
+            value = word.partition("=")[2]
+    return value
+
+
+def _read(config: Path) -> dict[str, object]:
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{config}: not YAML: {error}") from None
+    if not isinstance(settings, dict):
+        raise ValueError(f"{config}: expected `key: value` lines, got {settings!r}")
+    return settings
