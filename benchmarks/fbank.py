@@ -20,6 +20,7 @@ import torch
 from kaldiio.matio import write_array
 from numpy.typing import NDArray
 from omniio import kaldi
+from speechmoe_espnet.espnet.fast_loading import fast_loading
 
 from benchmarks.recordings import write_recordings
 from benchmarks.result import Row, timed_rows
@@ -31,7 +32,6 @@ from speechmoe_espnet.data.fbank_reference import reference_fbank
 from speechmoe_espnet.data.feature_dir import extract_features
 from speechmoe_espnet.data.features import compute_features
 from speechmoe_espnet.data.kaldi_dir import DataDir, validate_data_dir
-from speechmoe_espnet.espnet.fast_loading import fast_loading
 
 OURS = "speechmoe_espnet"
 BAR = "1500 x real time"

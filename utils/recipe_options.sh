@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The options of a recipe, declared and read from the command line. Sourced by recipe.sh.
-# What they must be together is checked by speechmoe_espnet.recipe.options, which knows the same names.
+# What they must be together is checked by speechmoe_espnet.recipe.recipe_options, which knows the same names.
 # shellcheck disable=SC2034
 
 # The corpora that belong to the recipe come first; the first of them is its default.

@@ -17,13 +17,13 @@ import torch
 
 from speechmoe_espnet.decode.config import ESPNET_JOINT, DecodeConfig
 from speechmoe_espnet.decode.hypothesis_files import (
-    Resources,
     Weights,
     write_hypotheses,
     write_json,
     write_routing,
     write_rtf,
 )
+from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
 from speechmoe_espnet.decode.search.factory import make_search
 from speechmoe_espnet.decode.tuning_file import read_tuning

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.decode.config import DecodeConfig
-from speechmoe_espnet.decode.hypothesis_files import Resources, Weights, write_hypotheses, write_rtf
+from speechmoe_espnet.decode.hypothesis_files import Weights, write_hypotheses, write_rtf
+from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.decode.search.factory import make_search
 from speechmoe_espnet.decode.unit_text import UnitText
 from speechmoe_espnet.export.metadata import Metadata

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.recipe.main_job import plan_main_job
-from speechmoe_espnet.recipe.options import Options
 from speechmoe_espnet.recipe.place import Place
+from speechmoe_espnet.recipe.recipe_options import Options
 from speechmoe_espnet.recipe.shell_lines import shell_lines
 from speechmoe_espnet.recipe.shell_plan import plan_recipe
 from speechmoe_espnet.system import cli

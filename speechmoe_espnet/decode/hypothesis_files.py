@@ -14,6 +14,7 @@ from speechmoe_espnet.data.table import write_table
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.decode.nbest import NBEST_FILE, write_nbest
 from speechmoe_espnet.decode.recognized import Recognized
+from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
 
 
@@ -103,37 +104,6 @@ def _ctm(result: Recognized) -> list[str]:
         start, end = _seconds((word.start, word.end), result)
         lines.append(f"{result.name} 1 {start:.3f} {end - start:.3f} {word.text}\n")
     return lines
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a real-time factor was measured with.
-
-    Attributes:
-        num_processes: Processes that decoded side by side.
-        num_threads: CPU threads of each.
-        device: `CPU` or `GPU`.
-        machine: The machine, in words.
-    """
-
-    num_processes: int
-    num_threads: int
-    device: str
-    machine: str
-
-    @classmethod
-    def words_of(cls, record: Mapping[str, Any]) -> str | None:
-        """Say in words what `rtf.json` was measured with, None where it does not tell."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        if not all(name in record for name in names):
-            return None
-        return cls(**{name: record[name] for name in names}).words()
-
-    def words(self) -> str:
-        """Say how many processes and threads there were, and of which device."""
-        if self.device != "CPU":
-            return self.device
-        return f"{self.num_processes} x {self.num_threads} CPU threads"
 
 
 def write_rtf(

@@ -14,6 +14,8 @@ from speechmoe_espnet.grids.grid import Grid, Run
 from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.pipeline.target import copy_target
+from speechmoe_espnet.recipe.directories import DEFAULT_PRESET, corpus_name
+from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
 from speechmoe_espnet.results.system import load_system
 
 CHECKPOINT = "valid.loss.ave.pth"
@@ -36,7 +38,7 @@ class Workplace:
         self.grid = grid
         self.nj = nj
         self.directory = grid.recipe / "exp" / "grids" / grid.name
-        self.experiments = grid.recipe / "exp" / str(grid.options.get("corpus", "synthetic"))
+        self.experiments = grid.recipe / "exp" / _corpus_name(grid.options)
         self.decoding = grid.decode_config.stem.removeprefix("decode_")
 
     def log(self, run: Run) -> Path:
@@ -174,6 +176,14 @@ class Workplace:
         if run.init_keys:
             parts["init_keys"] = run.init_keys
         return _digest_of(parts)
+
+
+def _corpus_name(options: Mapping[str, Any]) -> str:
+    return corpus_name(
+        str(options.get("corpus", SYNTHETIC)),
+        str(options.get("preset", DEFAULT_PRESET)),
+        int(options.get("seed", 0)),
+    )
 
 
 def _noted_in(mark: Path, key: str) -> str | None:

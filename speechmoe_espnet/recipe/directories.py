@@ -27,7 +27,7 @@ from pathlib import Path
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.decode.config import DecodeConfig
-from speechmoe_espnet.recipe.options import BPE, CHAR, SYNTHETIC, Options
+from speechmoe_espnet.recipe.recipe_options import BPE, CHAR, SYNTHETIC, Options
 
 DEFAULT_PRESET = "small"
 DEFAULT_ORDER = 5

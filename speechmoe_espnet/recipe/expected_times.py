@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from speechmoe_espnet.recipe.options import SYNTHETIC
+from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
 
 MACHINE = "2 CPU cores"
 _NAMES = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from speechmoe_espnet.recipe.directories import corpus_name
 from speechmoe_espnet.recipe.expected_times import expected_times
-from speechmoe_espnet.recipe.options import SYNTHETIC, WFST_SEARCH
+from speechmoe_espnet.recipe.recipe_options import SYNTHETIC, WFST_SEARCH
 from speechmoe_espnet.recipe.shell_lines import Value
 from speechmoe_espnet.recipe.training_args import MAIN_JOB_ARGS
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from speechmoe_espnet.decode.config import WFST, DecodeConfig
-from speechmoe_espnet.recipe.options import (
+from speechmoe_espnet.recipe.recipe_options import (
     BPE,
     LAST_STAGE,
     SYLLABLE_PHONE,

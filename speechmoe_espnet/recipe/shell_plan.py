@@ -11,14 +11,14 @@ from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.recipe.directories import name_directories
 from speechmoe_espnet.recipe.expected_times import expected_times
-from speechmoe_espnet.recipe.options import (
+from speechmoe_espnet.recipe.place import Place
+from speechmoe_espnet.recipe.recipe_options import (
     BPE,
     DEV,
     SYLLABLE_PHONE,
     SYNTHETIC,
     Options,
 )
-from speechmoe_espnet.recipe.place import Place
 from speechmoe_espnet.recipe.searches import Stages, tune_config, with_search
 from speechmoe_espnet.recipe.shell_lines import Value
 from speechmoe_espnet.recipe.training_args import length_args
@@ -258,7 +258,11 @@ class _Plan:
                 makers[f"{scored}/{name}/{target}"] = 11
         makers |= {f"{names.units}/tokens.txt": 3, names.exp: 5, names.ngram: 6}
         makers |= {names.lexicon: 6, names.graph: 7, f"{names.tune_dir}/nbest": 8}
-        makers |= {f"{names.tune_dir}/weights/tuning.json": 8, names.decode_dir: 9, scored: scored_by}
+        makers |= {
+            f"{names.tune_dir}/weights/tuning.json": 8,
+            names.decode_dir: 9,
+            scored: scored_by,
+        }
         hints = [
             f"--hint={path}=stage {number} makes it: the same command with --stage {number}"
             for path, number in makers.items()

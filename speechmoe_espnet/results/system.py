@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from speechmoe_espnet.data.json_files import parse_object, read_object, read_text
-from speechmoe_espnet.decode.hypothesis_files import Resources
+from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.results.decoding import Decoding
 from speechmoe_espnet.results.routing import RoutingExample, RoutingSummary

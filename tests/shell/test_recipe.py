@@ -48,7 +48,7 @@ def test_given_bpe_units_come_with_their_model(recipe: Recipe) -> None:
 def test_sets_of_a_real_corpus_may_be_chosen(recipe: Recipe) -> None:
     corpus = ("--corpus", "kaldi", "--corpus-dir", str(recipe.root))
     recipe.run(*corpus, stage=3)
-    units = "units/kaldi/syllable_phone"
+    units = "units/kaldi/char"
     assert recipe.values(units, "--sets") == ["dump/kaldi/dev", "dump/kaldi/test"]
     recipe.run(*corpus, "--eval-sets", "dev", stage=3)
     assert recipe.values(units, "--sets") == ["dump/kaldi/dev"]
@@ -159,7 +159,7 @@ def test_medium_main_job_trains_as_the_grid_of_several_seeds(
     for run in grid.runs():
         if run.system not in ("static", "speechmoe"):
             continue  # of the grid alone
-        words = recipe.words(f"exp/synthetic/{run.system}")
+        words = recipe.words(f"exp/synthetic_medium/{run.system}")
         args, _ = SpeechMoEASRTask.get_parser().parse_known_args(words)
         wanted = run.config()
         assert {key: getattr(args, key) for key in wanted} == wanted
@@ -169,13 +169,15 @@ def test_large_main_job_trains_its_own_systems_one_after_the_other_on_a_gpu(reci
     done = recipe.sh(recipe.root / "run_all.sh", "--preset", "large", "--ngpu", "1", **recipe.env)
     assert done.returncode == 0, done.stderr
     for system in ("static", "speechmoe"):
-        experiment = f"exp/synthetic/{system}"
+        experiment = f"exp/synthetic_large/{system}"
         config = recipe.value(experiment, "--config")
         assert config.endswith(f"conf/train_large_{system}.yaml")
         assert recipe.value(experiment, "--ngpu") == "1"
         assert recipe.value(experiment, "--use_amp") == "true"
     told = done.stdout + done.stderr
-    assert told.index("synthetic/static done") < told.index("making exp/synthetic/speechmoe")
+    assert told.index("synthetic_large/static done") < told.index(
+        "making exp/synthetic_large/speechmoe"
+    )
 
 
 @pytest.mark.parametrize(

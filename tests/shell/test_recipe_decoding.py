@@ -1,7 +1,10 @@
 """Stages 6 to 12 of a recipe: which run, from what, and what their commands are told."""
 
 import os
+import re
 from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from fake_recipe import Recipe, finished
@@ -184,7 +187,7 @@ def test_weights_as_in_the_configuration(recipe: Recipe) -> None:
     recipe.run(*MINE, stage=6, last=7)
     output = recipe.run(*MINE, "--tune", "false", stage=8, last=9)
     assert "stage 8:" not in output
-    assert "--tuning" not in recipe.words(f"{exp}/decode_wfst")
+    assert "--tuning" not in recipe.words(f"{exp}/decode_wfst_untuned")
     recipe.run(*MINE, stage=8, last=9)
     assert "--tuning" in recipe.words(f"{exp}/decode_wfst")
 
@@ -203,13 +206,16 @@ def test_texts_and_order_of_the_language_model(recipe: Recipe) -> None:
     (recipe.root / "rest.txt").write_text("四\n")
     options = ("--lm-text", "more.txt rest.txt", "--lm-order", "3", "--lm-prune", "1e-5")
     recipe.run(*MINE, *options, stage=6, last=7)
-    ngram = "lang/synthetic/ngram_word3"
+    (ngram,) = (path.name for path in (recipe.dir / "lang/synthetic").glob("ngram_*"))
+    assert re.fullmatch(r"ngram_word3_prune1e-5_text_[0-9a-f]{8}", ngram)
+    tag = ngram.removeprefix("ngram_word")
+    ngram = f"lang/synthetic/{ngram}"
     texts = ["more.txt", "../../../rest.txt", "data/synthetic/lm_text"]
     assert recipe.values(ngram, "--texts") == texts
-    assert recipe.values("lang/synthetic/lexicon_syllable_phone3", "--texts") == texts
+    assert recipe.values(f"lang/synthetic/lexicon_syllable_phone{tag}", "--texts") == texts
     assert recipe.value(ngram, "--order") == "3"
     assert recipe.value(ngram, "--prune_threshold") == "1e-5"
-    assert recipe.value("lang/synthetic/graph_syllable_phone3", "--order") == "3"
+    assert recipe.value(f"lang/synthetic/graph_syllable_phone{tag}", "--order") == "3"
     assert "making" not in recipe.run(*MINE, *options, stage=6, last=7)
     (recipe.dir / "more.txt").write_text("五\n")
     assert f"making {ngram}" in recipe.run(*MINE, *options, stage=6, last=7)
@@ -227,12 +233,28 @@ def test_a_real_corpus_gives_its_training_transcripts(recipe: Recipe) -> None:
 
 def test_given_units_have_a_graph_of_their_own(recipe: Recipe) -> None:
     (recipe.dir / "given.txt").write_text("一\n")
-    options = ("--token-list", "given.txt")
+    options = (*WFST, "--token-list", "given.txt")
     recipe.run(*options, stage=3)
     recipe.run(*options, stage=6, last=7)
-    graph = "lang/synthetic/graph_syllable_phone_given5"
-    assert recipe.value(graph, "--token_list") == "units/synthetic/syllable_phone_given/tokens.txt"
+    first = f"syllable_phone_{_digest('一')}"
+    graph = f"lang/synthetic/graph_{first}_5"
+    assert recipe.value(graph, "--token_list") == f"units/synthetic/{first}/tokens.txt"
     assert not (recipe.dir / GRAPH_DIR).exists()
+
+    (recipe.dir / "given.txt").write_text("一\n二\n")
+    before = snapshot(recipe.dir / "units")
+    output = recipe.run(*options, stage=3)
+    assert f"making units/synthetic/syllable_phone_{_digest('一', '二')}" in output
+    assert before.items() <= snapshot(recipe.dir / "units").items()
+    assert "up to date" in recipe.run(*options, stage=3)
+
+
+def _digest(*lines: str) -> str:
+    return sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()[:8]
+
+
+def snapshot(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
 def test_rescoring_by_a_neural_language_model(recipe: Recipe) -> None:
@@ -240,12 +262,16 @@ def test_rescoring_by_a_neural_language_model(recipe: Recipe) -> None:
     (recipe.dir / "more.txt").write_text("三\n")
     options = (*MINE, *NBEST, "--rescore", "--lm-text", "more.txt")
     recipe.run(*options, stage=6, last=12)
-    lm = "exp/synthetic/lm_train_lm_rnn"
+    (lm,) = (path.name for path in (recipe.dir / "exp/synthetic").glob("lm_train_lm_rnn_text_*"))
+    lm = f"exp/synthetic/{lm}"
     texts = ["more.txt", "data/synthetic/lm_text"]
     assert recipe.values(f"{lm}/data", "--train_texts") == texts
     assert recipe.value(f"{lm}/data", "--dev_text") == "dump/synthetic/dev/text"
     assert recipe.value(lm, "--config") == "../../../conf/train_lm_rnn.yaml"
-    lists = f"{exp}/tune_wfst_nbest"
+    (lists,) = (
+        f"{exp}/{path.name}" for path in (recipe.dir / exp).glob("tune_wfst_nbest_lm5_text_*")
+    )
+    decoded = lists.replace("/tune_", "/decode_")
     assert told(recipe, f"{lists}/nbest_rescored") == {
         "decode_dir": f"{lists}/nbest",
         "sets": "dev",
@@ -255,17 +281,17 @@ def test_rescoring_by_a_neural_language_model(recipe: Recipe) -> None:
         "dev_text": "dump/synthetic/dev/text",
     }
     assert recipe.value(f"{lists}/weights_rescored", "--nn_lm_weights") == "0:1.2:0.1"
-    rescored = f"{exp}/decode_wfst_nbest_rescored"
+    rescored = f"{decoded}_rescored"
     assert told(recipe, rescored) == {
-        "decode_dir": f"{exp}/decode_wfst_nbest",
+        "decode_dir": decoded,
         "sets": "read",
         "lm_dir": lm,
         "ngpu": "0",
         "tuning": f"{lists}/weights_rescored/tuning.json",
     }
     assert recipe.value(f"{rescored}/read/score", "--hyp_dir") == f"{rescored}/read"
-    assert not (recipe.dir / exp / "decode_wfst_nbest/read/score").exists()
-    assert recipe.value(f"{exp}/report", "--decode") == "wfst_nbest_rescored"
+    assert not (recipe.dir / decoded / "read/score").exists()
+    assert recipe.value(f"{exp}/report", "--decode") == rescored.partition("decode_")[2]
 
     # Stage 10 by itself trains on the same text.
     output = recipe.run(*options, stage=10)

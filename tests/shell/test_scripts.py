@@ -14,7 +14,7 @@ from shell_process import ROOT, Shell
 
 from speechmoe_espnet.corpora.public import PUBLIC_CORPORA
 from speechmoe_espnet.corpora.synthetic.presets import PRESETS
-from speechmoe_espnet.recipe.options import Options
+from speechmoe_espnet.recipe.recipe_options import Options
 from speechmoe_espnet.recipe.training_args import MAIN_JOB_ARGS
 
 RECIPES = ("read", "chat", "spon", "aishell2", "mix", "aishell")
@@ -59,7 +59,10 @@ def test_recipe_is_thin(name: str) -> None:
         (["--asr-config", "conf/none.yaml"], "--asr-config: there is no 'conf/none.yaml'"),
         (["--corpus", "aishell"], "--corpus aishell needs --corpus-dir"),
         (["--corpus-dir", "."], "name the corpus that lies there with --corpus"),
-        (["--corpus", "banana", "--corpus-dir", "."], "--corpus allows synthetic, kaldi, "),
+        (
+            ["--corpus", "banana", "--corpus-dir", "."],
+            "--corpus allows synthetic, thchs_30, ",
+        ),
         (["--corpus", "kaldi", "--corpus-dir", ".", "--preset", "tiny"], "--preset is for"),
         (["--corpus", "kaldi", "--corpus-dir", ".", "--eval-sets", "read"], "test, dev"),
         (["--eval-sets", "read train"], "train is not among the sets of synthetic: read, chat"),
@@ -87,7 +90,10 @@ def test_recipe_is_thin(name: str) -> None:
         (["--decode-config", "conf/none.yaml"], "--decode-config: there is no 'conf/none.yaml'"),
         (["--decode-config", "conf/fbank.yaml"], "conf/fbank.yaml: unknown key deltas"),
         (["--rescore", *GREEDY], "method ctc_greedy uses no n-gram"),
-        ([*WFST, "--rescore"], "conf/decode_wfst.yaml: nbest is 1, which leaves nothing to choose from"),
+        (
+            [*WFST, "--rescore"],
+            "conf/decode_wfst.yaml: nbest is 1, which leaves nothing to",
+        ),
         ([*GREEDY, "--stage", "6", "--stop-stage", "8"], "leaves out stages 6 to 8"),
         ([*WFST, "--token-type", "bpe"], "--token-type syllable_phone or char; decode bpe with"),
         ([*WFST, "--decode-config", NGRAM], "its n-gram is of characters, for models"),

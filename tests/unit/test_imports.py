@@ -15,7 +15,7 @@ PACKAGE = ROOT / "speechmoe_espnet"
 HEAVY = {"torch": "torch", "torchaudio": "torch", "espnet2": "espnet2", "espnet": "espnet2"}
 LIGHT = (
     *("prepare_corpus", "validate_data_dir", "make_units", "train_ngram", "make_lexicon"),
-    *("make_graph", "make_lm_data", "describe_decoding", "tune", "score", "report", "stage"),
+    *("make_graph", "make_lm_data", "plan", "tune", "score", "report", "stage"),
     *("grid", "side_by_side", "watch_training"),
 )
 

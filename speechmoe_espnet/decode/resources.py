@@ -1,0 +1,37 @@
+"""What a real-time factor was measured with: it is true of that alone."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a real-time factor was measured with.
+
+    Attributes:
+        num_processes: Processes that decoded side by side.
+        num_threads: CPU threads of each.
+        device: `CPU` or `GPU`.
+        machine: The machine, in words.
+    """
+
+    num_processes: int
+    num_threads: int
+    device: str
+    machine: str
+
+    @classmethod
+    def words_of(cls, record: Mapping[str, Any]) -> str | None:
+        """Say in words what `rtf.json` was measured with, None where it does not tell."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not all(name in record for name in names):
+            return None
+        return cls(**{name: record[name] for name in names}).words()
+
+    def words(self) -> str:
+        """Say how many processes and threads there were, and of which device."""
+        if self.device != "CPU":
+            return self.device
+        return f"{self.num_processes} x {self.num_threads} CPU threads"
