@@ -18,7 +18,7 @@ from speechmoe_espnet.pipeline.process import (
 )
 from speechmoe_espnet.system import cli
 
-SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_LOOKS = 0.05
 SEPARATOR = "--and"
 
 

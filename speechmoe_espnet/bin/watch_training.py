@@ -5,9 +5,11 @@ ESPnet's own log is hundreds of lines; trainings that run side by side would bur
 
 import argparse
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from speechmoe_espnet.pipeline.process import (
@@ -107,9 +109,9 @@ def _watch(name: str, log: Path, command: Sequence[str]) -> int:
     try:
         running = True
         while running:
-            running = child.poll() is None
-            if running:
-                time.sleep(SECONDS_BETWEEN_LOOKS)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=SECONDS_BETWEEN_LOOKS)
+            running = child.returncode is None
             said = [text for line in next(lines) if (text := progress.read(line))]
             if not said and running:
                 if time.monotonic() - shown < SECONDS_BETWEEN_SIGNS_OF_LIFE:

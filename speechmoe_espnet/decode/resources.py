@@ -34,4 +34,6 @@ class Resources:
         """Say how many processes and threads there were, and of which device."""
         if self.device != "CPU":
             return self.device
+        if self.num_processes == 1:
+            return f"{self.num_threads} CPU thread{'s' if self.num_threads > 1 else ''}"
         return f"{self.num_processes} x {self.num_threads} CPU threads"

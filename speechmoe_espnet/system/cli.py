@@ -11,8 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from tqdm import tqdm
-
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -78,6 +76,8 @@ def progress[T](items: Iterable[T], total: int, desc: str) -> Iterator[T]:
         desc: What the items are, for the reader.
     """
     if sys.stderr.isatty():
+        from tqdm import tqdm  # commands that show no bar start sooner without it
+
         yield from tqdm(items, total=total, desc=desc, unit="item")
         return
     last = time.monotonic()

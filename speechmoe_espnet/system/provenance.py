@@ -4,7 +4,6 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from speechmoe_espnet import __version__
@@ -15,6 +14,9 @@ UNKNOWN = "unknown"
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, of this package and of those that results depend on."""
+    # Here, because a stage that has nothing to do is not to wait for it.
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"python": platform.python_version(), "speechmoe_espnet": __version__}
     for package in PACKAGES:
         try:

@@ -57,7 +57,7 @@ def test_a_run_may_start_from_some_of_the_parameters(tmp_path):
     }
     workplace = Workplace(make_grid(tmp_path, systems))
     _, some = workplace.grid.runs()
-    start = tmp_path / "exp/synthetic_tiny/grid.a.s0/valid.loss.ave.pth:encoder:encoder"
+    start = tmp_path / "exp/synthetic/grid.a.s0/valid.loss.ave.pth:encoder:encoder"
     assert options_of(workplace.commands(some, 0)[0])["--init-param"] == str(start)
     workplace.mark_finished(some)
     assert workplace.is_finished(some)
@@ -108,7 +108,7 @@ def test_what_another_grid_did_in_the_same_way_is_not_done_again(tmp_path):
     a, b, on = workplace.grid.runs()
     fake_experiment.make_references(tmp_path / "dump", ["read"], num_utts=4)
     fake_experiment.make_experiment(
-        tmp_path / "exp/synthetic_tiny/first.first.s0", tmp_path / "dump", ["read"], error_rate=0.2
+        tmp_path / "exp/synthetic/first.first.s0", tmp_path / "dump", ["read"], error_rate=0.2
     )
     assert workplace.home(a) is None
     first.mark_finished(first.grid.runs()[0])
@@ -116,7 +116,7 @@ def test_what_another_grid_did_in_the_same_way_is_not_done_again(tmp_path):
     (finished,) = workplace.finished_runs()
     assert (finished.system, finished.name) == ("a", "first.first.s0")
     start = options_of(workplace.commands(on, 0)[0])["--init-param"]
-    assert start == str(tmp_path / "exp/synthetic_tiny/first.first.s0/valid.loss.ave.pth")
+    assert start == str(tmp_path / "exp/synthetic/first.first.s0/valid.loss.ave.pth")
     workplace.mark_finished(a)
     assert workplace.home(a) == a.experiment
 
