@@ -22,8 +22,9 @@ NARROW = (
 )
 GREEDY = ("--decode-config", "conf/decode_ctc_greedy.yaml")
 COMMON = ("--preset", "tiny", "--num-threads", "1")
-OPTIONS = (*COMMON, "--asr-config", TINY, "--expname", "tiny", *NARROW)
-CHAR = (*COMMON, "--token-type", "char", "--eval-sets", "read", *GREEDY)
+WFST = ("--search", "wfst")
+OPTIONS = (*COMMON, *WFST, "--asr-config", TINY, "--expname", "tiny")
+CHAR = (*COMMON, "--eval-sets", "read", *GREEDY)
 STAGES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12)
 PAUSING = Path(__file__).parent / "pausing"
 WATCHING = Path(__file__).parent / "watching"

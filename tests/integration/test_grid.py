@@ -14,7 +14,7 @@ GRID = {
     "description": "Two learning rates.",
     "base": TINY,
     "decode_config": "conf/decode_ctc_greedy.yaml",
-    "options": {"preset": "tiny"},
+    "options": {"preset": "tiny", "token_type": "syllable_phone"},
     "sets": ["dev"],
     "seeds": [1],
     "axes": {"optim_conf.lr": [0.001, 0.002]},
@@ -41,16 +41,16 @@ def test_a_grid_is_stopped_resumed_and_reported(tiny_run: Project) -> None:
     assert process.returncode == 128 + signal.SIGINT
     assert "the same command goes on" in output
     assert _rows(results) == ["static (lr=0.001)"]
-    before = _times(recipe / "exp/synthetic/small.static.lr0.001.s1")
+    before = _times(recipe / "exp/synthetic_tiny/small.static.lr0.001.s1")
 
     output = tiny_run.run(*command)
     assert "1 of 2 runs were finished already" in output
     assert _rows(results) == ["static (lr=0.001)", "static (lr=0.002)"]
-    assert _times(recipe / "exp/synthetic/small.static.lr0.001.s1") == before
+    assert _times(recipe / "exp/synthetic_tiny/small.static.lr0.001.s1") == before
     assert {path.name for path in results.glob("*.svg")} >= {"loss.svg", "flops.svg"}
     assert "static (lr=0.002)" in (results / "index.html").read_text()
     config = yaml.safe_load(
-        (recipe / "exp/synthetic/small.static.lr0.002.s1/config.yaml").read_text()
+        (recipe / "exp/synthetic_tiny/small.static.lr0.002.s1/config.yaml").read_text()
     )
     assert (config["seed"], config["optim_conf"]["lr"]) == (1, 0.002)
     assert config["encoder_conf"]["num_experts"] == 1

@@ -82,7 +82,7 @@ def _check_report(project: Project, suffix: str, output: str, method: str) -> No
         assert results["relative_change"][name]["mean"] == pytest.approx((ours - theirs) / ours)
     assert results["versions"]["speechmoe_espnet"] == __version__
 
-    experiments = project.root / "egs/mix/asr1/exp/synthetic"
+    experiments = project.root / "egs/mix/asr1/exp/synthetic_tiny"
     configs = [_read_config(experiments / f"{name}{suffix}") for name in ("static", "speechmoe")]
     different = {key for key in {*configs[0], *configs[1]} if _differs(key, *configs)}
     assert different <= {"config", "output_dir", *DIFFERENT}
@@ -96,24 +96,24 @@ def _check_greedy_decoding(recipe: Path) -> None:
     """Nothing but the models: no language model is made, no weight is tuned."""
     assert not (recipe / "lang").exists()
     for system in ("static", "speechmoe"):
-        experiment = recipe / "exp/synthetic" / system
+        experiment = recipe / "exp/synthetic_tiny" / system
         assert not list(experiment.glob("tune_*"))
         for name in SETS:
             decoded = experiment / "decode_ctc_greedy" / name
             score = json.loads((decoded / "score/cer.json").read_text())
-            texts = recipe / "dump/synthetic" / name / "text", decoded / "text"
+            texts = recipe / "dump/synthetic_tiny" / name / "text", decoded / "text"
             assert (score["metric"], score["cer"]) == ("cer", pytest.approx(error_rate(*texts)))
 
 
 def _check_wfst_decoding(recipe: Path) -> None:
     """Every system: one graph, weights of its own, error rates in characters and in units."""
-    assert sorted(path.name for path in (recipe / "lang/synthetic").iterdir()) == [
+    assert sorted(path.name for path in (recipe / "lang/synthetic_tiny").iterdir()) == [
         "graph_syllable_phone5",
         "lexicon_syllable_phone5",
         "ngram_word5",
     ]
     for system in ("static", "speechmoe"):
-        experiment = recipe / "exp/synthetic" / f"{system}_wfst"
+        experiment = recipe / "exp/synthetic_tiny" / f"{system}_wfst"
         decoded = experiment / "decode_wfst_narrow"
         weights = experiment / "tune_wfst_narrow/weights/tuning.json"
         tuned = json.loads(weights.read_text())
@@ -123,11 +123,11 @@ def _check_wfst_decoding(recipe: Path) -> None:
         for name, value in settings["tuned"].items():
             assert settings[name] == value == tuned[name]
         for name in SETS:
-            texts = recipe / "dump/synthetic" / name / "text", decoded / name / "text"
+            texts = recipe / "dump/synthetic_tiny" / name / "text", decoded / name / "text"
             score = json.loads((decoded / name / "score/cer.json").read_text())
             assert (score["metric"], score["cer"]) == ("cer", pytest.approx(error_rate(*texts)))
             units = (
-                recipe / "units/synthetic/syllable_phone" / name / "text",
+                recipe / "units/synthetic_tiny/syllable_phone" / name / "text",
                 decoded / name / "units",
             )
             score = json.loads((decoded / name / "score_ser/cer.json").read_text())
@@ -136,21 +136,23 @@ def _check_wfst_decoding(recipe: Path) -> None:
 
 
 def _check_no_held_out_sentence(recipe: Path) -> None:
-    lines = (recipe / "data/synthetic/lm_text").read_text(encoding="utf-8").splitlines()
+    lines = (recipe / "data/synthetic_tiny/lm_text").read_text(encoding="utf-8").splitlines()
     text = "\n".join(map(normalize_text, lines))
     assert len(lines) > 1000
     for name in ("dev", *SETS):
-        for line in (recipe / "data/synthetic" / name / "text").read_text("utf-8").splitlines():
+        for line in (
+            (recipe / "data/synthetic_tiny" / name / "text").read_text("utf-8").splitlines()
+        ):
             utt, sentence = line.split(maxsplit=1)
             assert normalize_text(sentence) not in text, f"{name}: {utt}"
-    train = (recipe / "data/synthetic/train/text").read_text("utf-8").splitlines()
+    train = (recipe / "data/synthetic_tiny/train/text").read_text("utf-8").splitlines()
     assert all(normalize_text(line.split(maxsplit=1)[1]) in text for line in train)
 
 
 def _check_who_read_references(recipe: Path, opened: Path) -> None:
     """Nothing that trains, tunes or decodes ever opened a transcript of an evaluation set."""
     readers: dict[str, set[str]] = {name: set() for name in ("train", "dev", *SETS)}
-    lm_text = recipe / "data/synthetic/lm_text"
+    lm_text = recipe / "data/synthetic_tiny/lm_text"
     readers_of_lm_text = set()
     for line in opened.read_text(encoding="utf-8").splitlines():
         command, path = line.split("\t")
@@ -170,7 +172,7 @@ def _check_who_read_references(recipe: Path, opened: Path) -> None:
     assert not {"train_ngram", "make_lexicon"} & readers["train"]
     assert readers_of_lm_text >= {"train_ngram", "make_lexicon"}
     assert not {"tune", "decode"} & readers["train"]
-    units = recipe / "units/synthetic/syllable_phone"
+    units = recipe / "units/synthetic_tiny/syllable_phone"
     spoken = {unit for line in _lines(units / "train/text") for unit in line.split()[1:]}
     tokens = set(_lines(units / "tokens.txt")) - {"<blank>", "<unk>", "<sos/eos>"}
     assert tokens == spoken

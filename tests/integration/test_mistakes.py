@@ -100,7 +100,7 @@ def test_bad_corpus(
 
 def test_mismatched_hypotheses(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
-    decoded = recipe / "exp/synthetic/tiny/decode_wfst_narrow/chat"
+    decoded = recipe / "exp/synthetic_tiny/tiny/decode_wfst_narrow/chat"
     score = snapshot(decoded / "score")
     good = (decoded / "text").read_text(encoding="utf-8")
     first = good.split(maxsplit=1)[0]
@@ -118,7 +118,7 @@ def test_missing_checkpoint_and_stage_out_of_order(tiny_run: Project) -> None:
     output = tiny_run.run_recipe(
         *OPTIONS, "--stage", "8", "--stop-stage", "8", "--expname", "never_trained", status=1
     )
-    assert "exp/synthetic/never_trained does not exist; stage 5 makes it" in output
+    assert "exp/synthetic_tiny/never_trained does not exist; stage 5 makes it" in output
     output = tiny_run.run_recipe(*OPTIONS, "--init-param", "nowhere.pth", status=1)
     assert "--init-param: there is no 'nowhere.pth'" in output
 
@@ -159,7 +159,7 @@ def test_damaged_language_files(
     tiny_run: Project, stage: int, file: str, spoil: Callable[[Path], bytes], said: str
 ) -> None:
     recipe = tiny_run.recipe_dir()
-    path = recipe / "lang/synthetic" / file
+    path = recipe / "lang/synthetic_tiny" / file
     before = snapshot(recipe)
     words = ("--stage", str(stage), "--stop-stage", str(stage))
     with _changed(path, spoil(path)):

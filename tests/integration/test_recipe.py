@@ -16,19 +16,19 @@ from project import (
 )
 
 SETS = ("read", "chat", "spon", "aishell2")
-EXP = "exp/synthetic/tiny"
+EXP = "exp/synthetic_tiny/tiny"
 DECODE = f"{EXP}/decode_wfst_narrow"
 TUNE = f"{EXP}/tune_wfst_narrow"
 NGRAM, LEXICON, GRAPH = (
-    f"lang/synthetic/{name}5"
+    f"lang/synthetic_tiny/{name}5"
     for name in ("ngram_word", "lexicon_syllable_phone", "graph_syllable_phone")
 )
 
 TARGETS = {
-    1: "data/synthetic",
-    2: "dump/synthetic/train",
-    3: "units/synthetic/syllable_phone",
-    4: "exp/synthetic/stats_syllable_phone",
+    1: "data/synthetic_tiny",
+    2: "dump/synthetic_tiny/train",
+    3: "units/synthetic_tiny/syllable_phone",
+    4: "exp/synthetic_tiny/stats_syllable_phone",
     5: EXP,
     6: NGRAM,
     7: GRAPH,
@@ -64,14 +64,14 @@ def test_recipe_makes_what_it_promises(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
     for name in ("train", "dev", *SETS):
         for file in ("wav.scp", "text", "utt2spk", "spk2utt"):
-            assert (recipe / "data/synthetic" / name / file).stat().st_size > 0
+            assert (recipe / "data/synthetic_tiny" / name / file).stat().st_size > 0
         for file in ("feats.scp", "text", "utt2spk", "spk2utt", "utt2num_frames"):
-            assert (recipe / "dump/synthetic" / name / file).stat().st_size > 0
+            assert (recipe / "dump/synthetic_tiny" / name / file).stat().st_size > 0
     for file in ("config.yaml", "train.log", "train_stats.jsonl", "valid.loss.ave.pth"):
         assert (recipe / EXP / file).exists()
-    units = recipe / "units/synthetic/syllable_phone"
+    units = recipe / "units/synthetic_tiny/syllable_phone"
     for name in SETS:
-        decoded, references = recipe / DECODE / name, recipe / "dump/synthetic" / name / "text"
+        decoded, references = recipe / DECODE / name, recipe / "dump/synthetic_tiny" / name / "text"
         check_score(decoded / "score", references, decoded / "text")
         check_score(decoded / "score_ser", units / name / "text", decoded / "units")
         assert (decoded / "routing.json").stat().st_size > 0
@@ -106,7 +106,9 @@ def test_words_come_from_the_lexicon_and_weights_from_dev(tiny_run: Project) -> 
 
     tuned = json.loads((recipe / TUNE / "weights/tuning.json").read_text())
     assert tuned["set"] == "dev"
-    assert tuned["num_utts"] == len((recipe / "dump/synthetic/dev/text").read_text().splitlines())
+    assert tuned["num_utts"] == len(
+        (recipe / "dump/synthetic_tiny/dev/text").read_text().splitlines()
+    )
     assert tuned["cer"] == min(point["cer"] for point in tuned["grid"]) <= tuned["cer_as_decoded"]
     settings = json.loads((recipe / DECODE / "decode.json").read_text())
     assert settings["tuned"] == {key: tuned[key] for key in ("lm_weight", "insertion_bonus")}
@@ -147,8 +149,8 @@ def test_killed_stages_are_done_again_with_the_same_result(
         elif stage < 5:
             assert contents(target) == contents(good / TARGETS[stage]), f"stage {stage}"
     for name in ("dev", *SETS):
-        assert contents(recipe / "dump/synthetic" / name) == contents(
-            good / "dump/synthetic" / name
+        assert contents(recipe / "dump/synthetic_tiny" / name) == contents(
+            good / "dump/synthetic_tiny" / name
         )
     assert valid_losses(recipe / EXP) == pytest.approx(valid_losses(good / EXP), rel=1e-6)
     for file in SAME_BYTES:

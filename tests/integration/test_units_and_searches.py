@@ -3,16 +3,20 @@
 import json
 from pathlib import Path
 
+import pytest
+import torch
 from project import (
     CHAR,
     COMMON,
     GREEDY,
     OPTIONS,
     TINY,
+    WFST,
     Project,
     check_score,
     error_rate,
     num_hypotheses,
+    valid_losses,
 )
 
 CONF = "tests/integration/conf"
@@ -34,18 +38,45 @@ def test_units_of_an_encoder_of_espnet(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
     config = f"{CONF}/train_e_branchformer.yaml"
     options = ("--stage", "5", "--eval-sets", "read", "--asr-config", config, "--expname", "other")
-    tiny_run.run_recipe(*COMMON, *GREEDY, *options)
-    decoded = recipe / "exp/synthetic/other/decode_ctc_greedy/read"
-    references = recipe / "units/synthetic/syllable_phone/read/text"
+    tiny_run.run_recipe(*COMMON, *WFST, *GREEDY, *options)
+    decoded = recipe / "exp/synthetic_tiny/other/decode_ctc_greedy/read"
+    references = recipe / "units/synthetic_tiny/syllable_phone/read/text"
     assert num_hypotheses(decoded) > 0
-    tokens = set((recipe / "units/synthetic/syllable_phone/tokens.txt").read_text().split())
+    tokens = set((recipe / "units/synthetic_tiny/syllable_phone/tokens.txt").read_text().split())
     lines = (decoded / "units").read_text().splitlines()
     assert {unit for line in lines for unit in line.split()[1:]} <= tokens
     score = json.loads((decoded / "score/cer.json").read_text())
     assert score["metric"] == "ser"
     assert abs(score["cer"] - error_rate(references, decoded / "units", separator=None)) < 1e-6
     assert not (decoded / "routing.json").exists()
-    _check_report(recipe / "exp/synthetic/other", "ser")
+    _check_report(recipe / "exp/synthetic_tiny/other", "ser")
+
+
+def test_a_longer_training_goes_on_with_a_shorter_one(char_units: Project) -> None:
+    recipe = char_units.recipe_dir()
+
+    def train(name: str, epochs: int, *more: str) -> str:
+        length = ("--asr-args", " ".join((f"--max_epoch {epochs} --num_iters_per_epoch 3", *more)))
+        options = (*CHAR, "--asr-config", TINY, "--expname", name, *length)
+        return char_units.run_recipe(*options, "--stage", "5", "--stop-stage", "5")
+
+    train("longer", 1)
+    output = train("longer", 3)
+    assert "taking up exp/synthetic_tiny/longer where it was left" in output
+    train("straight", 3)
+    exps = [recipe / "exp/synthetic_tiny" / name for name in ("longer", "straight")]
+    losses = [valid_losses(exp) for exp in exps]
+    assert len(losses[0]) == 3
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    weights = [torch.load(exp / "valid.loss.ave.pth") for exp in exps]
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weight, weights[1][name])
+    assert "up to date" in train("longer", 3)
+
+    output = train("longer", 2)
+    assert "kept as exp/synthetic_tiny/longer.bak.1" in output
+    assert len(valid_losses(exps[0])) == 2
+    assert "kept as" in train("longer", 3, "--optim_conf lr=0.001")
 
 
 def test_sentencepiece(tiny_run: Project) -> None:
@@ -53,19 +84,21 @@ def test_sentencepiece(tiny_run: Project) -> None:
     units = ("--token-type", "bpe", "--nbpe", "600", "--eval-sets", "read")
     training = ("--stage", "3", "--asr-config", TINY, "--asr-args", "--max_epoch 1")
     tiny_run.run_recipe(*COMMON, *GREEDY, *units, *training, "--expname", "bpe")
-    decoded = recipe / "exp/synthetic/bpe/decode_ctc_greedy/read"
+    decoded = recipe / "exp/synthetic_tiny/bpe/decode_ctc_greedy/read"
     assert num_hypotheses(decoded) > 0
-    check_score(decoded / "score", recipe / "dump/synthetic/read/text", decoded / "text")
-    _check_report(recipe / "exp/synthetic/bpe", "cer")
+    check_score(decoded / "score", recipe / "dump/synthetic_tiny/read/text", decoded / "text")
+    _check_report(recipe / "exp/synthetic_tiny/bpe", "cer")
 
 
 def test_characters_with_an_ngram(char_units: Project) -> None:
     recipe = char_units.recipe_dir()
     training = ("--asr-config", TINY, "--asr-args", "--max_epoch 1", "--expname", "char")
     char_units.run_recipe(*CHAR, "--decode-config", NGRAM_CONFIG, "--stage", "5", *training)
-    exp = recipe / "exp/synthetic/char"
+    exp = recipe / "exp/synthetic_tiny/char"
     decoded = exp / "decode_ctc_prefix_beam_ngram"
-    check_score(decoded / "read/score", recipe / "dump/synthetic/read/text", decoded / "read/text")
+    check_score(
+        decoded / "read/score", recipe / "dump/synthetic_tiny/read/text", decoded / "read/text"
+    )
     tuned = json.loads((exp / "tune_ctc_prefix_beam_ngram/weights/tuning.json").read_text())
     settings = json.loads((decoded / "decode.json").read_text())
     assert settings["tuned"] == {key: tuned[key] for key in ("lm_weight", "insertion_bonus")}
@@ -75,13 +108,13 @@ def test_characters_with_an_ngram(char_units: Project) -> None:
     _check_report(exp, "cer")
 
     # A model of other units than those of the graph.
-    units = ("--preset", "tiny", "--eval-sets", "read", "--stage", "9", "--stop-stage", "9")
+    units = ("--preset", "tiny", *WFST, "--eval-sets", "read", "--stage", "9", "--stop-stage", "9")
     other = ("--model-dir", exp, "--expname", "other_units", "--tune", "false")
     output = char_units.run_recipe(*units, *other, status=1)
     assert "graph_syllable_phone5: built for another model: " in output
     assert "Traceback" not in output
-    assert not (recipe / "exp/synthetic/other_units").exists() or not any(
-        (recipe / "exp/synthetic/other_units").iterdir()
+    assert not (recipe / "exp/synthetic_tiny/other_units").exists() or not any(
+        (recipe / "exp/synthetic_tiny/other_units").iterdir()
     )
 
 
@@ -91,10 +124,12 @@ def test_joint_search_of_a_hybrid(char_units: Project) -> None:
     search = ("--decode-config", "conf/decode_espnet_joint.yaml")
     output = char_units.run_recipe(*CHAR, *training, *search, "--stage", "5")
     assert "stage 8" not in output
-    decoded = recipe / "exp/synthetic/hybrid/decode_espnet_joint"
+    decoded = recipe / "exp/synthetic_tiny/hybrid/decode_espnet_joint"
     assert json.loads((decoded / "decode.json").read_text())["ctc_weight"] == 0.3
-    check_score(decoded / "read/score", recipe / "dump/synthetic/read/text", decoded / "read/text")
-    _check_report(recipe / "exp/synthetic/hybrid", "cer")
+    check_score(
+        decoded / "read/score", recipe / "dump/synthetic_tiny/read/text", decoded / "read/text"
+    )
+    _check_report(recipe / "exp/synthetic_tiny/hybrid", "cer")
 
 
 def test_rescoring(tiny_run: Project) -> None:
@@ -102,12 +137,12 @@ def test_rescoring(tiny_run: Project) -> None:
     options = (*OPTIONS, "--decode-config", NBEST, "--tune-config", NBEST, "--eval-sets", "read")
     lm = ("--rescore", "--lm-config", f"{CONF}/train_lm_tiny.yaml")
     tiny_run.run_recipe(*options, *lm, "--stage", "8", "--stop-stage", "11")
-    exp = recipe / "exp/synthetic/tiny"
+    exp = recipe / "exp/synthetic_tiny/tiny"
     first, rescored = (exp / f"decode_wfst_nbest{end}" for end in ("", "_rescored"))
     check_score(
-        rescored / "read/score", recipe / "dump/synthetic/read/text", rescored / "read/text"
+        rescored / "read/score", recipe / "dump/synthetic_tiny/read/text", rescored / "read/text"
     )
-    units = recipe / "units/synthetic/syllable_phone/read/text"
+    units = recipe / "units/synthetic_tiny/syllable_phone/read/text"
     check_score(rescored / "read/score_ser", units, rescored / "read/units")
     tuned = json.loads((exp / "tune_wfst_nbest/weights_rescored/tuning.json").read_text())
     used = json.loads((rescored / "rescoring.json").read_text())

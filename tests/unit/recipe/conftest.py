@@ -1,0 +1,6 @@
+"""Makes recipe_words importable."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

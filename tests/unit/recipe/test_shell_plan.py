@@ -1,0 +1,117 @@
+"""What the script is told: names, stages and arguments that depend on several options."""
+
+from pathlib import Path
+
+import pytest
+from recipe_words import ROOT, plan
+
+
+def test_defaults_are_the_main_jobs_system(tmp_path: Path) -> None:
+    found = plan(tmp_path)
+    assert found["stages"] == ["1", "2", "3", "4", "5", "9", "11", "12"]
+    assert found["expname"] == "train_speechmoe"
+    assert found["units"] == "units/synthetic/char"
+    assert found["decode_dir"] == "exp/synthetic/train_speechmoe/decode_ctc_greedy"
+    assert found["tuning"] == []
+    assert found["score_metrics"] == ["cer"] * 4
+    assert found["times"].startswith("expected on 2 CPU cores")
+
+
+def test_search_stands_for_units_and_decoding(tmp_path: Path) -> None:
+    found = plan(tmp_path, search="wfst")
+    assert found["stages"] == [str(number) for number in range(1, 13) if number != 10]
+    assert found["token_type"] == "syllable_phone"
+    assert found["decode_config"].endswith("conf/decode_wfst.yaml")
+    assert found["tune_config"].endswith("conf/decode_wfst_nbest.yaml")
+    given = plan(tmp_path, search="wfst", token_type="char", decode_config="conf/decode_wfst.yaml")
+    assert given["token_type"] == "char"
+
+
+def test_tiny_is_tiny_in_steps_and_searches_narrowly(tmp_path: Path) -> None:
+    found = plan(tmp_path, preset="tiny", search="wfst", asr_args="--num_iters_per_epoch 7")
+    assert found["training_args"][-4:] == ["--num_iters_per_epoch", "7", "--max_epoch", "2"]
+    assert found["decode_config"].endswith("conf/decode_wfst_narrow.yaml")
+    assert found["tune_config"].endswith("conf/decode_wfst_narrow_nbest.yaml")
+    assert found["data"] == "data/synthetic_tiny"
+    found = plan(tmp_path, preset="tiny")
+    assert found["training_args"][-4:] == ["--max_epoch", "2", "--num_iters_per_epoch", "4"]
+    found = plan(tmp_path, preset="tiny", asr_args="--max_epoch 5")
+    assert found["training_args"][-4:] == ["--max_epoch", "5", "--num_iters_per_epoch", "4"]
+    assert plan(tmp_path)["training_args"][-2:] == ["--max_epoch", "8"]
+
+
+def test_names_change_with_what_they_depend_on(tmp_path: Path) -> None:
+    for name in ("tokens.txt", "more.txt", "start.pth"):
+        (tmp_path / name).write_text("a\n")
+    (tmp_path / "fbank.yaml").write_text("num_mel_bins: 80\n")
+    wfst = {"search": "wfst"}
+    changes: list[tuple[dict[str, str], str, dict[str, object]]] = [
+        *(({}, name, {"token_list": "tokens.txt"}) for name in ("units", "stats", "exp")),
+        ({"token_type": "bpe"}, "units", {"nbpe": 500}),
+        *(({}, name, {"fbank_config": "fbank.yaml"}) for name in ("dump", "units", "stats", "exp")),
+        *(({}, name, {"seed": 1}) for name in ("data", "dump", "units", "stats", "exp")),
+        *(({}, name, {"preset": "medium"}) for name in ("data", "dump", "units", "exp")),
+        ({}, "exp", {"init_param": "start.pth"}),
+        ({}, "decode_dir", {"inference_model": "valid.loss.best.pth"}),
+        (wfst, "exp", {"search": "greedy"}),
+        (wfst, "decode_dir", {"tune": "false"}),
+        (wfst, "neural_lm", {"lm_text": "more.txt"}),
+        *(
+            (wfst, name, change)
+            for name in ("ngram", "lexicon", "graph", "decode_dir", "tune_dir")
+            for change in ({"lm_order": 3}, {"lm_prune": "1e-5"}, {"lm_text": "more.txt"})
+        ),
+    ]
+    for before, name, change in changes:
+        one, other = plan(tmp_path, **before)[name], plan(tmp_path, **(before | change))[name]
+        assert one != other, (name, change)
+
+
+def test_the_same_settings_in_another_file_have_the_same_names(tmp_path: Path) -> None:
+    fbank = (ROOT / "conf/fbank.yaml").read_text()
+    (tmp_path / "same.yaml").write_text(f"# as it is\n{fbank}")
+    assert plan(tmp_path, fbank_config="same.yaml")["dump"] == "dump/synthetic"
+    (tmp_path / "tokens.txt").write_text("a\n")
+    first = plan(tmp_path, token_list="tokens.txt")["units"]
+    (tmp_path / "copy.txt").write_text("a\n")
+    assert plan(tmp_path, token_list="copy.txt")["units"] == first
+    (tmp_path / "tokens.txt").write_text("b\n")
+    assert plan(tmp_path, token_list="tokens.txt")["units"] != first
+
+
+def test_names_of_experiments_stay_short(tmp_path: Path) -> None:
+    (tmp_path / "tokens.txt").write_text("a\n")
+    (tmp_path / "fbank.yaml").write_text("num_mel_bins: 80\n")
+    given = {"token_list": "tokens.txt", "fbank_config": "fbank.yaml", "search": "wfst"}
+    names = {plan(tmp_path, **given, init_param=init)["expname"] for init in ("", "tokens.txt")}
+    assert [len(name) for name in names] == [40, 40]
+
+
+def test_sets_to_evaluate_do_not_change_data_and_units(tmp_path: Path) -> None:
+    every, one = plan(tmp_path), plan(tmp_path, eval_sets="chat dev")
+    for name in ("corpus_args", "feature_sets", "unit_args", "unit_inputs"):
+        assert every[name] == one[name]
+    assert one["sets"] == one["score_sets"] == ["chat", "dev"]
+
+
+def test_threads_reach_every_process_or_are_refused(tmp_path: Path) -> None:
+    found = plan(tmp_path, num_threads=2)
+    assert found["processes"] == ["--nj", "2", "--ngpu", "0", "--num_threads", "2"]
+    with pytest.raises(ValueError, match="of these stages each process has one thread"):
+        plan(tmp_path, num_threads=2, stop_stage=4)
+
+
+def test_length_of_a_training_is_checked(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--asr-args: max_epoch: expected a whole number"):
+        plan(tmp_path, asr_args="--max_epoch many")
+    (tmp_path / "mine.yaml").write_text("max_epoch: soon\n")
+    with pytest.raises(ValueError, match=r"mine.yaml: max_epoch: expected a whole number"):
+        plan(tmp_path, asr_config="mine.yaml")
+    (tmp_path / "mine.yaml").write_text("just words\n")
+    with pytest.raises(ValueError, match=r"mine.yaml: expected `key: value` lines"):
+        plan(tmp_path, asr_config="mine.yaml")
+
+
+def test_a_threshold_is_a_number(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--lm-prune \.\./x: a number"):
+        plan(tmp_path, lm_prune="../x")
