@@ -33,6 +33,18 @@ def repair_after_kill(output_dir: Path) -> None:
             torch.save(states["model"], epoch_file)
 
 
+def forget_averages(output_dir: Path) -> None:
+    """Remove averages that a shorter training left; ESPnet makes them anew at its end.
+
+    The average over one epoch is a link to that epoch's file, which a longer training may remove.
+
+    Args:
+        output_dir: The experiment; a training in it is about to begin or to go on.
+    """
+    for path in output_dir.glob("*.ave*.pth"):
+        path.unlink()
+
+
 def write_train_stats(output_dir: Path, accum_grad: int = 1) -> None:
     """Write one JSON line an epoch from the statistics in ESPnet's checkpoint.
 

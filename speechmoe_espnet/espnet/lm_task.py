@@ -5,7 +5,11 @@ from pathlib import Path
 
 from espnet2.tasks.lm import LMTask
 
-from speechmoe_espnet.espnet.checkpoints import repair_after_kill, write_train_stats
+from speechmoe_espnet.espnet.checkpoints import (
+    forget_averages,
+    repair_after_kill,
+    write_train_stats,
+)
 from speechmoe_espnet.espnet.patches import training_patches
 
 
@@ -23,6 +27,7 @@ class CheckpointedLMTask(LMTask):
         output_dir = Path(args.output_dir)
         if training and first and args.resume:
             repair_after_kill(output_dir)
+            forget_averages(output_dir)
         with training_patches():
             super().main_worker(args)
         if training and first:

@@ -9,7 +9,11 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask, encoder_choices
 
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
-from speechmoe_espnet.espnet.checkpoints import repair_after_kill, write_train_stats
+from speechmoe_espnet.espnet.checkpoints import (
+    forget_averages,
+    repair_after_kill,
+    write_train_stats,
+)
 from speechmoe_espnet.espnet.clipping import GroupClippingTrainer, clip_before_step
 from speechmoe_espnet.espnet.lengths import check_lengths
 from speechmoe_espnet.espnet.model import SpeechMoEASRModel
@@ -90,6 +94,7 @@ class SpeechMoEASRTask(ASRTask):
             check_lengths(args)
             if first and args.resume:
                 repair_after_kill(output_dir)
+                forget_averages(output_dir)
         with training_patches(), init_param_loader(load_init_param):
             super().main_worker(args)
         if training and first:

@@ -11,6 +11,7 @@ from project import (
     GREEDY,
     OPTIONS,
     TINY,
+    WATCHING,
     WFST,
     Project,
     check_score,
@@ -77,6 +78,20 @@ def test_a_longer_training_goes_on_with_a_shorter_one(char_units: Project) -> No
     assert "kept as exp/synthetic_tiny/longer.bak.1" in output
     assert len(valid_losses(exps[0])) == 2
     assert "kept as" in train("longer", 3, "--optim_conf lr=0.001")
+
+
+def test_threads_reach_training_and_decoding(char_units: Project, tmp_path: Path) -> None:
+    noted = tmp_path / "threads"
+    options = (*CHAR, "--asr-config", TINY, "--expname", "threads", "--asr-args", "--max_epoch 1")
+    char_units.run(
+        *(char_units.recipe_dir() / "run.sh", *options, "--num-threads", "2", "--nj", "1"),
+        *("--stage", "5", "--stop-stage", "9"),
+        env={"PYTHONPATH": str(WATCHING), "SPEECHMOE_TEST_THREADS": str(noted)},
+    )
+    assert set(noted.read_text().split("\n")) >= {"asr_train\t2", "decode\t2"}
+    decoded = char_units.recipe_dir() / "exp/synthetic_tiny/threads/decode_ctc_greedy/read"
+    rtf = json.loads((decoded / "rtf.json").read_text())
+    assert (rtf["num_processes"], rtf["num_threads"]) == (1, 2)
 
 
 def test_sentencepiece(tiny_run: Project) -> None:

@@ -40,6 +40,30 @@ def test_any_espnet_model_with_ctc(conformer: Path, data_dirs: list[Path], tmp_p
     assert not (tmp_path / "out" / "set_b" / "routing.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "processes", "threads", "total"),
+    [
+        (["--num_threads", "1"], 1, 1, 1),
+        (["--nj", "2"], 2, 1, 2),
+    ],
+)
+def test_real_time_factor_says_what_it_was_measured_with(
+    conformer: Path,
+    data_dirs: list[Path],
+    tmp_path: Path,
+    options: list[str],
+    processes: int,
+    threads: int,
+    total: int,
+) -> None:
+    config = write_config(tmp_path / "greedy.yaml", method="ctc_greedy", batch_frames=250)
+    assert run(conformer, config, data_dirs[:1], tmp_path / "out", *options) == 0
+    (rtf,) = (read_json(path) for path in (tmp_path / "out").glob("*/rtf.json"))
+    assert (rtf["num_processes"], rtf["num_threads"], rtf["threads"]) == (processes, threads, total)
+    assert rtf["device"] == "CPU"
+    assert rtf["machine"]
+
+
 def test_an_earlier_result_is_refused_before_any_work(
     conformer: Path,
     data_dirs: list[Path],
@@ -179,6 +203,7 @@ def test_mistakes_are_one_line_that_names_them(
         (conformer, [data_dirs[0]] * 2, [], "two directories are named set_a"),
         (conformer, [tmp_path], [], "feats.scp; extract features first"),
         (conformer, data_dirs, ["--nj", "0"], "--nj must be at least 1, got 0"),
+        (conformer, data_dirs, ["--num_threads", "-1"], "--num_threads must be at least 0, got -1"),
         (conformer, data_dirs, ["--nj", "2", "--ngpu", "1"], "one process uses the GPU"),
         (conformer, [wide], [], "w: features have 21 bins, the model was trained with 20"),
         (conformer, [bad], [], "n: "),

@@ -5,7 +5,11 @@ import pytest
 import torch
 from espnet2.train.reporter import Reporter
 
-from speechmoe_espnet.espnet.checkpoints import repair_after_kill, write_train_stats
+from speechmoe_espnet.espnet.checkpoints import (
+    forget_averages,
+    repair_after_kill,
+    write_train_stats,
+)
 from speechmoe_espnet.espnet.patches import atomic_torch_save
 
 
@@ -76,3 +80,14 @@ def test_train_stats_are_one_line_an_epoch(tmp_path):
         "train": {"loss": 5.0, "router_confidence": 0.5, "iter_time": 0.02},
         "valid": {"loss": 5.0, "router_confidence": 0.5},
     }
+
+
+def test_averages_of_a_shorter_training_are_forgotten(tmp_path):
+    for name in ("1epoch.pth", "valid.loss.ave_2best.pth", "checkpoint.pth"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "valid.loss.ave_1best.pth").symlink_to("gone.pth")
+    (tmp_path / "valid.loss.ave.pth").symlink_to("valid.loss.ave_1best.pth")
+    (tmp_path / "valid.loss.best.pth").symlink_to("1epoch.pth")
+    forget_averages(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"1epoch.pth", "checkpoint.pth", "valid.loss.best.pth"}

@@ -52,9 +52,24 @@ def test_errors_reach_the_caller() -> None:
         list(recognize_batches(Fake(), batches("0", "killed", "0"), 2))  # type: ignore[arg-type]
 
 
+def test_processes_have_the_threads_that_were_asked_for() -> None:
+    code = (
+        "import torch; torch.set_num_threads(1)\n"
+        "from speechmoe_espnet.inference.parallel import recognize_batches\n"
+        "class Asked:\n"
+        "    def recognize(self, batch):\n"
+        "        product = torch.ones(400, 400) @ torch.ones(400, 400)\n"
+        "        return torch.get_num_threads(), bool((product == 400).all())\n"
+        "print(list(recognize_batches(Asked(), [[1], [2], [3]], 2, 2)), torch.get_num_threads())\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == f"{[(2, True)] * 3} 1\n"
+
+
 def test_processes_end_with_their_parent() -> None:
     code = (
-        "import os, sys; sys.path.insert(0, sys.argv[1]); import test_workers as t\n"
+        "import os, sys; sys.path.insert(0, sys.argv[1]); import test_parallel as t\n"
         "jobs = t.recognize_batches(t.Fake(), t.batches('0', '0', '60', '60'), 2)\n"
         "pids = {next(jobs)[0][0].texts[0] for _ in range(2)}; print(*pids, flush=True)\n"
         "list(jobs)\n"
