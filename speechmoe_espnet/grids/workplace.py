@@ -14,7 +14,15 @@ from speechmoe_espnet.grids.grid import Grid, Run
 from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.pipeline.target import copy_target
-from speechmoe_espnet.recipe.directories import DEFAULT_PRESET, corpus_name
+from speechmoe_espnet.recipe.directories import (
+    DEFAULT_CHECKPOINT,
+    DEFAULT_ORDER,
+    DEFAULT_PRESET,
+    corpus_name,
+    decoding_name,
+    ngram_name,
+)
+from speechmoe_espnet.recipe.place import Place
 from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
 from speechmoe_espnet.results.system import load_system
 
@@ -39,7 +47,7 @@ class Workplace:
         self.nj = nj
         self.directory = grid.recipe / "exp" / "grids" / grid.name
         self.experiments = grid.recipe / "exp" / _corpus_name(grid.options)
-        self.decoding = grid.decode_config.stem.removeprefix("decode_")
+        self.decoding = _decoding_name(grid)
 
     def log(self, run: Run) -> Path:
         """Return where the output of a run goes."""
@@ -176,6 +184,25 @@ class Workplace:
         if run.init_keys:
             parts["init_keys"] = run.init_keys
         return _digest_of(parts)
+
+
+def _decoding_name(grid: Grid) -> str:
+    options = {name: str(value) for name, value in grid.options.items()}
+    ngram = ""
+    # What else names a decoding; without it the configuration need not be read here.
+    if {"lm_order", "lm_prune", "lm_text", "tune"} & options.keys():
+        decoding = DecodeConfig.from_yaml(grid.decode_config)
+        if decoding.needs_graph or decoding.needs_ngram:
+            place = Place(grid.recipe.parents[2], grid.recipe, Path.cwd())
+            texts = [place.find("--lm-text", path) for path in options.get("lm_text", "").split()]
+            order = int(options.get("lm_order", DEFAULT_ORDER))
+            ngram = ngram_name(order, options.get("lm_prune", ""), texts)
+    return decoding_name(
+        str(grid.decode_config),
+        inference_model=options.get("inference_model", DEFAULT_CHECKPOINT),
+        ngram=ngram,
+        tune=options.get("tune", "true").lower() == "true",
+    )
 
 
 def _corpus_name(options: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
@@ -108,16 +109,20 @@ def name_directories(
     if given:
         kind = f"{options.token_type}_{_digest(b'|'.join(given))}"
     units = f"{kind}{features}"
-    more_text = "\n".join(lm_texts)
-    text = f"_text_{_digest(more_text.encode())}" if more_text else ""
-    ngram = f"{options.lm_order}" + (f"_prune{options.lm_prune}" if options.lm_prune else "") + text
+    texts = list(lm_texts)
+    ngram = ngram_name(options.lm_order, options.lm_prune, texts)
     level = "char" if decoding is not None and decoding.needs_ngram else "word"
     of_units = f"{units}{'_' if units != options.token_type else ''}{ngram}"
     expname = _expname(options, units)
     exp = f"exp/{corpus}/{expname}"
     searches = decoding is not None and (decoding.needs_graph or decoding.needs_ngram)
-    decode = _decoding(options, ngram if searches else "")
-    untuned = "_untuned" if searches and not options.tune else ""
+    name_decoding = partial(
+        decoding_name,
+        options.decode_config,
+        inference_model=options.inference_model,
+        ngram=ngram if searches else "",
+    )
+    decode = name_decoding()
     lm_name = Path(options.lm_config).stem
     rescored_by = "" if lm_name == DEFAULT_LM_CONFIG else f"_{lm_name}"
     return Directories(
@@ -131,8 +136,8 @@ def name_directories(
         ngram=f"lang/{corpus}/ngram_{level}{ngram}",
         lexicon=f"lang/{corpus}/lexicon_{of_units}",
         graph=f"lang/{corpus}/graph_{of_units}",
-        neural_lm=f"exp/{corpus}/lm_{lm_name}{text}",
-        decode_dir=f"{exp}/decode_{decode}{untuned}",
+        neural_lm=f"exp/{corpus}/lm_{lm_name}{_text_name(texts)}",
+        decode_dir=f"{exp}/decode_{name_decoding(tune=options.tune)}",
         rescored=f"{exp}/decode_{decode}_rescored{rescored_by}",
         tune_dir=f"{exp}/tune_{decode}",
     )
@@ -164,11 +169,45 @@ def _expname(options: Options, units: str) -> str:
     return name
 
 
-def _decoding(options: Options, ngram: str) -> str:
-    name = Path(options.decode_config).stem.removeprefix("decode_")
-    if options.inference_model != DEFAULT_CHECKPOINT:
-        name += f"_{options.inference_model.removesuffix('.pth').replace('/', '_')}"
-    return name if ngram in ("", str(DEFAULT_ORDER)) else f"{name}_lm{ngram}"
+def ngram_name(order: int = DEFAULT_ORDER, prune: str = "", texts: Iterable[str] = ()) -> str:
+    """Return what the names of an n-gram, and of what is made of it, end in.
+
+    Args:
+        order: Its order.
+        prune: The threshold of pruning, "" for the default.
+        texts: Paths of more text.
+    """
+    pruned = f"_prune{prune}" if prune else ""
+    return f"{order}{pruned}{_text_name(texts)}"
+
+
+def _text_name(texts: Iterable[str]) -> str:
+    paths = "\n".join(texts)
+    return f"_text_{_digest(paths.encode())}" if paths else ""
+
+
+def decoding_name(
+    config: str,
+    *,
+    inference_model: str = DEFAULT_CHECKPOINT,
+    ngram: str = "",
+    tune: bool = True,
+) -> str:
+    """Return the name of a decoding, its directory without `decode_`.
+
+    Args:
+        config: Path of the decode configuration.
+        inference_model: The checkpoint.
+        ngram: Name of the n-gram that it searches with; "" for none.
+        tune: Whether its weights were chosen on dev.
+    """
+    name = Path(config).stem.removeprefix("decode_")
+    if inference_model != DEFAULT_CHECKPOINT:
+        name += f"_{inference_model.removesuffix('.pth').replace('/', '_')}"
+    if not ngram:
+        return name
+    name += "" if ngram == str(DEFAULT_ORDER) else f"_lm{ngram}"
+    return name if tune else f"{name}_untuned"
 
 
 def _bytes(fbank: FbankConfig) -> bytes:

@@ -219,3 +219,15 @@ def test_a_base_of_its_own_is_among_the_settings(grid, tmp_path):
     workplace.mark_finished(other.runs()[0])
     (finished,) = workplace.finished_runs()
     assert dict(finished.settings) == {"base": "moe.yaml", "a.b": 1}
+
+
+def test_a_decoding_is_named_as_the_recipe_names_it(grid, tmp_path):
+    (tmp_path / "decode_wfst.yaml").write_text("method: wfst\n")
+    values = {**vars(grid), "decode_config": tmp_path / "decode_wfst.yaml"}
+    for options, name in (
+        ({}, "wfst"),
+        ({"lm_order": 3}, "wfst_lm3"),
+        ({"lm_prune": 1e-05, "tune": "false"}, "wfst_lm5_prune1e-05_untuned"),
+        ({"inference_model": "valid.loss.best.pth"}, "wfst_valid.loss.best"),
+    ):
+        assert Workplace(Grid(**{**values, "options": options})).decoding == name
