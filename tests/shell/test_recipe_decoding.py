@@ -219,7 +219,7 @@ def test_texts_and_order_of_the_language_model(recipe: Recipe) -> None:
     assert "making" not in recipe.run(*MINE, *options, stage=6, last=7)
     (recipe.dir / "more.txt").write_text("五\n")
     assert f"making {ngram}" in recipe.run(*MINE, *options, stage=6, last=7)
-    output = recipe.run("--lm-text", "more.txt none.txt", stage=6, status=1)
+    output = recipe.run(*WFST, "--lm-text", "more.txt none.txt", stage=6, status=1)
     assert "--lm-text: there is no 'none.txt'" in output
 
 
