@@ -25,13 +25,10 @@ from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import (
 from torch import Tensor, nn
 
 from speechmoe_espnet.encoder.backbone import Backbone, Block
-from speechmoe_espnet.encoder.options import (
-    MoEOptions,
-    check_attention_heads,
-    check_num_blocks,
-)
+from speechmoe_espnet.encoder.options import check_attention_heads, check_num_blocks
 from speechmoe_espnet.encoder.output import valid_frames
-from speechmoe_espnet.moe import MoEFeedForward, Routing
+from speechmoe_espnet.moe import MoEFeedForward, MoEOptions, Routing
+from speechmoe_espnet.moe.options import DENSE
 
 # (kernel, stride) of each convolution of ESPnet's subsampling modules.
 CONV2D = {
@@ -82,7 +79,7 @@ class ConformerOptions:
 class ConformerMoEBlock(Block):
     """Half FFN, self-attention, convolution, half MoE FFN, LayerNorm; pre-LayerNorm inside."""
 
-    def __init__(self, options: ConformerOptions, moe: MoEOptions) -> None:
+    def __init__(self, options: ConformerOptions, moe: MoEOptions, embedding_size: int) -> None:
         super().__init__()
         size = options.output_size
         activation = get_activation(options.activation_type)
@@ -99,11 +96,13 @@ class ConformerMoEBlock(Block):
         # Batch statistics would count padding and depend on the batch.
         self.conv.norm = _ChannelLayerNorm(size)
         self.norm_feed_forward = nn.LayerNorm(size)
-        self.feed_forward = MoEFeedForward(
+        self.feed_forward = MoEFeedForward.from_options(
             size,
             options.linear_units,
+            moe,
+            embedding_size=embedding_size,
             activation=options.activation_type,
-            **moe.layer_arguments(options.dropout_rate),
+            dropout_rate=options.dropout_rate,
         )
         self.norm_final = nn.LayerNorm(size)
         self.dropout = nn.Dropout(options.dropout_rate)
@@ -135,8 +134,9 @@ class ConformerBackbone(Backbone):
 
     Args:
         input_size: Features a frame (or the width of stacked features).
-        options: Size.
+        options: Sizes.
         moe: Routing of the blocks' second feed-forward layers.
+        embedding_size: Width of the shared embedding that the routers see; 0 for none.
         activation_checkpointing: See Backbone.
     """
 
@@ -144,11 +144,14 @@ class ConformerBackbone(Backbone):
         self,
         input_size: int,
         options: ConformerOptions,
-        moe: MoEOptions,
+        moe: MoEOptions = DENSE,
+        embedding_size: int = 0,
         activation_checkpointing: bool = False,
     ) -> None:
         numbers = range(1, options.num_blocks + 1)
-        blocks = [ConformerMoEBlock(options, moe.of_block(number)) for number in numbers]
+        blocks = [
+            ConformerMoEBlock(options, moe.of_block(number), embedding_size) for number in numbers
+        ]
         super().__init__(blocks, activation_checkpointing)
         size = options.output_size
         positions = RelPositionalEncoding(size, options.positional_dropout_rate)

@@ -15,6 +15,7 @@ from espnet2.tasks.asr import encoder_choices, specaug_choices
 from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
+from speechmoe_espnet.encoder.options import with_nested_routing
 
 SHOWN = 10
 
@@ -44,7 +45,7 @@ def check_lengths(args: Namespace) -> None:
         )
         return
     with torch.device("meta"):
-        encoder = encoder_class(input_size=args.input_size or 80, **args.encoder_conf)
+        encoder = encoder_class(args.input_size or 80, **with_nested_routing(args.encoder_conf))
     hop = None if args.input_size else int(args.frontend_conf.get("hop_length", 128))
     variation = _variation(args)
     for part in ("train", "valid"):

@@ -18,12 +18,14 @@ from speechmoe_espnet.moe.losses import (
     sparsity_l1_loss,
     switch_load_balance_loss,
 )
+from speechmoe_espnet.moe.options import MoEOptions
 from speechmoe_espnet.moe.router import Router, Routing, embedding_logits
 
 __all__ = [
     "ExpertInit",
     "Experts",
     "MoEFeedForward",
+    "MoEOptions",
     "Router",
     "Routing",
     "embedding_logits",

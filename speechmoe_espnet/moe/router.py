@@ -11,8 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-ROUTERS = ("speechmoe", "switch")
-ROUTER_NOISES = ("gaussian", "jitter")
+from speechmoe_espnet.moe.options import check_router_noise
 
 
 class Routing(NamedTuple):
@@ -64,13 +63,7 @@ class Router(nn.Module):
         noise_type: str = "gaussian",
     ) -> None:
         super().__init__()
-        if noise_type not in ROUTER_NOISES:
-            raise ValueError(
-                f"router_noise_type: {noise_type!r} is not one of {list(ROUTER_NOISES)}"
-            )
-        if noise < 0 or (noise_type == "jitter" and noise >= 1):
-            allowed = "at least 0" if noise_type == "gaussian" else "in [0, 1)"
-            raise ValueError(f"router_noise: {noise} is not {allowed} ({noise_type})")
+        check_router_noise(noise, noise_type)
         self.input_size = input_size
         self.embedding_size = embedding_size
         self.top_k = top_k
