@@ -28,7 +28,7 @@ from speechmoe_espnet.encoder.backbone import Backbone, Block
 from speechmoe_espnet.encoder.options import check_attention_heads, check_num_blocks
 from speechmoe_espnet.encoder.output import valid_frames
 from speechmoe_espnet.moe import MoEFeedForward, MoEOptions, Routing
-from speechmoe_espnet.moe.options import DENSE
+from speechmoe_espnet.moe.routing_options import DENSE
 
 # (kernel, stride) of each convolution of ESPnet's subsampling modules.
 CONV2D = {

@@ -10,7 +10,7 @@ from speechmoe_espnet.encoder.options import check_attention_heads, check_num_bl
 from speechmoe_espnet.encoder.output import valid_frames
 from speechmoe_espnet.encoder.sequential_memory import SequentialMemory
 from speechmoe_espnet.moe import MoEFeedForward, MoEOptions, Routing
-from speechmoe_espnet.moe.options import DENSE
+from speechmoe_espnet.moe.routing_options import DENSE
 
 
 @dataclass(frozen=True)

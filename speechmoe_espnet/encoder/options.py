@@ -39,7 +39,8 @@ def read_moe_conf(
             dict(flat), default_flow_style=True, sort_keys=False, width=float("inf")
         )
         logging.warning(
-            f"encoder_conf: {', '.join(flat)} are read; write moe_conf: {written.strip()}"
+            "encoder_conf: routing keys outside moe_conf are still read; "
+            f"write moe_conf: {written.strip()}"
         )
     conf = with_nested_routing({"moe_conf": moe_conf, **flat})
     options = from_conf(MoEOptions, conf["moe_conf"], "moe_conf")

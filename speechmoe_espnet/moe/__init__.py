@@ -18,8 +18,8 @@ from speechmoe_espnet.moe.losses import (
     sparsity_l1_loss,
     switch_load_balance_loss,
 )
-from speechmoe_espnet.moe.options import MoEOptions
 from speechmoe_espnet.moe.router import Router, Routing, embedding_logits
+from speechmoe_espnet.moe.routing_options import MoEOptions
 
 __all__ = [
     "ExpertInit",

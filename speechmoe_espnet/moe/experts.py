@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from speechmoe_espnet.moe import fused_ops, grouped
 from speechmoe_espnet.moe.activation import ACTIVATIONS
 from speechmoe_espnet.moe.fused import Weights
-from speechmoe_espnet.moe.options import BACKENDS, check_choice, check_rate
+from speechmoe_espnet.moe.routing_options import BACKENDS, check_choice, check_rate
 
 
 class Experts(nn.Module):

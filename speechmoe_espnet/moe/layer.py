@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from speechmoe_espnet.moe.experts import Experts
 from speechmoe_espnet.moe.fused_layer import LayerOptions, run_layer
-from speechmoe_espnet.moe.options import MoEOptions
 from speechmoe_espnet.moe.router import Router, Routing
 from speechmoe_espnet.moe.router import embedding_logits as compute_embedding_logits
+from speechmoe_espnet.moe.routing_options import MoEOptions
 
 
 class MoEFeedForward(nn.Module):

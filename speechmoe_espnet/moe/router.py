@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from speechmoe_espnet.moe.options import check_router_noise
+from speechmoe_espnet.moe.routing_options import check_router_noise
 
 
 class Routing(NamedTuple):
