@@ -1,7 +1,7 @@
 """Conformer blocks whose second feed-forward layer is a mixture of experts.
 
-The blocks of 3M-ASR (arXiv 2204.03178), built on ESPnet's attention and convolution modules
-and made blind to padding: an utterance gives the same result in a batch and alone.
+The blocks of 3M-ASR (arXiv 2204.03178), built on ESPnet's attention and convolution modules.
+Padding does not change results: an utterance gives the same output in a batch and alone.
 """
 
 from dataclasses import dataclass
@@ -201,11 +201,11 @@ class ConformerBackbone(Backbone):
         return x, out_lengths, routing
 
     def _check_lengths(self, x: Tensor, lengths: Tensor) -> None:
-        # An exported graph cannot look at lengths; whoever runs it knows the least.
+        # An exported graph cannot look at lengths; its metadata holds the least number of frames.
         if not self.strides or torch.compiler.is_exporting():
             return
-        # A GPU would have to be waited for: like ESPnet, look at the padded length alone there.
-        # A shorter utterance then gives no frame, which its output length says.
+        # Reading lengths would wait for a GPU: there only the padded length is checked, as in
+        # ESPnet. A shorter utterance then has the output length 0.
         shortest = int(lengths.min()) if lengths.device.type == "cpu" else x.size(1)
         least = self.least_frames()
         if shortest < least:

@@ -1,4 +1,4 @@
-"""The paper's backbone: feed-forward, sequential memory and, now and then, self-attention."""
+"""DFSMN backbone of the paper: feed-forward, sequential memory and some self-attention layers."""
 
 from dataclasses import asdict, dataclass
 
@@ -58,7 +58,7 @@ class DFSMNOptions:
 
 
 class DFSMNBlock(Block):
-    """x + FFN(LN(x)), then x + memory(LN(x)), then perhaps x + attention(LN(x))."""
+    """x + FFN(LN(x)), then x + memory(LN(x)), then x + attention(LN(x)) in some blocks."""
 
     def __init__(
         self, options: DFSMNOptions, moe: MoEOptions, embedding_size: int, attention: bool

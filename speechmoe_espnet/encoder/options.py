@@ -1,6 +1,6 @@
 """Options of the encoders, checked where they are read.
 
-A YAML key that nobody reads is an error: nested `*_conf` dictionaries become dataclasses.
+Nested `*_conf` dictionaries become dataclasses. An unknown key is an error.
 """
 
 import logging
@@ -23,8 +23,8 @@ def read_moe_conf(
     Args:
         encoder: The encoder's class, for messages.
         moe_conf: The encoder's `moe_conf`; None for all defaults.
-        flat: What the encoder was given beside the arguments that it names: the keys of
-            `moe_conf` as they were written before there was one.
+        flat: Keyword arguments that the encoder does not name: keys of `moe_conf` as older
+            configurations write them.
         num_blocks: Blocks of the encoder.
 
     Raises:

@@ -34,10 +34,11 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
         use_embedding: Whether there is an embedding network.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
             the rest again in the backward pass: less memory, about a third more computation.
-        embedding_conf: Its size: the keys of ConformerOptions. By default as the encoder,
-            with half its blocks. Its input layer must be the encoder's.
-        flat_moe: Keys of moe_conf written beside it, as configurations did before there was a
-            moe_conf; a warning shows how to write them.
+        embedding_conf: Sizes of the embedding network: the keys of ConformerOptions. By
+            default those of the encoder, with half its blocks. The input layer must be the
+            encoder's.
+        flat_moe: Keys of moe_conf outside it, as older configurations write them; a warning
+            shows the moe_conf to write.
 
     Raises:
         TypeError: Where an argument is unknown.

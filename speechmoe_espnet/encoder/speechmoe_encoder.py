@@ -33,10 +33,11 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         use_embedding: Whether there is an embedding network.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
             the rest again in the backward pass: less memory, about a third more computation.
-        embedding_conf: Its size: the keys of DFSMNOptions, with `memory_conf` for the memory.
-            By default 3 blocks, as wide as the encoder, without self-attention.
-        flat_moe: Keys of moe_conf written beside it, as configurations did before there was a
-            moe_conf; a warning shows how to write them.
+        embedding_conf: Sizes of the embedding network: the keys of DFSMNOptions, with
+            `memory_conf` for the memory. By default 3 blocks, as wide as the encoder, without
+            self-attention.
+        flat_moe: Keys of moe_conf outside it, as older configurations write them; a warning
+            shows the moe_conf to write.
 
     Raises:
         TypeError: Where an argument is unknown.

@@ -1,7 +1,7 @@
-"""Finds utterances too short for CTC before training does.
+"""Length check before training: utterances that are too short for CTC.
 
-CTC needs a frame for every label. ESPnet's trainer neither catches TooShortUttError nor names
-an utterance whose CTC loss is infinite; here both are found from the shape files.
+CTC needs a frame for every label. ESPnet's trainer neither catches TooShortUttError nor names an
+utterance whose CTC loss is infinite. This check finds both from the shape files.
 """
 
 import logging
@@ -59,7 +59,7 @@ def check_lengths(args: Namespace) -> None:
 
 
 def _variation(args: Namespace) -> FeatureVariation | None:
-    """What makes features of training shorter, if anything does."""
+    """The variation of training features that may make them shorter, or None."""
     specaug_class = specaug_choices.get_class(args.specaug) if args.specaug else None
     if specaug_class is None or not issubclass(specaug_class, FeatureVariation):
         return None

@@ -25,11 +25,11 @@ from speechmoe_espnet.moe import MoEOptions
 
 
 class SpeechMoEASRTask(ASRTask):
-    """ESPnet's ASRTask, arguments and all, with what SpeechMoE needs around it.
+    """ESPnet's ASRTask with the same arguments, extended for SpeechMoE.
 
-    The model defaults to `speechmoe`; `--init_param` upcycles a static twin; routers and
-    experts may learn at rates of their own; too-short utterances are named before training starts;
-    checkpoints are written atomically and train_stats.jsonl when training ends.
+    The model defaults to `speechmoe`. `--init_param` upcycles a dense baseline. Routers and
+    experts may have learning rates of their own. Too-short utterances are named before training
+    starts. Checkpoints are written atomically, and train_stats.jsonl when training ends.
     """
 
     trainer = GroupClippingTrainer

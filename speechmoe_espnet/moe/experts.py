@@ -1,7 +1,7 @@
 """Feed-forward experts with three ways to run them: a slow reference and two fast ones.
 
-Weights are stacked over experts, so a static feed-forward layer is the case E = 1 and
-becomes a mixture of experts by repeating its tensors (upcycling).
+Weights are stacked over experts: a dense feed-forward layer is the case E = 1. Repeating its
+tensors makes a mixture of experts (upcycling).
 """
 
 import math
@@ -123,7 +123,7 @@ class Experts(nn.Module):
         )
 
     def forward_single(self, x: Tensor) -> Tensor:
-        """Apply the only expert of a static layer to (..., D)."""
+        """Apply the only expert of a dense layer to (..., D)."""
         assert self.num_experts == 1, self.num_experts
         activation = ACTIVATIONS[self.activation].function
         hidden = self.dropout(activation(F.linear(x, self.w1[0].t(), self.b1[0])))

@@ -100,8 +100,9 @@ class MoEFeedForward(nn.Module):
             x: Input (B, T, D).
             mask: Valid frames (B, T), bool.
             embedding: Shared embedding (B, T, De); ignored where the router needs none.
-            embedding_logits: In its place, what it adds to this layer's logits (B, T, E): a
-                stack of layers computes that at once, see `moe.embedding_logits`.
+            embedding_logits: The embedding's part of this layer's logits (B, T, E), in place of
+                `embedding`. An encoder computes it for all layers at once, see
+                `moe.embedding_logits`.
 
         Returns:
             Output (B, T, D), 0 in padding, and the routing. The routing of a dense layer gives
@@ -140,7 +141,7 @@ class MoEFeedForward(nn.Module):
         return out.view(x.shape), routing
 
     def set_step(self, step: int) -> None:
-        """Say how many training steps there were; warm-up ends at routing_warmup_steps."""
+        """Set the number of training steps so far; warm-up ends at routing_warmup_steps."""
         self.warming = step < self.routing_warmup_steps
 
     def _forward_fused(

@@ -1,4 +1,4 @@
-"""Routing options of MoE layers: every one of them, checked where it is read."""
+"""Routing options of MoE layers, each checked once."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
