@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-import yaml
-
 from speechmoe_espnet.moe import MoEOptions
 
 MOE_KEYS = tuple(field.name for field in fields(MoEOptions))
@@ -34,17 +32,18 @@ def read_moe_conf(
     unknown = sorted(set(flat) - set(MOE_KEYS))
     if unknown:
         raise TypeError(f"{encoder.__name__} got an unexpected keyword argument {unknown[0]!r}")
-    if flat:
-        written = yaml.safe_dump(
-            dict(flat), default_flow_style=True, sort_keys=False, width=float("inf")
-        )
-        logging.warning(
-            "encoder_conf: routing keys outside moe_conf are still read; "
-            f"write moe_conf: {written.strip()}"
-        )
     conf = with_nested_routing({"moe_conf": moe_conf, **flat})
     options = from_conf(MoEOptions, conf["moe_conf"], "moe_conf")
     options.check_blocks(num_blocks)
+    if flat:
+        written = (
+            f"{key}: {'null' if value is None else value}"
+            for key, value in conf["moe_conf"].items()
+        )
+        logging.warning(
+            "encoder_conf: routing keys outside moe_conf are still read; "
+            f"write moe_conf: {{{', '.join(written)}}}"
+        )
     return options
 
 
@@ -52,13 +51,13 @@ def with_nested_routing(encoder_conf: Mapping[str, Any]) -> dict[str, Any]:
     """Move the routing keys of an encoder_conf into its moe_conf.
 
     Args:
-        encoder_conf: With routing keys in `moe_conf`, beside it, or both.
+        encoder_conf: Options of an encoder, with routing keys in `moe_conf`, outside it, or both.
 
     Returns:
-        A copy with all of them in `moe_conf`; without that key where there is none of them.
+        A copy with all routing keys in `moe_conf`; an equal copy where none is outside.
 
     Raises:
-        ValueError: Where a key is given in both places, or moe_conf is no mapping.
+        ValueError: Where a key is given in both places, or moe_conf is not a mapping.
     """
     conf = dict(encoder_conf)
     flat = {key: conf.pop(key) for key in MOE_KEYS if key in conf}
@@ -84,7 +83,7 @@ def from_conf[T](options: type[T], conf: Mapping[str, Any] | None, name: str) ->
         name: The mapping's name in the YAML file.
 
     Raises:
-        ValueError: Where it is no mapping, or a key is not a field of the dataclass.
+        ValueError: Where it is not a mapping, or a key is not a field of the dataclass.
     """
     conf = _mapping(conf, name)
     allowed = [field.name for field in fields(options)]  # type: ignore[arg-type]

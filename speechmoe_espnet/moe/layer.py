@@ -27,8 +27,9 @@ class MoEFeedForward(nn.Module):
         activation: relu, swish or gelu.
         dropout_rate: Dropout inside the experts.
         backend: "auto", "fused", "grouped_mm" or "loop" (the reference), see Experts.
-        routing: Any other field of MoEOptions: top_k=1, router="speechmoe", ... The layer
-            counts no steps (activation checkpointing runs it twice a step): see `set_step`.
+        routing: Any other field of MoEOptions but moe_blocks: top_k=1, router="speechmoe", ...
+            The layer does not count steps, because activation checkpointing runs it twice a
+            step: see `set_step`.
 
     Raises:
         TypeError: Where an argument is unknown.
@@ -49,6 +50,11 @@ class MoEFeedForward(nn.Module):
     ) -> None:
         super().__init__()
         options = MoEOptions(num_experts=num_experts, expert_backend=backend, **routing)
+        if options.moe_blocks is not None:
+            raise ValueError(
+                f"moe_blocks: {options.moe_blocks} are blocks of an encoder; "
+                "leave it out for a single layer"
+            )
         self.input_size = input_size
         self.num_experts = num_experts
         self.top_k = options.top_k

@@ -90,9 +90,10 @@ def test_flat_keys_build_the_same_module_with_one_warning(class_, caplog):
 
 
 @ENCODERS
-def test_flat_keys_and_others_in_moe_conf_add_up(class_):
+def test_flat_keys_and_others_in_moe_conf_add_up(class_, caplog):
     layer = layers_of(build(class_, num_experts=3, moe_conf={"top_k": 2}))[0]
     assert (layer.num_experts, layer.top_k) == (3, 2)
+    assert "write moe_conf: {top_k: 2, num_experts: 3}" in caplog.text
 
 
 def test_routing_keys_move_into_moe_conf():

@@ -42,6 +42,8 @@ def test_a_layer_of_options_is_the_layer_of_keywords():
 def test_an_unknown_keyword_of_the_layer_is_an_error():
     with pytest.raises(TypeError, match="num_expert"):
         MoEFeedForward(8, 16, 4, num_expert=4)
+    with pytest.raises(ValueError, match=r"moe_blocks: \[2\] are blocks of an encoder"):
+        MoEFeedForward(8, 16, 4, moe_blocks=[2])
 
 
 def test_blocks_without_experts_are_dense():
