@@ -125,8 +125,7 @@ class _Model(nn.Module):
             num_blocks=4,
             attention_every=2,
             subsampling=SUBSAMPLING,
-            num_experts=num_experts,
-            router_scale="straight_through",
+            moe_conf={"num_experts": num_experts, "router_scale": "straight_through"},
             memory_conf=SMALL_MEMORY,
             embedding_conf={
                 "output_size": 32,

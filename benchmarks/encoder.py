@@ -87,7 +87,7 @@ class Case:
         return SpeechMoEConformerEncoder(
             NUM_BINS,
             **sizes,
-            num_experts=1 if system == TWIN else self.experts,
+            moe_conf={"num_experts": 1 if system == TWIN else self.experts},
             activation_checkpointing=system.endswith(CHECKPOINTING),
         )
 

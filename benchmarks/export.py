@@ -195,11 +195,11 @@ def _encoder(args: argparse.Namespace, name: str) -> list[Row]:
         sizes, frames = {"num_blocks": 1, "output_size": 32, "linear_units": 64}, 100
     if name == "speechmoe":
         sizes["attention_every"] = min(3, sizes["num_blocks"])
-    twin = kind(bins, num_experts=1, **sizes).eval()
+    twin = kind(bins, moe_conf={"num_experts": 1}, **sizes).eval()
     models = {
         "dense twin": Encoder(twin),
         "dense twin without embedding network": Encoder(twin, embedding=False),
-        "sparse": Encoder(kind(bins, num_experts=8, **sizes).eval()),
+        "sparse": Encoder(kind(bins, moe_conf={"num_experts": 8}, **sizes).eval()),
     }
     features, lengths = torch.randn(1, frames, bins), torch.tensor([frames])
     feed = dict(zip(INPUTS, (features.numpy(), lengths.numpy()), strict=True))

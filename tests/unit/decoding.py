@@ -19,7 +19,7 @@ CONFORMER = {
     "num_blocks": 1,
     "dropout_rate": 0.0,
 }
-SPEECHMOE = {**CONFORMER, "num_blocks": 2, "num_experts": 4}
+SPEECHMOE = {**CONFORMER, "num_blocks": 2, "moe_conf": {"num_experts": 4}}
 LENGTHS = {"a1": 120, "a2": 61, "b1": 200, "b2": 75, "b3": 119}
 
 ModelMaker = Callable[..., Path]

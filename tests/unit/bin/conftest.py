@@ -72,7 +72,7 @@ def paper(make_model: ModelMaker) -> Path:
         model="speechmoe",
         input_size=BINS,
         encoder="speechmoe",
-        encoder_conf={**sizes, "num_experts": 4},
+        encoder_conf={**sizes, "moe_conf": {"num_experts": 4}},
     )
 
 

@@ -45,15 +45,15 @@ PAPER = {
     "linear_units": 16,
     "num_blocks": 2,
     "attention_every": 2,
-    "num_experts": 4,
+    "moe_conf": {"num_experts": 4},
     "embedding_conf": {"num_blocks": 1},
 }
 KINDS: dict[str, dict[str, Any]] = {
     "paper": {"encoder": "speechmoe", "encoder_conf": PAPER},
-    "static": {"encoder": "speechmoe", "encoder_conf": {**PAPER, "num_experts": 1}},
+    "static": {"encoder": "speechmoe", "encoder_conf": {**PAPER, "moe_conf": {"num_experts": 1}}},
     "conformer": {
         "encoder": "speechmoe_conformer",
-        "encoder_conf": {**CONFORMER, "num_experts": 4, "top_k": 2},
+        "encoder_conf": {**CONFORMER, "moe_conf": {"num_experts": 4, "top_k": 2}},
     },
     "espnet": {
         "model": "espnet",
@@ -63,7 +63,7 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "hybrid": {
         "encoder": "speechmoe",
-        "encoder_conf": {**PAPER, "moe_blocks": [2]},
+        "encoder_conf": {**PAPER, "moe_conf": {"num_experts": 4, "moe_blocks": [2]}},
         "decoder": "transformer",
         "decoder_conf": {"num_blocks": 1, "linear_units": 16, "attention_heads": 2},
         "model_conf": {"ctc_weight": 0.3},
