@@ -1,6 +1,6 @@
 """Real corpora: lhotse reads their layouts, this module writes Kaldi data directories.
 
-Nothing is downloaded. What lhotse silently leaves out is counted, and what a recipe could not
+Nothing is downloaded. Utterances that lhotse silently skips are counted. Data that a recipe cannot
 use is an error here, before any feature is computed.
 """
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PublicCorpus:
-    """How lhotse prepares a corpus and what its parts are to a recipe.
+    """Preparation of a corpus by lhotse, and the sets of a recipe that its parts form.
 
     The corpus NAME is prepared by `prepare_NAME` of `lhotse.recipes.NAME`.
 

@@ -1,4 +1,4 @@
-"""The token list of a model: which unit each of its outputs stands for.
+"""Token list of a model: the token of each output.
 
 ESPnet fixes the layout: `<blank>` is 0, `<unk>` is 1 and `<sos/eos>` is last.
 """
@@ -39,10 +39,10 @@ class TokenList:
 
     @classmethod
     def from_units(cls, units: Iterable[str]) -> Self:
-        """Make the list of a set of units, sorted.
+        """Make a token list from units, which are sorted.
 
         Raises:
-            ValueError: A unit is empty, holds space or has the name of a special token.
+            ValueError: A unit is empty, contains white space or has the name of a special token.
         """
         return cls((BLANK, UNK, *sorted(set(units)), SOS_EOS))
 
@@ -69,5 +69,5 @@ class TokenList:
 
     @property
     def units(self) -> tuple[str, ...]:
-        """Tokens without the three special ones."""
+        """Tokens without the three special tokens."""
         return self.tokens[2:-1]

@@ -1,4 +1,4 @@
-"""Experiments as models: configuration and parameters of a training."""
+"""Loader of trained models: configuration and parameters of an experiment."""
 
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ def load_model(conf: dict[str, Any], model_file: str | Path, device: str = "cpu"
     """Build the model of an experiment and load its parameters.
 
     Args:
-        conf: Its configuration, from `load_config`.
-        model_file: Its parameters.
+        conf: Configuration of the experiment, from `load_config`.
+        model_file: Checkpoint with the parameters.
         device: "cpu", "cuda" or "cuda:N".
 
     Returns:

@@ -1,10 +1,9 @@
-"""From utterances to hypotheses with any ESPnet ASR model that has a CTC head.
+"""Recogniser: from utterances to hypotheses, with any ESPnet ASR model that has a CTC head.
 
-Knows a model by what it calls (`encode` or `encode_with_routing`, and `ctc.log_softmax`), so
-that it needs no ESPnet itself.
+It calls `encode` or `encode_with_routing`, and `ctc.log_softmax`; it does not import ESPnet.
 
-Results do not depend on how many processes share the batches. Batches of another shape may
-change the last bits of a model's float32 output, and so, very rarely, a near tie.
+Results do not depend on the number of processes. Batches of another shape may change the last bits
+of a model's float32 output, which very rarely changes a hypothesis that is nearly tied.
 """
 
 from collections.abc import Sequence
@@ -26,22 +25,22 @@ from speechmoe_espnet.inference.utterances import Utterance
 
 @dataclass(frozen=True)
 class _Batch:
-    """A batch as the model sees it, with routing, one entry a layer."""
+    """Model outputs of a batch, with routing: one entry per layer."""
 
     encoded: Encoded
     routing: tuple[Routing, ...]
 
 
 class Recognizer:
-    """A model with a way to search.
+    """A model with a search.
 
     Args:
-        model: The ASR model; it is set to evaluation.
-        search: Finds hypotheses in what the model computes.
-        text: Writes its units.
-        device: Where the model is.
-        num_bins: Bins of its features, None where it takes audio.
-        too_short: Error by which its encoder refuses a batch of too few frames.
+        model: The ASR model; it is switched to evaluation mode.
+        search: Finds hypotheses in the model's outputs.
+        text: Converts units to text.
+        device: Device of the model.
+        num_bins: Feature size of the model, None if it takes audio.
+        too_short: Error that the encoder raises for too few frames.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Recognizer:
             batch: Utterances, at least one.
 
         Returns:
-            What was recognised, in the order of the batch, and what the routers did.
+            Recognised utterances in the order of the batch, and routing totals.
 
         Raises:
             ValueError: An utterance cannot be read or does not fit the model; the message
@@ -107,7 +106,7 @@ class Recognizer:
     def _recognize_one_by_one(
         self, batch: Sequence[Utterance]
     ) -> tuple[list[Recognized], RoutingTotals]:
-        """Find out which utterances of a batch are too short for the model."""
+        """Decode utterances one by one, to find those that are too short for the model."""
         if len(batch) == 1:
             empty = Recognized(
                 batch[0].name, ("",), ("",), (Hypothesis((), 0.0),), is_too_short=True
@@ -122,16 +121,16 @@ class Recognizer:
 
     @torch.inference_mode()
     def example(self, utterance: Utterance) -> dict[str, NDArray[Any]] | None:
-        """Show how one utterance was routed, frame by frame.
+        """Return the routing of one utterance, frame by frame.
 
         Args:
-            utterance: What to decode.
+            utterance: Utterance to decode.
 
         Returns:
             Arrays by name: utt; feats (T, bins) float32; expert and prob (layers, T'), the
             first choice of each MoE layer and its probability; units (T'), the best unit of
-            each frame, empty for blank; subsampling, input frames an output frame stands for.
-            None where the model has no MoE layer or the utterance is too short.
+            each frame, empty for blank; subsampling, input frames per output frame. None if
+            the model has no MoE layer or the utterance is too short.
         """
         speech, lengths = self._load([utterance])
         computed = self._encode(speech, lengths)
@@ -175,7 +174,7 @@ class Recognizer:
         return pad_sequence(inputs, batch_first=True).to(self.device), lengths.to(self.device)
 
     def _encode(self, speech: torch.Tensor, lengths: torch.Tensor) -> _Batch | None:
-        """Run the model; None where it refuses an utterance for having too few frames."""
+        """Run the model; None if an utterance has too few frames for it."""
         routing: tuple[Routing, ...] = ()
         try:
             if hasattr(self.model.encoder, "forward_with_routing"):

@@ -148,8 +148,8 @@ def test_espnets_joint_search_on_a_hybrid(
     ("values", "more", "message"),
     [
         ({"method": "wfst"}, (), "--graph_dir: method wfst needs it"),
-        ({"method": "ctc_greedy"}, ("--graph_dir", "{graph}"), "of no use to method ctc_greedy"),
-        ({"method": "ctc_greedy"}, ("--ngram", "{arpa}"), "of no use to method ctc_greedy"),
+        ({"method": "ctc_greedy"}, ("--graph_dir", "{graph}"), "not used by method ctc_greedy"),
+        ({"method": "ctc_greedy"}, ("--ngram", "{arpa}"), "not used by method ctc_greedy"),
         (
             {"method": "ctc_prefix_beam", "use_ngram": True},
             (),

@@ -54,7 +54,7 @@ def test_another_models_tokens_are_refused(inputs):
 def test_damage_is_named(inputs):
     assert _run(inputs) == 0
     for name, message in {
-        "HLG.fst": "its header tells of",
+        "HLG.fst": "its header states",
         "words.txt": "words.txt: line 1: expected",
         "lexicon.txt": "lexicon.txt, line 1",
     }.items():
@@ -69,7 +69,7 @@ def test_damage_is_named(inputs):
             Graph.load(folder)
     summary = json.loads((inputs / "graph" / "graph.json").read_text(encoding="utf-8"))
     (inputs / "graph" / "graph.json").write_text(json.dumps({**summary, "arcs": 1}))
-    with pytest.raises(ValueError, match=r"graph.json tells of \{'arcs': 1\}, its files have"):
+    with pytest.raises(ValueError, match=r"graph.json states \{'arcs': 1\}, its files have"):
         Graph.load(inputs / "graph")
 
 

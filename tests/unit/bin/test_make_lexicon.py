@@ -47,8 +47,8 @@ def test_words_without_counts(options: list[str], tmp_path: Path) -> None:
         ("好\n行 1\n", "words, line 2: 行: either all words have a count or none has"),
         ("好 1\n好 2\n", "words, line 2: 好 is listed twice"),
         ("好\n好\n", "word 好 is listed twice"),
-        ("<s>\n", "word '<s>' is not as transcripts are written"),
-        ("", "no words to make a lexicon of"),
+        ("<s>\n", "word '<s>' is not normalised"),
+        ("", "no words to make a lexicon from"),
     ],
 )
 def test_bad_words(

@@ -86,7 +86,7 @@ def test_sixteen_bits_are_the_same_as_float(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.raw", "A.RAW"])
 def test_no_header(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(bytes(3200))
-    with pytest.raises(ValueError, match="without a header, which tells no sample rate"):
+    with pytest.raises(ValueError, match="without a header, which states no sample rate"):
         read_audio(tmp_path / name)
 
 

@@ -101,7 +101,7 @@ def test_words_come_out_of_a_graph(kind, graph_dir, tmp_path, wav):
     scores = [hypothesis.score for *_, hypothesis in several]
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
-    with pytest.raises(ValueError, match="are for searches with a graph_dir="):
+    with pytest.raises(ValueError, match="need graph_dir="):
         Speech2Text.from_experiment(exp, tuning=tuning)
 
 
@@ -167,7 +167,7 @@ def test_espnets_command_decodes_our_model(tmp_path):
 def test_features_of_another_width_are_refused(tmp_path):
     exp = experiment(tmp_path / "exp")
     (exp / "fbank.yaml").write_text("num_mel_bins: 80\n")
-    with pytest.raises(ValueError, match="takes 40 features a frame, the features have 80"):
+    with pytest.raises(ValueError, match="takes 40 features per frame, the features have 80"):
         Speech2Text.from_experiment(exp)
 
 

@@ -132,7 +132,7 @@ def test_experiments_that_do_not_fit_are_named(experiment, fields, said):
 def test_missing_parts_are_named(experiment):
     with pytest.raises(FileNotFoundError, match=r"or name: valid\.loss\.ave\.pth"):
         NeuralLM.from_experiment(experiment, "none.pth")
-    with pytest.raises(FileNotFoundError, match=r"train one by utils/train_lm\.sh"):
+    with pytest.raises(FileNotFoundError, match=r"train one with utils/train_lm\.sh"):
         NeuralLM.from_experiment(experiment / "none")
     (experiment / "config.yaml").write_text("a: 1\n")
     with pytest.raises(ValueError, match="lacks lm, token_type, token_list"):

@@ -51,7 +51,7 @@ def test_round_trip(counts):
         ("你 1\n好\n", "vocab:2: a line is a word"),
         ("你 1\n好 -1\n", "vocab:2: a line is a word"),
         ("你 ١\n", "vocab:1: a line is a word"),
-        ("你 1\n你 2\n", "vocab:2: word 你 comes twice"),
+        ("你 1\n你 2\n", "vocab:2: word 你 occurs twice"),
         ("<s> 1\n", "vocab:1: word <s> is reserved"),
         ("你\u3000好 1\n", "vocab:1: word '你\\\\u3000好' must not"),
     ],
@@ -72,7 +72,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
 
 @pytest.mark.parametrize("word", ["", " ", "a b", "a\u00a0", "a\x85b", "\x00", "\ud800"])
 def test_words_that_no_model_file_can_hold(word):
-    with pytest.raises(ValueError, match="must not be empty or have white space"):
+    with pytest.raises(ValueError, match="must not be empty or contain white space"):
         check_word(word)
     with pytest.raises(ValueError, match="white space"):
         Vocabulary.from_sentences([["好", word]])

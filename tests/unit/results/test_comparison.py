@@ -124,11 +124,11 @@ def test_other_commits_are_noted(results):
     assert "Note" not in text_table(commits(results, one))
     other = commits(results, one, control=f"{'2' * 40}-dirty")
     assert commit_note(other) == (
-        "not all was made by one commit: static, speechmoe, this report by 111111111111; control "
+        "made by different commits: static, speechmoe, this report by 111111111111; control "
         "by 222222222222-dirty"
     )
     table = text_table(other)
-    assert "Note: not all was made by one commit" in table
+    assert "Note: made by different commits" in table
     assert max(map(len, table.splitlines())) <= MAX_COLUMNS
     assert commit_note(commits(results, "unknown", static=one, control=one)) == ""
     assert commit_note(commits(results, one, static=f"{one}-dirty")) != ""

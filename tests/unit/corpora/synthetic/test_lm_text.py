@@ -120,7 +120,7 @@ def test_planted_sentence_is_found_through_punctuation(before, after, sentence):
 
 
 def test_held_out_sentence_without_characters_is_an_error():
-    with pytest.raises(ValueError, match="'，' has no countable character"):
+    with pytest.raises(ValueError, match="'，' is empty after normalisation"):
         HeldOut(["你好", "，"])
 
 

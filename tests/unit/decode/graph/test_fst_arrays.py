@@ -53,8 +53,8 @@ def test_arcs_are_those_that_openfst_knows():
         (lambda data: b"", "not an OpenFst file, or cut off"),
         (lambda data: b"RIFF" + data[4:], "not an OpenFst file"),
         (lambda data: data[:20], "not an OpenFst file, or cut off"),
-        (lambda data: data[:-1], "its header tells of"),
-        (lambda data: data + b"\0", "its header tells of"),
+        (lambda data: data[:-1], "its header states"),
+        (lambda data: data + b"\0", "its header states"),
         (lambda data: data.replace(b"standard", b"log_prob"), "expected a const FST"),
     ],
 )

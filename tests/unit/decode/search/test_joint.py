@@ -58,8 +58,8 @@ def test_no_frames_is_an_empty_hypothesis():
 @pytest.mark.parametrize(
     ("overrides", "options", "message"),
     [
-        ({}, {"ctc_weight": 0.3}, "ctc_weight: 0.3 asks an attention decoder"),
-        (hybrid(model_conf={"ctc_weight": 0.0}), {"ctc_weight": 0.3}, "0.3 asks a CTC head"),
+        ({}, {"ctc_weight": 0.3}, "ctc_weight: 0.3 needs an attention decoder"),
+        (hybrid(model_conf={"ctc_weight": 0.0}), {"ctc_weight": 0.3}, "0.3 needs a CTC head"),
         ({}, {"ctc_weight": 1.5}, r"ctc_weight must be in \[0, 1\], got 1.5"),
         ({}, {"beam_size": 0}, "beam_size must be at least 1, got 0"),
         ({}, {"nbest": 0}, "nbest must be at least 1, got 0"),
