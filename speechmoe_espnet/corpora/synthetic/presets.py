@@ -18,8 +18,8 @@ class Preset:
         dev_utts: Development utterances.
         eval_utts: Minimum number of evaluation utterances.
         eval_chars: Minimum number of characters (after normalisation) in the evaluation set.
-        num_characters: Size of the inventory of Hanzi: a sentence from the text sources is used only
-            if all its Hanzi are among this many most frequent ones.
+        num_characters: Size of the inventory of Hanzi: a sentence from the text sources is used
+            only if all its Hanzi are among this many most frequent ones.
         train_speakers: Speakers of the training set.
         dev_speakers: Speakers of the development set.
         eval_speakers: Speakers of the evaluation set.
