@@ -16,11 +16,29 @@ from tqdm import tqdm
 SECONDS_BETWEEN_LINES = 10.0
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that marks required options and shows defaults, except None, False and empty lists."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = action.default
+        if action.required and action.option_strings:
+            return f"{action.help} (required)"
+        if default is None or default is False or "default:" in (action.help or ""):
+            return action.help
+        if isinstance(default, list | tuple):
+            return (
+                f"{action.help} (default: {' '.join(map(str, default))})"
+                if default
+                else action.help
+            )
+        return super()._get_help_string(action)
+
+
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse with defaults in the help, `--a-b` read as `--a_b`, and no abbreviations."""
+    """argparse with `HelpFormatter`, `--a-b` read as `--a_b`, and no abbreviations."""
 
     def __init__(self, **kwargs: object) -> None:
-        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        kwargs.setdefault("formatter_class", HelpFormatter)
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(**kwargs)  # type: ignore[arg-type]
 
