@@ -1,4 +1,4 @@
-"""A tiny recipe through all stages; nothing is done twice; killed stages are done again."""
+"""A tiny recipe: all stages, a second run with nothing to do, killed stages."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ TARGETS = {
     12: f"{EXP}/report",
 }
 
-# By stage: a file that is there in the middle, and one that the command gets to write later.
+# By stage: a file that exists in the middle of it, and a file that is written later.
 MIDDLES = {
     6: ("lm_pruned.arpa", "vocab"),
     7: ("HLG.fst", "graph.json"),
@@ -48,7 +48,7 @@ MIDDLES = {
     12: ("results.json", "index.html"),
 }
 
-# What does not tell times, of stages after training.
+# Files without times, of stages after training.
 SAME_BYTES = (
     *(f"{NGRAM}/{file}" for file in ("lm_pruned.arpa", "vocab")),
     *(f"{LEXICON}/{file}" for file in ("lexicon.txt", "oov.txt")),

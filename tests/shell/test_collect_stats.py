@@ -1,4 +1,4 @@
-"""Stage 4 in parts: what comes out depends on the data, not on how many processes read it."""
+"""Stage 4 in parts: the result depends on the data, not on the number of processes."""
 
 import sys
 from itertools import chain
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shell_process import ROOT, Shell
 
-# Notes which utterances it was to read, and writes what ESPnet writes of them.
+# Records the utterances it should read, and writes the same files as ESPnet.
 ASR_TRAIN = """#!{python}
 import os, sys
 from pathlib import Path
@@ -36,7 +36,7 @@ for mode in ("train", "valid"):
 
 
 class Stage:
-    """The script on a number of utterances, 20 a part."""
+    """The script on a number of utterances, 20 per part."""
 
     def __init__(self, sh: Shell, folder: Path) -> None:
         self.sh, self.folder, self.calls = sh, folder, folder / "calls"
@@ -101,7 +101,7 @@ def test_parts_are_read_once_each_and_give_the_same_for_any_number_of_processes(
     assert stats["sum"] == sum(range(50))
     assert contents(stage(50, 7, nj=2)) == contents(one)
     assert parts(stage, "train") == train
-    # Neither parts nor what names the temporary directory is left.
+    # Neither parts nor paths of the temporary directory are left.
     assert sorted(path.name for path in one.iterdir()) == ["train", "valid"]
 
 

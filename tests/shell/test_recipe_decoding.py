@@ -1,4 +1,4 @@
-"""Stages 6 to 12 of a recipe: which run, from what, and what their commands are told."""
+"""Stages 6 to 12 of a recipe: which ones run, their inputs and their arguments."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ NGRAM_DIR, LEXICON_DIR, GRAPH_DIR = (
 
 
 def told(recipe: Recipe, target: str) -> dict[str, str]:
-    """Return options and values that a command was told, but where to write."""
+    """Return the options and values of a command, without its output directory."""
     words = recipe.words(target)
     options = {
         word[2:]: " ".join(recipe.values(target, word)) for word in words if word[:2] == "--"

@@ -130,7 +130,7 @@ def test_other_systems_are_told(sh: Shell) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project without requirements: its set-up is quick and needs no network."""
+    """A project without requirements, whose set-up is fast and needs no network."""
     root = tmp_path / "project"
     root.mkdir()
     shutil.copytree(ROOT / "utils", root / "utils")

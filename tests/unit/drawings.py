@@ -1,4 +1,4 @@
-"""What a drawing says."""
+"""Text in a drawing."""
 
 import xml.etree.ElementTree as ET
 

@@ -1,4 +1,4 @@
-"""Links between the project's Markdown files lead somewhere, down to the heading."""
+"""Links between the project's Markdown files point to existing pages and headings."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Imports go the way that CONTRIBUTING maps; light commands load neither ESPnet nor torch."""
+"""Imports follow the map in CONTRIBUTING; light commands load neither ESPnet nor torch."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Searches compared on an experiment: same utterances, same texts as alone, every mistake named."""
+"""Searches compared on an experiment: same utterances, same texts as alone, named mistakes."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""The decode command with each search: the same layout, the same results however it is run."""
+"""The decode command with each search: one layout, and results independent of batches."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What scripts are told about a decode YAML."""
+"""The description of a decode YAML for scripts."""
 
 import pytest
 

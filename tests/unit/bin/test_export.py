@@ -1,4 +1,4 @@
-"""Exported files against the models they were made of, scored and decoded as users do."""
+"""Exported files against their models, scored and decoded as by users."""
 
 import dataclasses
 import json
@@ -244,7 +244,7 @@ def write_wav(path: Path, samples: np.ndarray, channels: int = 1) -> None:
 
 
 def voiced(seconds: float) -> np.ndarray:
-    """Something like a voice, as 16-bit integers."""
+    """A voice-like signal as 16-bit integers."""
     time = np.arange(int(16000 * seconds)) / 16000
     pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 2 * time)) / 16000
     tone = sum(np.sin(k * pitch) / k for k in range(1, 20))

@@ -13,7 +13,7 @@ SETS = ["read", "chat"]
 
 @pytest.fixture
 def grid_file(tmp_path):
-    """A grid of two systems in a recipe, nothing of it trained."""
+    """A grid of two untrained systems in a recipe."""
     (tmp_path / "train.yaml").write_text("encoder: speechmoe\n")
     (tmp_path / "decode_ctc_greedy.yaml").write_text("method: ctc_greedy\n")
     path = tmp_path / "egs/mix/asr1/grids/effect.yaml"
@@ -33,7 +33,7 @@ def grid_file(tmp_path):
 
 @pytest.fixture
 def finished(grid_file, tmp_path):
-    """The same with everything finished but the last run."""
+    """The same grid with all runs finished except the last."""
     workplace = Workplace(read_grid(grid_file))
     fake_experiment.make_references(tmp_path / "dump", SETS, num_utts=12)
     for run in read_grid(grid_file).runs()[:-1]:

@@ -1,4 +1,4 @@
-"""The command: what it writes and how it refuses."""
+"""The command: its output and its errors."""
 
 import pytest
 

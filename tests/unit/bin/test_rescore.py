@@ -10,7 +10,7 @@ LOGP = {"今天天启": -20.0, "今天天气": -4.0, "好": -2.0, "": -1.0}
 
 
 class FakeLM:
-    """What the command needs of NeuralLM, with scores that a reader can add up."""
+    """Fake NeuralLM with simple scores."""
 
     def score(self, texts):
         return [LOGP[text] for text in texts]

@@ -1,4 +1,4 @@
-"""Decode configurations: what is shipped builds, what is wrong is named."""
+"""Decode configurations: shipped files are valid, mistakes are named."""
 
 from pathlib import Path
 

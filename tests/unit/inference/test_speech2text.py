@@ -43,7 +43,7 @@ def wav(tmp_path):
 
 
 def experiment(path, encoder="speechmoe", autocast=False, **overrides):
-    """An experiment whose model has been trained for a step."""
+    """An experiment whose model was trained for one step."""
     path.mkdir()
     model = build(encoder, **overrides)
     data = batch()

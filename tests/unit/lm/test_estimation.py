@@ -1,4 +1,4 @@
-"""Kneser-Ney and entropy pruning against their definitions, written out slowly."""
+"""Kneser-Ney and entropy pruning against slow implementations of their definitions."""
 
 import math
 from collections import Counter
@@ -95,7 +95,7 @@ def test_any_model_sums_to_one_however_much_is_pruned(sentences, order, threshol
 
 
 def relative_growth(model: NgramModel, without: Ngram) -> float:
-    """Growth of perplexity when one bigram is taken out, from the whole distributions."""
+    """Return the increase of perplexity without one bigram, from complete distributions."""
     history = without[:-1]
     words = [ngram[0] for ngram in model.ngrams if len(ngram) == 1 and ngram != ("<s>",)]
     before = {word: 10 ** model.log10_prob((*history, word)) for word in words}

@@ -51,7 +51,7 @@ def test_batches_padding_and_order_do_not_matter(kind, texts):
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_probabilities_of_all_sentences_sum_to_one(kind):
-    """Of up to three tokens: what is left is the probability of the longer ones."""
+    """Sum over sentences of up to three tokens; the rest is the probability of longer ones."""
     units = [*TOKENS.units, "六"]
     lm = model(kind)
     texts = ["", *units, *(a + b for a in units for b in units)]

@@ -1,4 +1,4 @@
-"""Starting and stopping commands: no signal is lost, and no command left."""
+"""Starting and stopping commands: no signal is lost, no command is left running."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ with stopping_signals_raise():
     )
     assert (done.stdout, done.stderr) == (f"interrupted by {signum.name}\n", "")
     pid = tmp_path / "pid"
-    if pid.exists() and pid.read_text():  # it was ended before it wrote that otherwise
+    if pid.exists() and pid.read_text():  # otherwise it ended before writing
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid.read_text()), 0)
 

@@ -1,4 +1,4 @@
-"""A stage runs when it must, and never leaves a half."""
+"""A stage runs only if needed and never leaves a partial target."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Directories that are there whole or not at all."""
+"""Atomic directories."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from speechmoe_espnet.pipeline.target import copy_target
 
 
 def finished_target(folder: Path) -> Path:
-    """Make a finished target with a folder, a link and what another stage made inside."""
+    """Make a finished target with a directory, a link and the target of another stage."""
     target = folder / "made"
     (target / "images").mkdir(parents=True)
     (target / "images" / "loss.png").write_text("picture")

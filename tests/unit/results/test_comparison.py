@@ -174,7 +174,7 @@ def test_units_have_counts_by_set_and_total(decoded, decoded_systems):
 
 
 def rows_of(table, title):
-    """Cells of each line of a section, without its ruler, split at gaps."""
+    """Return the cells of each line of a section, without its ruler."""
     lines = table.split(f"{title}\n", 1)[1].split("\n\n", 1)[0].splitlines()
     return [line.split() for line in lines if not line.startswith("---")]
 

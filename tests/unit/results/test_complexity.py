@@ -1,4 +1,4 @@
-"""Parameters and FLOPs against numbers worked out by hand."""
+"""Parameters and FLOPs against values computed by hand."""
 
 import pytest
 import torch

@@ -30,7 +30,7 @@ def white() -> np.ndarray:
 
 
 def band_db(signal: np.ndarray, low: float, high: float) -> float:
-    """Mean power density of a band, in decibels."""
+    """Mean power density of a band in dB."""
     power = np.abs(np.fft.rfft(signal * np.hanning(len(signal)))) ** 2
     frequency = np.fft.rfftfreq(len(signal), 1 / SAMPLE_RATE)
     return float(10 * np.log10(power[(frequency >= low) & (frequency < high)].mean() + 1e-20))

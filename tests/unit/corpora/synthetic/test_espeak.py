@@ -1,4 +1,4 @@
-"""Speech: the same each time, different between speakers, of a sensible rate."""
+"""Speech: reproducible, different between speakers, with a normal rate."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def speaker(variant: str, **changes: int) -> Speaker:
 
 
 def fresh(variant: str) -> np.ndarray:
-    """Let a fresh espeak-ng speak, in memory that holds something else each time."""
+    """Synthesise with a newly loaded espeak-ng, in memory with other contents each time."""
     rng = np.random.default_rng()
     junk = [np.full(int(rng.integers(10, 60000)), rng.random()) for _ in range(20)]
     del junk

@@ -1,4 +1,4 @@
-"""Language model text holds no evaluation sentence, much other text, and is repeatable."""
+"""Language model text: no evaluation sentence, much other text, reproducible."""
 
 import dataclasses
 

@@ -21,7 +21,7 @@ UNITS = {"十": 10, "百": 100, "千": 1000}
 
 
 def value_of(text: str) -> int:
-    """Read a Hanzi number, independently of how it was written."""
+    """Parse a Hanzi number, independently of the writer."""
     total = group = 0
     digit: int | None = None
     for character in text:

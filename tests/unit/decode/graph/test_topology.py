@@ -8,7 +8,7 @@ from speechmoe_espnet.decode.graph.topology import ctc_topology, unit_label
 
 
 def _writes(fst, frames):
-    """All label sequences that a transducer writes for frames, with their multiplicity."""
+    """Return all output sequences of a transducer for given frames, with their multiplicity."""
     composed = kaldifst.compose(kaldifst.make_linear_acceptor(frames), fst)
     if composed.num_states == 0:
         return []

@@ -1,4 +1,4 @@
-"""Greedy search against a loop, and against what batches and padding could change."""
+"""Greedy search against a simple loop, and its independence of batches and padding."""
 
 import itertools
 import math

@@ -79,7 +79,7 @@ def test_unit_ids_are_those_of_the_token_list():
     model = build()
     torch.nn.init.normal_(model.ctc.ctc_lo.weight, std=3.0)
     with torch.no_grad():
-        # Blanks enough to stay below the length limit, where ESPnet appends <sos/eos> again.
+        # Enough blanks to stay below the length limit, at which ESPnet appends <sos/eos> again.
         model.ctc.ctc_lo.bias[model.blank_id] = 15.0
     data = batch((70,))
     with torch.inference_mode():

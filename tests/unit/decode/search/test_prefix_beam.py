@@ -59,7 +59,7 @@ def test_equals_the_reference(
 
 
 def sum_of_paths(log_probs: torch.Tensor) -> dict[tuple[int, ...], float]:
-    """Log-probability of every unit sequence, blank 0, by trying all frame paths."""
+    """Return the log-probability of every unit sequence (blank 0), summed over all frame paths."""
     sums: dict[tuple[int, ...], float] = {}
     for path in itertools.product(range(log_probs.size(1)), repeat=log_probs.size(0)):
         units = tuple(unit for unit, _ in itertools.groupby(path) if unit != 0)
@@ -83,7 +83,7 @@ def test_a_wide_beam_sums_all_paths(num_frames: int, num_units: int) -> None:
 
 @st.composite
 def language_models(draw: st.DrawFn, num_units: int) -> tuple[Added, dict[str, Any]]:
-    """A random trigram over units 1, 2, ..., as what it adds to a score and as options."""
+    """Draw a trigram over units 1, 2, ...: its share of a score, and its options."""
     rng = random.Random(draw(st.integers(0, 2**31)))
     words = [str(unit) for unit in range(1, num_units)]
     table = {(w,): (rng.uniform(-3, 0), rng.uniform(-1, 0.7)) for w in [*words, "<s>", "</s>"]}
