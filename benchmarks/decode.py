@@ -1,9 +1,9 @@
 """Recognition with SpeechMoE against its dense twin, and with our searches against ESPnet's.
 
 With `--model_dir` and `--data_dir` a trained model is measured (see `decode_trained`). Otherwise
-the models are those of the default job, with random weights. Searches alone get posteriors like those
-of a trained model: a confident token every few frames, blank in between. ESPnet's search is its
-beam search over the CTC prefix score, one utterance at a time, as in
+the models are those of the default job, with random weights. Searches alone get posteriors like
+those of a trained model: a confident token every few frames, blank in between. ESPnet's search is
+its beam search over the CTC prefix score, one utterance at a time, as in
 `asr_inference --ctc_weight 1.0`. Seconds are those of a batch; "x real time" is seconds of audio
 per second of computation.
 """

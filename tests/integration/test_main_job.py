@@ -37,7 +37,7 @@ def test_main_job(empty_project: Project) -> None:
     _check_report(empty_project, "_wfst", output, "wfst")
     _check_wfst_decoding(recipe)
     _check_no_held_out_sentence(recipe)
-    _check_who_read_references(recipe, opened)
+    _check_readers_of_references(recipe, opened)
 
     for options, suffix in (((), ""), (("--search", "wfst"), "_wfst")):
         before = snapshot(empty_project.root / "exp"), snapshot(empty_project.root / "egs")
@@ -147,7 +147,7 @@ def _check_no_held_out_sentence(recipe: Path) -> None:
     assert all(normalize_text(line.split(maxsplit=1)[1]) in text for line in train)
 
 
-def _check_who_read_references(recipe: Path, opened: Path) -> None:
+def _check_readers_of_references(recipe: Path, opened: Path) -> None:
     """Check that training, tuning and decoding never opened an evaluation transcript."""
     readers: dict[str, set[str]] = {name: set() for name in ("train", "dev", *SETS)}
     lm_text = recipe / "data/synthetic/lm_text"

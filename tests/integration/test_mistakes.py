@@ -175,9 +175,7 @@ def _without_logs(files: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", "……\n".encode(), b"\xff\xfe\n"])
-def test_text_for_the_language_model_without_text(
-    tiny_run: Project, tmp_path: Path, content: bytes
-) -> None:
+def test_empty_language_model_text(tiny_run: Project, tmp_path: Path, content: bytes) -> None:
     recipe = tiny_run.recipe_dir()
     (tmp_path / "more.txt").write_bytes(content)
     before = snapshot(recipe / "lang")

@@ -60,7 +60,7 @@ SAME_BYTES = (
 )
 
 
-def test_recipe_makes_what_it_promises(tiny_run: Project) -> None:
+def test_recipe_makes_all_outputs(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
     for name in ("train", "dev", *SETS):
         for file in ("wav.scp", "text", "utt2spk", "spk2utt"):

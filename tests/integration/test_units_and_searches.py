@@ -30,7 +30,7 @@ def _check_report(exp: Path, metric: str) -> None:
     )
 
 
-def test_units_of_an_encoder_of_espnet(tiny_run: Project) -> None:
+def test_units_with_an_espnet_encoder(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
     config = f"{CONF}/train_e_branchformer.yaml"
     options = ("--stage", "5", "--eval-sets", "read", "--asr-config", config, "--expname", "other")

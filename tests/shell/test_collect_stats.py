@@ -84,7 +84,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_parts_are_read_once_each_and_give_the_same_for_any_number_of_processes(
+def test_result_does_not_depend_on_the_number_of_processes(
     stage: Stage,
 ) -> None:
     one = stage(50, 7, nj=1)
@@ -112,6 +112,6 @@ def test_no_part_is_without_dev_utterances(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("num_train", "num_dev"), [(0, 3), (3, 0)])
-def test_a_set_without_utterances_is_told(stage: Stage, num_train: int, num_dev: int) -> None:
+def test_a_set_without_utterances_is_an_error(stage: Stage, num_train: int, num_dev: int) -> None:
     stage(num_train, num_dev, nj=1, status=1)
     assert "no utterances in" in stage.stderr

@@ -166,7 +166,7 @@ def test_search_with_an_ngram_of_characters(recipe: Recipe) -> None:
     assert "leaves out stage 7, since it needs no graph" in output
 
 
-def test_words_spelt_by_characters(recipe: Recipe) -> None:
+def test_words_written_in_characters(recipe: Recipe) -> None:
     exp = recipe.experiment()
     recipe.run(*MINE, "--token-type", "char", stage=6, last=11)
     assert recipe.value("lang/synthetic/lexicon_char5", "--token_type") == "char"
@@ -178,7 +178,7 @@ def test_words_spelt_by_characters(recipe: Recipe) -> None:
     assert not (recipe.dir / decoded / "read/score_ser").exists()
 
 
-def test_weights_as_in_the_configuration(recipe: Recipe) -> None:
+def test_weights_of_the_configuration(recipe: Recipe) -> None:
     exp = recipe.experiment()
     recipe.run(*MINE, stage=6, last=7)
     output = recipe.run(*MINE, "--tune", "false", stage=8, last=9)

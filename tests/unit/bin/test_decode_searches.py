@@ -94,7 +94,7 @@ def test_wfst_writes_words_units_times_and_scores(
             assert all(0 <= time <= seconds[utt] + 0.01 for time in times)
 
 
-def test_weights_tuned_on_dev_win_over_the_configuration(
+def test_tuned_weights_replace_those_of_the_configuration(
     speechmoe: Path, data_dirs: list[Path], graph_dir: Path, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path / "c.yaml", method="wfst", lm_weight=0.7)
@@ -160,7 +160,7 @@ def test_espnets_joint_search_on_a_hybrid(
         ({"method": "ctc_greedy"}, ("--tuning", "{tuning}"), "no meaning with method ctc_greedy"),
     ],
 )
-def test_what_does_not_fit_the_method_is_refused(
+def test_options_of_another_method_are_refused(
     speechmoe: Path,
     data_dirs: list[Path],
     graph_dir: Path,

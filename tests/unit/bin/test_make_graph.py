@@ -26,7 +26,7 @@ def _run(inputs, *more):
     return make_graph.main([str(word) for word in words])
 
 
-def test_graph_is_read_back_and_says_what_it_is(inputs, capsys):
+def test_graph_is_read_back_with_its_summary(inputs, capsys):
     assert _run(inputs, "--order", 3) == 0
     assert "graph of order 3: 9 words" in capsys.readouterr().out
     graph = Graph.load(inputs / "graph", TOKENS.tokens)

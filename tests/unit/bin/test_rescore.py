@@ -72,7 +72,7 @@ def run(tree, *more):
     return rescore.main([str(word) for word in [*words, "--sets", "dev", "read", *more]])
 
 
-def test_lists_are_ranked_anew_in_the_layout_of_decoding(tree, capsys):
+def test_rescored_lists_have_the_layout_of_decoding(tree, capsys):
     assert run(tree, "--nn_lm_weight", "0.5", "--dev_text", tree / "dev.txt") == 0
     said = capsys.readouterr()
     assert "perplexity 12.50 a character (3 characters, 1 of them unknown, 2 sentences)" in said.out
@@ -130,13 +130,13 @@ def test_mistakes(tree, capsys, words, said):
     assert not (tree / "out").exists()
 
 
-def test_what_is_there_is_not_overwritten(tree, capsys):
+def test_existing_output_is_not_overwritten(tree, capsys):
     (tree / "out/read").mkdir(parents=True)
     assert run(tree, "--nn_lm_weight", "1") == 1
     assert "exists already" in capsys.readouterr().err
 
 
-def test_units_and_time_must_be_there_in_full(tree, capsys):
+def test_units_and_times_are_required(tree, capsys):
     path = tree / "decode/read/nbest.jsonl"
     path.write_text(path.read_text().replace('"units": "qi4"', '"units": null'))
     assert run(tree, "--nn_lm_weight", "1") == 1

@@ -138,7 +138,7 @@ def test_sixteen_bit_samples_give_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 32000, 44100, 48000])
-def test_resampling_keeps_what_both_rates_hold(rate: int) -> None:
+def test_resampling_keeps_the_common_band(rate: int) -> None:
     def sound(rate: int) -> NDArray[np.float32]:
         time = np.arange(rate) / rate
         partials = [np.sin(2 * np.pi * f * time + f * f) for f in np.arange(30, 3800, 31.0)]

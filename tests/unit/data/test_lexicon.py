@@ -75,7 +75,7 @@ def test_bad_files(content: str, message: str, tmp_path: Path) -> None:
         Lexicon.load(tmp_path / "lexicon.txt")
 
 
-def test_files_that_are_no_text(tmp_path: Path) -> None:
+def test_files_that_are_not_text(tmp_path: Path) -> None:
     (tmp_path / "lexicon.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"lexicon\.txt: not UTF-8"):
         Lexicon.load(tmp_path / "lexicon.txt")

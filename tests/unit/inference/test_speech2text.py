@@ -64,7 +64,7 @@ def experiment(path, encoder="speechmoe", autocast=False, **overrides):
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 @pytest.mark.parametrize("encoder", ["speechmoe", "speechmoe_conformer"])
-def test_a_model_trained_for_a_step_decodes_a_wav_in_three_lines(kind, encoder, tmp_path, wav):
+def test_a_trained_model_decodes_a_wav_in_three_lines(kind, encoder, tmp_path, wav):
     exp = experiment(tmp_path / "exp", encoder, **kind)
     speech2text = Speech2Text.from_experiment(exp, beam_size=2, maxlenratio=0.2)
     text, tokens, ids, _ = speech2text(wav)[0]
@@ -86,7 +86,7 @@ def graph_dir(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["features, ctc", "waveform, ctc"])
-def test_words_come_out_of_a_graph(kind, graph_dir, tmp_path, wav):
+def test_a_graph_gives_words(kind, graph_dir, tmp_path, wav):
     exp = experiment(tmp_path / "exp", **KINDS[kind])
     tuning = tmp_path / "tuning.json"
     tuning.write_text('{"lm_weight": 0.01, "insertion_bonus": 2}')
@@ -164,7 +164,7 @@ def test_espnets_command_decodes_our_model(tmp_path):
     assert text.startswith("utt1")
 
 
-def test_features_of_another_width_are_refused(tmp_path):
+def test_features_of_another_size_are_refused(tmp_path):
     exp = experiment(tmp_path / "exp")
     (exp / "fbank.yaml").write_text("num_mel_bins: 80\n")
     with pytest.raises(ValueError, match="takes 40 features per frame, the features have 80"):

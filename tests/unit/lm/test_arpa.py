@@ -74,7 +74,7 @@ def test_other_parsers_read_the_same(model):
 
 
 @given(st.integers(0, len(LINES) - 2))
-def test_a_file_that_ends_early_is_never_read(end):
+def test_a_truncated_file_is_never_accepted(end):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lm.arpa"
         path.write_text("\n".join(LINES[:end]).removesuffix("\\end\\"), encoding="utf-8")
@@ -83,7 +83,7 @@ def test_a_file_that_ends_early_is_never_read(end):
 
 
 @given(st.integers(2, len(LINES) - 2), st.text("\\1 -.\t你好ngram=", min_size=1, max_size=8))
-def test_a_line_too_many_is_an_error_at_that_line_or_later(place, line):
+def test_an_extra_line_is_an_error_at_that_line_or_later(place, line):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lm.arpa"
         path.write_text("\n".join([*LINES[:place], line, *LINES[place:]]), encoding="utf-8")
@@ -161,7 +161,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         read_arpa(tmp_path / "lm.arpa.gz")
 
 
-def test_numbers_are_what_they_were_with_seven_decimals(tmp_path):
+def test_numbers_keep_seven_decimals(tmp_path):
     model = NgramModel(1, {("a",): (math.log10(0.25), 0.0), ("b",): (math.log10(0.75), 0.0)})
     write_arpa(tmp_path / "lm.arpa", model)
     content = (tmp_path / "lm.arpa").read_text(encoding="utf-8")

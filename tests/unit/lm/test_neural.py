@@ -110,7 +110,7 @@ def change(experiment, **fields):
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **fields}))
 
 
-def test_an_experiment_scores_as_its_model(experiment):
+def test_a_loaded_experiment_scores_like_its_model(experiment):
     assert NeuralLM.from_experiment(experiment).score(["一二"]) == model("seq_rnn").score(["一二"])
 
 

@@ -25,7 +25,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def test_a_copy_of_a_target_has_what_is_its_own(tmp_path: Path) -> None:
+def test_a_copy_has_the_own_files_of_a_target(tmp_path: Path) -> None:
     source, target = finished_target(tmp_path), tmp_path / "copy"
     (tmp_path / ".copy.tmp.1").mkdir()
     (tmp_path / ".copy.tmp.1" / "1epoch.pth").write_text("half")

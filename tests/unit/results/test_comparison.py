@@ -20,7 +20,7 @@ def results(systems):
     return build_results(systems, compare(*systems[1:], seed=7), Provenance(7, seconds_total=9.5))
 
 
-def test_results_hold_what_they_promise(results, systems):
+def test_results_are_valid(results, systems):
     assert list(results["systems"]) == ["static", "control", "speechmoe"]
     moe = results["systems"]["speechmoe"]
     assert moe["params_total"] > moe["params_active"]
@@ -41,7 +41,7 @@ def test_relative_change_is_that_of_the_rates(results):
     assert results["relative_change_total"]["mean"] == pytest.approx(1 - rates[1] / rates[0])
 
 
-def test_one_system_has_nothing_to_compare(systems):
+def test_a_single_system_has_no_comparison(systems):
     results = build_results(systems[:1], None, Provenance(0))
     assert results["relative_change"] == {}
     assert results["seconds_total"] is None
@@ -149,7 +149,7 @@ def decoded(decoded_systems):
     return build_results(decoded_systems, None, Provenance(7))
 
 
-def test_nothing_changes_without_units_and_settings(results):
+def test_results_without_units_and_settings(results):
     assert all(system["ser"] is None for system in results["systems"].values())
     assert all(system["decoding"] is None for system in results["systems"].values())
     table = text_table(results)
@@ -157,7 +157,7 @@ def test_nothing_changes_without_units_and_settings(results):
     assert "Decoding" not in table
 
 
-def test_results_of_before_units_and_settings_are_valid(results):
+def test_older_results_without_units_and_settings_are_valid(results):
     older = copy.deepcopy(results)
     for system in older["systems"].values():
         del system["ser"], system["decoding"]

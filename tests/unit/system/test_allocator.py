@@ -50,7 +50,7 @@ def test_kept_memory_costs_no_page_faults():
     assert faults("leave", MALLOC_MMAP_THRESHOLD_="131072") > 4 * pages
 
 
-def test_settings_of_the_user_win(monkeypatch):
+def test_settings_of_the_user_take_precedence(monkeypatch):
     from speechmoe_espnet.system.allocator import keep_freed_memory
 
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")

@@ -56,7 +56,7 @@ def test_voices_differ():
     assert np.mean(np.array(distances) > 0.05) > 0.99
 
 
-def test_pitch_and_rate_do_what_they_say():
+def test_pitch_and_rate_have_an_effect():
     with espeak.Session() as session:
         low = f0(session.say(TEXT, speaker("m1", pitch=30)))
         high = f0(session.say(TEXT, speaker("m1", pitch=70)))
@@ -84,5 +84,5 @@ def test_an_unknown_voice_is_an_error():
         session.say(TEXT, speaker("nobody"))
 
 
-def test_speaker_does_not_depend_on_how_many_there_are():
+def test_speaker_does_not_depend_on_their_number():
     assert make_speakers("read", "eval", 5, seed=1) == make_speakers("read", "eval", 12, seed=1)[:5]

@@ -17,7 +17,7 @@ def _writes(fst, frames):
 
 
 @pytest.mark.parametrize("blank_id", [0, 2])
-def test_every_frame_path_collapses_as_ctc_says_and_in_one_way(blank_id):
+def test_every_frame_path_collapses_by_ctc_in_exactly_one_way(blank_id):
     units = [unit for unit in range(4) if unit != blank_id]
     fst = ctc_topology(np.array(units), blank_id).to_fst()
     kaldifst.arcsort(fst, "ilabel")

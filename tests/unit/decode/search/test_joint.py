@@ -44,7 +44,7 @@ def test_equals_speech2text(overrides, options, tmp_path):
         assert found[0].lm_score == pytest.approx(0.4 * (len(found[0].units) + 1), abs=1e-5)
 
 
-def test_weights_default_to_what_the_model_has():
+def test_default_weights_depend_on_the_model():
     assert JointSearch(build()).search.weights["ctc"] == 1.0
     assert JointSearch(build(**hybrid())).search.weights["ctc"] == 0.5
     attention = hybrid(model_conf={"ctc_weight": 0.0})
@@ -65,7 +65,7 @@ def test_no_frames_is_an_empty_hypothesis():
         ({}, {"nbest": 0}, "nbest must be at least 1, got 0"),
     ],
 )
-def test_what_does_not_fit_is_refused(overrides, options, message):
+def test_options_that_do_not_fit_the_model_are_refused(overrides, options, message):
     with pytest.raises(ValueError, match=message):
         JointSearch(build(**overrides), **options)
 

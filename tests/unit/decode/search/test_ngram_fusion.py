@@ -89,7 +89,7 @@ SMALL: Table = {
 }
 
 
-def test_a_unit_that_the_model_lacks_is_its_unknown_word_or_has_the_floor() -> None:
+def test_units_unknown_to_the_ngram() -> None:
     lm = compile_table(SMALL)
     scores, arcs = lm.extend(torch.tensor(0), torch.tensor([4, 1, 2]))
     assert scores[:2].tolist() == pytest.approx([FLOOR_LOG10 * math.log(10)] * 2)
@@ -99,7 +99,7 @@ def test_a_unit_that_the_model_lacks_is_its_unknown_word_or_has_the_floor() -> N
     assert scores.tolist() == pytest.approx([-2 * math.log(10)] * 2 + [-0.5 * math.log(10)])
 
 
-def test_words_that_are_no_units_change_nothing() -> None:
+def test_words_that_are_not_units_have_no_effect() -> None:
     more = {**SMALL, ("海",): (-1.0, -0.1), ("天", "海"): (-1.0, 0.0), ("海", "天"): (-1.0, 0.0)}
     units = torch.tensor([2, 3, 4])
     for state in (0, compile_table(SMALL).start):

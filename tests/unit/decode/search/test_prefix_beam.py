@@ -172,9 +172,7 @@ def test_default_number_of_units_gives_the_result_of_all_units() -> None:
         assert_same(found, expected)
 
 
-def test_max_units_limits_new_prefixes_to_the_best_units_whether_or_not_blank_is_among_them() -> (
-    None
-):
+def test_max_units_limits_new_prefixes_to_the_best_units() -> None:
     log_probs = torch.tensor([[[0.1, 0.2, 0.3, 0.4], [0.7, 0.15, 0.1, 0.05]]]).log()
     found = ctc_prefix_beam_search(log_probs, torch.tensor([2]), beam_size=9, nbest=9, max_units=1)
     assert {hyp.units for hyp in found[0]} == {(), (3,), (1,), (3, 1)}
@@ -223,7 +221,7 @@ def test_refuses_impossible_fusion(options: dict[str, float], num_units: int, me
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.6, 1.0])
-def test_certain_blanks_act_as_frames_in_which_nothing_else_is_possible(threshold: float) -> None:
+def test_certain_blanks_count_as_blank_alone(threshold: float) -> None:
     log_probs = posteriors(5, 3, 50, 4, sharpness=3.0)
     lengths = torch.tensor([50, 17, 1])
     found = ctc_prefix_beam_search(

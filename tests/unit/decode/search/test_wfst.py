@@ -122,7 +122,7 @@ def test_skipping_certain_blanks_changes_only_their_score(graph):
     assert skipped[0].score == pytest.approx(exact[0].score, abs=1e-2)
 
 
-def test_times_point_at_the_frames_of_the_unit(graph):
+def test_times_are_the_frames_of_the_unit(graph):
     certain = torch.full((9, len(TOKENS)), -40.0)
     for frame, unit in enumerate([0, 2, 2, 0, 0, 3, 0, 4, 0]):
         certain[frame, unit] = 0.0
@@ -134,7 +134,7 @@ def test_times_point_at_the_frames_of_the_unit(graph):
     assert (found[0].words[0].start, found[0].words[-1].end) == (1, 8)
 
 
-def test_a_narrow_beam_is_widened_where_nothing_comes_to_an_end(tmp_path):
+def test_a_narrow_beam_is_widened_if_no_path_ends(tmp_path):
     """The frames give low probability to a word of two units, and no word ends at the first."""
     model = random_grammar(["双"], 1, np.random.default_rng(0))
     graph = make_graph(tmp_path, model, {"双": LEXICON["双"]})
