@@ -24,7 +24,7 @@ from speechmoe_espnet.moe import Experts, MoEFeedForward
 
 ROUNDS = 15
 TWIN = "dense twin"
-LAYER, BY_ITSELF = "MoE layer", "MoE layer by itself"
+LAYER, BY_ITSELF = "MoE layer", "MoE layer alone"
 FORWARD, STEP = "forward", "forward+backward"
 
 

@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stopping_signals_raise():
             return run(run_grid, get_parser(), argv)
     except Interrupted as error:
-        print(f"experiment: stopped by {error}; the same command goes on", file=sys.stderr)
+        print(f"grid: stopped by {error}; the same command resumes", file=sys.stderr)
         return 128 + error.signum
 
 

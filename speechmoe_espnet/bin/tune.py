@@ -173,7 +173,7 @@ def _report(args: argparse.Namespace, ranked: RankedLists, found: Tuning) -> Non
         if axis.name in found.on_edge:
             print(
                 f"tune: warning: the best {axis.name}, {found.named(found.best)[axis.name]:g}, "
-                f"lies on the edge of its grid ({axis.values[0]:g} to {axis.values[-1]:g}); "
+                f"is at the edge of its grid ({axis.values[0]:g} to {axis.values[-1]:g}); "
                 f"widen the grid",
                 file=sys.stderr,
             )

@@ -96,13 +96,13 @@ def prepare_public(corpus: str, corpus_dir: Path, output_dir: Path, nj: int = 1)
 
     Args:
         corpus: A name in `PUBLIC_CORPORA`, or `kaldi` for ready data directories.
-        corpus_dir: Where the corpus lies, as lhotse expects it; for `kaldi` the directory of
-            `train`, `dev` and `test`.
-        output_dir: Gets one directory a set.
-        nj: Number of processes, where lhotse can use them.
+        corpus_dir: Directory of the corpus, in the layout that lhotse expects; for `kaldi` the
+            directory with `train`, `dev` and `test`.
+        output_dir: Directory to write, with one subdirectory per set.
+        nj: Number of processes, if lhotse supports it for the corpus.
 
     Returns:
-        What was written.
+        The written data directories.
 
     Raises:
         ValueError: The corpus is unknown, or something in it cannot be used; the message
@@ -171,7 +171,7 @@ def _call_lhotse(
 
 @contextmanager
 def _collected_warnings() -> Iterator[list[str]]:
-    """Collect what lhotse tells the root logger about files that it leaves out."""
+    """Collect the warnings of lhotse about skipped files from the root logger."""
     messages: list[str] = []
 
     class Collector(logging.Handler):

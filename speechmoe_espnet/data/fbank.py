@@ -6,7 +6,7 @@ is the pre-emphasis coefficient. Both orders differ only at the first sample of 
 Povey window is 0, so the results agree up to rounding. For the same reason, the sample before a
 block of frames does not matter.
 
-Shapes: N samples, M frames, L samples a frame, P = L rounded up to a power of two, B mel filters.
+Shapes: N samples, M frames, L samples per frame, P = L rounded up to a power of two, B mel filters.
 """
 
 import threading

@@ -48,11 +48,11 @@ class TokenList:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a list, one token a line.
+        """Read a token list, one token per line.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file is not a token list; the message names it.
+            ValueError: The file is not a token list; the message names the file.
         """
         try:
             lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
@@ -61,7 +61,7 @@ class TokenList:
             raise ValueError(f"{path}: {error}") from None
 
     def write(self, path: str | Path) -> None:
-        """Write the list, one token a line."""
+        """Write the list, one token per line."""
         Path(path).write_text("\n".join(self.tokens) + "\n", encoding="utf-8")
 
     def __len__(self) -> int:

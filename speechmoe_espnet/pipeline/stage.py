@@ -155,12 +155,12 @@ def _is_finished(stage: Stage, digest: str) -> bool:
         return False
     num_files, listing = listing_digest(stage.target)
     if num_files < mark["num_files"]:
-        print(f"{stage.name}: files are missing from {stage.target}: making it again", flush=True)
+        print(f"{stage.name}: files are missing from {stage.target}; making it again", flush=True)
         return False
     if listing != mark["listing"] and content_digest(stage.target) != mark["content"]:
         print(
             f"{stage.name}: {stage.target} was changed by hand since it was made; it is kept "
-            "(remove it to have it made again)",
+            "(remove it to make it again)",
             flush=True,
         )
     return True
@@ -180,17 +180,17 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
             backup = _free_backup_name(target)
             target.rename(backup)
             print(
-                f"{stage.name}: {target} holds a run of another configuration or other inputs: "
+                f"{stage.name}: {target} has another configuration or other inputs; it is "
                 f"kept as {backup}",
                 flush=True,
             )
         else:
-            print(f"{stage.name}: taking up {target} where it was left", flush=True)
+            print(f"{stage.name}: resuming {target}", flush=True)
             _remove_partial_files(target)
             begun_with = earlier.get("begun_with_commit", earlier.get("commit"))
             if begun_with not in (None, mark["commit"]):
                 mark["begun_with_commit"] = begun_with
-                print(f"{stage.name}: {target} was begun with commit {begun_with}", flush=True)
+                print(f"{stage.name}: {target} was started with commit {begun_with}", flush=True)
     target.mkdir(exist_ok=True)
     _write_mark(target / STARTED, mark)
     (target / DONE).unlink(missing_ok=True)

@@ -143,7 +143,7 @@ def test_killed_stages_are_done_again_with_the_same_result(
         assert (target / ".done.json").exists(), output
         assert not list(target.parent.glob(".*.tmp.*"))
         if stage == 5:
-            assert "taking up" in output
+            assert "resuming" in output
         elif stage < 5:
             assert contents(target) == contents(good / TARGETS[stage]), f"stage {stage}"
     for name in ("dev", *SETS):

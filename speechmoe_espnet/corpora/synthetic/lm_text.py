@@ -99,7 +99,7 @@ def write_lm_text(
     seed: int,
     output_dir: Path,
 ) -> tuple[int, int]:
-    """Write `lm_text` into the corpus directory, one sentence a line.
+    """Write `lm_text` into the corpus directory, one sentence per line.
 
     Args:
         styles: As in `lm_sentences`.
