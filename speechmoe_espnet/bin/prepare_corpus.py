@@ -71,7 +71,7 @@ def _prepare_synthetic(args: argparse.Namespace) -> None:
 
     if args.corpus_dir is not None:
         raise ValueError(
-            f"--corpus_dir {args.corpus_dir} is of no use to the synthetic corpus; "
+            f"--corpus_dir {args.corpus_dir} is not used by the synthetic corpus; "
             f"name a real one with --corpus, e.g. --corpus aishell"
         )
     preset = get_preset(args.preset).with_train_utts(args.train_utts)

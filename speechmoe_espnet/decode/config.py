@@ -143,12 +143,12 @@ class DecodeConfig:
         known = ("method", "batch_frames", *OPTIONS.get(method, allowed))
         if useless := [name for name in values if name not in known]:
             raise ValueError(
-                f"{', '.join(useless)}: no meaning with method {method}, which knows "
+                f"{', '.join(useless)}: not used by method {method}; its keys are "
                 f"{', '.join(known)}"
             )
         lacks_lm = method == CTC_PREFIX_BEAM and not values.get("use_ngram")
         if lacks_lm and (useless := [name for name in _WEIGHTS if name in values]):
-            raise ValueError(f"{', '.join(useless)}: no meaning without use_ngram: true")
+            raise ValueError(f"{', '.join(useless)}: not used without use_ngram: true")
         return cls(**values)
 
     @classmethod

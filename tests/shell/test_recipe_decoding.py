@@ -315,7 +315,7 @@ def test_decoding_waits_for_its_weights(recipe: Recipe) -> None:
     [
         ("method: wfts\n", "is not one of ctc_greedy"),
         ("method: wfst\nbeem: 3\n", "unknown key beem"),
-        ("method: ctc_greedy\nbeam: 3.0\n", "no meaning with method ctc_greedy"),
+        ("method: ctc_greedy\nbeam: 3.0\n", "not used by method ctc_greedy"),
         ("just words", "expected `key: value` lines"),
     ],
 )

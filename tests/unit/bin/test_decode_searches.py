@@ -157,7 +157,7 @@ def test_espnets_joint_search_on_a_hybrid(
         ),
         ({"method": "wfst"}, ("--graph_dir", "{arpa}"), "must be a finished graph"),
         ({"method": "wfst"}, ("--graph_dir", "{graph}", "--tuning", "none"), "no file none"),
-        ({"method": "ctc_greedy"}, ("--tuning", "{tuning}"), "no meaning with method ctc_greedy"),
+        ({"method": "ctc_greedy"}, ("--tuning", "{tuning}"), "not used by method ctc_greedy"),
     ],
 )
 def test_options_of_another_method_are_refused(
