@@ -82,7 +82,7 @@ def _meta(args: argparse.Namespace) -> dict[str, object]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = get_parser()
     parser.set_defaults(words=words)

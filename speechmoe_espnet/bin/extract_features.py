@@ -27,7 +27,7 @@ def get_parser() -> cli.ArgumentParser:
 
 
 def extract(args: argparse.Namespace) -> None:
-    """Run the command."""
+    """Extract the features and print their number."""
     config = FbankConfig.from_yaml(args.config)
     num_frames = extract_features(
         args.data_dir,
@@ -42,7 +42,7 @@ def extract(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     return cli.run(extract, get_parser(), argv)
 
 

@@ -49,7 +49,7 @@ def get_parser() -> cli.ArgumentParser:
 
 
 def make(args: argparse.Namespace) -> None:
-    """Run the command."""
+    """Make the lexicon and print its coverage of the vocabulary."""
     tokens = TokenList.load(args.token_list)
     words = _read_words(Path(args.words))
     if args.token_type == "char":
@@ -107,7 +107,7 @@ def _read_words(path: Path) -> dict[str, int] | list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     return cli.run(make, get_parser(), argv)
 
 

@@ -31,7 +31,7 @@ def get_parser() -> cli.ArgumentParser:
 
 
 def make(args: argparse.Namespace) -> None:
-    """Run the command."""
+    """Choose the units and print their coverage."""
     tokens, coverage = make_units(
         args.token_type,
         args.train_dir,
@@ -52,7 +52,7 @@ def make(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     return cli.run(make, get_parser(), argv)
 
 

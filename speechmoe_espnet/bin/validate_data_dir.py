@@ -25,7 +25,7 @@ def get_parser() -> cli.ArgumentParser:
 
 
 def validate(args: argparse.Namespace) -> None:
-    """Run the command."""
+    """Check the directories and print a summary of each."""
     for path in args.data_dirs:
         data = validate_data_dir(path)
         line = (
@@ -40,7 +40,7 @@ def validate(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     return cli.run(validate, get_parser(), argv)
 
 

@@ -34,7 +34,7 @@ PHONES = frozenset((
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _VOWELS = frozenset("AEIOUY")
 _LONGEST_ACRONYM = 3
-_LONGEST_THAT_MAY_BE_SPELLED = 5
+_LONGEST_SPELLED = 5
 _guessed: dict[str, tuple[str, ...]] = {}
 
 type Units = tuple[str, ...]
@@ -64,7 +64,7 @@ def pronunciations(word: str) -> tuple[Units, ...]:
         return (_spell(spelling),)
     read_ahead([word])
     guess = [_guessed[word]] if _guessed[word] else []
-    if _LETTERS.issuperset(spelling) and len(spelling) <= _LONGEST_THAT_MAY_BE_SPELLED:
+    if _LETTERS.issuperset(spelling) and len(spelling) <= _LONGEST_SPELLED:
         guess.append(_spell(spelling))
     return _unique(*guess)
 

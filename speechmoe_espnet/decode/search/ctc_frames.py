@@ -79,7 +79,7 @@ def best_units(frames: Frames, num_units: int, blank_id: int) -> tuple[torch.Ten
         those of closed frames have log-probability minus infinity.
     """
     log_probs, units = frames.log_probs.topk(num_units + 1, dim=2)
-    struck = units == blank_id
-    struck[:, :, -1] |= ~struck.any(dim=2)
-    struck |= ~frames.is_open[:, :, None]
-    return units, log_probs.double().masked_fill_(struck, -math.inf)
+    masked = units == blank_id
+    masked[:, :, -1] |= ~masked.any(dim=2)
+    masked |= ~frames.is_open[:, :, None]
+    return units, log_probs.double().masked_fill_(masked, -math.inf)
