@@ -76,8 +76,8 @@ def make(args: argparse.Namespace) -> None:
     )
     print(
         f"left out: {build.num_dropped} pronunciations with units not in the token list "
-        f"({build.num_dropped_occurrences} occurrences), {build.num_over_bound} beyond "
-        f"{args.max_pronunciations} a word"
+        f"({build.num_dropped_occurrences} occurrences), {build.num_over_bound} over the "
+        f"limit of {args.max_pronunciations} per word"
     )
 
 

@@ -117,7 +117,7 @@ def rescore_sets(args: argparse.Namespace) -> None:
         found = lm.perplexity(dev_text)
         summary["dev"] = dataclasses.asdict(found)
         print(
-            f"{args.dev_text}: perplexity {found.perplexity:.2f} a character "
+            f"{args.dev_text}: perplexity {found.perplexity:.2f} per character "
             f"({found.num_characters} characters, {found.num_unknown} of them unknown, "
             f"{found.num_sentences} sentences)"
         )
@@ -184,8 +184,8 @@ def _rescore_set(
     changed = sum(hyps[0]["text"] != lists[utt][0]["text"] for utt, hyps in ranked.items())
     print(
         f"rescored {target.name}: {len(ranked)} utterances, "
-        f"{sum(map(len, ranked.values()))} hypotheses in {seconds:.1f} s; another one is best "
-        f"in {changed}",
+        f"{sum(map(len, ranked.values()))} hypotheses in {seconds:.1f} s; the best one changed "
+        f"in {changed} utterances",
         file=sys.stderr,
         flush=True,
     )

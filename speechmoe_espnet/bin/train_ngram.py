@@ -82,8 +82,8 @@ def train(args: argparse.Namespace) -> None:
         model = facts[name]
         sizes = " ".join(map(str, model["ngrams"]))
         print(
-            f"{name}: perplexity {model['perplexity']:.1f} a token, "
-            f"{model['perplexity_per_character']:.1f} a character; n-grams by order {sizes}"
+            f"{name}: perplexity {model['perplexity']:.1f} per token, "
+            f"{model['perplexity_per_character']:.1f} per character; n-grams by order {sizes}"
         )
     size = (args.output_dir / PRUNED).stat().st_size
     print(f"{PRUNED}: {size / 1e6:.1f} MB, {sum(facts['seconds'].values()):.0f} s")

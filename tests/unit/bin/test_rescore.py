@@ -75,9 +75,11 @@ def run(tree, *more):
 def test_rescored_lists_have_the_layout_of_decoding(tree, capsys):
     assert run(tree, "--nn_lm_weight", "0.5", "--dev_text", tree / "dev.txt") == 0
     said = capsys.readouterr()
-    assert "perplexity 12.50 a character (3 characters, 1 of them unknown, 2 sentences)" in said.out
+    assert (
+        "perplexity 12.50 per character (3 characters, 1 of them unknown, 2 sentences)" in said.out
+    )
     assert "rescored read: 2 utterances, 4 hypotheses" in said.err
-    assert "another one is best in 1" in said.err
+    assert "the best one changed in 1 utterances" in said.err
     files = {str(path.relative_to(tree / "out")) for path in (tree / "out").rglob("*.*")}
     assert files == {"model.json", "rescoring.json"} | {
         f"{name}/{file}"
