@@ -165,7 +165,7 @@ def _posteriors(case: Case) -> Tensor:
     return rest.scatter(-1, units.unsqueeze(-1), certain.log().unsqueeze(-1)).log_softmax(dim=-1)
 
 
-class _Given:
+class _PassThroughCtc:
     """CTC head that returns its input."""
 
     def log_softmax(self, log_probs: Tensor) -> Tensor:
@@ -179,7 +179,7 @@ def _espnet_search(num_units: int) -> Callable[[Tensor], Any]:
     search = BatchBeamSearch(
         beam_size=BEAM,
         weights={"ctc": 1.0},
-        scorers={"ctc": CTCPrefixScorer(ctc=_Given(), eos=num_units - 1)},
+        scorers={"ctc": CTCPrefixScorer(ctc=_PassThroughCtc(), eos=num_units - 1)},
         sos=num_units - 1,
         eos=num_units - 1,
         vocab_size=num_units,
