@@ -1,4 +1,4 @@
-"""Stage 4 in parts: the result depends on the data, not on the number of processes."""
+"""Stage 4 in parts: what comes out depends on the data, not on how many processes read it."""
 
 import sys
 from itertools import chain
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shell_process import ROOT, Shell
 
-# Records the utterances it should read, and writes the same files as ESPnet.
+# Notes which utterances it was to read, and writes what ESPnet writes of them.
 ASR_TRAIN = """#!{python}
 import os, sys
 from pathlib import Path
@@ -36,7 +36,7 @@ for mode in ("train", "valid"):
 
 
 class Stage:
-    """The script on a number of utterances, 20 per part."""
+    """The script on a number of utterances, 20 a part."""
 
     def __init__(self, sh: Shell, folder: Path) -> None:
         self.sh, self.folder, self.calls = sh, folder, folder / "calls"
@@ -84,7 +84,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_result_does_not_depend_on_the_number_of_processes(
+def test_parts_are_read_once_each_and_give_the_same_for_any_number_of_processes(
     stage: Stage,
 ) -> None:
     one = stage(50, 7, nj=1)
@@ -101,7 +101,7 @@ def test_result_does_not_depend_on_the_number_of_processes(
     assert stats["sum"] == sum(range(50))
     assert contents(stage(50, 7, nj=2)) == contents(one)
     assert parts(stage, "train") == train
-    # Neither parts nor paths of the temporary directory are left.
+    # Neither parts nor what names the temporary directory is left.
     assert sorted(path.name for path in one.iterdir()) == ["train", "valid"]
 
 
@@ -112,6 +112,6 @@ def test_no_part_is_without_dev_utterances(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("num_train", "num_dev"), [(0, 3), (3, 0)])
-def test_a_set_without_utterances_is_an_error(stage: Stage, num_train: int, num_dev: int) -> None:
+def test_a_set_without_utterances_is_told(stage: Stage, num_train: int, num_dev: int) -> None:
     stage(num_train, num_dev, nj=1, status=1)
     assert "no utterances in" in stage.stderr

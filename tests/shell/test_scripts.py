@@ -108,7 +108,7 @@ def test_missing_input_names_the_stage_that_makes_it(sh: Shell, tmp_path: Path) 
     assert not (tmp_path / "dump").exists()
 
 
-def test_choices_of_options_match_the_commands() -> None:
+def test_names_in_the_options_are_those_the_commands_know() -> None:
     text = (ROOT / "utils/recipe_options.sh").read_text() + (ROOT / "run_all.sh").read_text()
     allowed = {
         tuple(match.group(2).split("|"))
@@ -121,7 +121,7 @@ def test_choices_of_options_match_the_commands() -> None:
     assert set(repeated) - {"full"} == set(PRESETS)
 
 
-def test_other_operating_systems_are_refused(sh: Shell) -> None:
+def test_other_systems_are_told(sh: Shell) -> None:
     for script in ("run_all.sh", "egs/mix/asr1/run.sh", "utils/setup.sh"):
         done = sh(ROOT / script, "--help", OSTYPE="darwin24")
         assert done.returncode == 1
@@ -130,7 +130,7 @@ def test_other_operating_systems_are_refused(sh: Shell) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project without requirements, whose set-up is fast and needs no network."""
+    """A project without requirements: its set-up is quick and needs no network."""
     root = tmp_path / "project"
     root.mkdir()
     shutil.copytree(ROOT / "utils", root / "utils")
@@ -179,7 +179,7 @@ def test_setup_once_then_quick_then_repaired(set_up: Shell, project: Path) -> No
     assert next(venv.glob("lib/python*/site-packages/pip/__main__.py")).exists()
 
 
-def test_setup_refuses_a_directory_that_is_not_an_environment(set_up: Shell, project: Path) -> None:
+def test_setup_refuses_a_folder_that_is_no_environment(set_up: Shell, project: Path) -> None:
     (project / ".venv").mkdir()
     (project / ".venv" / "precious").write_text("mine")
     done = set_up()
@@ -222,7 +222,7 @@ def test_setup_without_python_says_what_to_install(sh: Shell, project: Path) -> 
     assert f"PYTHON={shim} is not a working Python" in done.stdout
 
 
-def test_parallel_setups_run_once(set_up: Shell, project: Path) -> None:
+def test_setups_at_once_make_one(set_up: Shell, project: Path) -> None:
     env = os.environ | {"PYTHON": sys.executable, "SPEECHMOE_VENV": str(project / ".venv")}
     both = [
         subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Text in a drawing."""
+"""What a drawing says."""
 
 import xml.etree.ElementTree as ET
 
