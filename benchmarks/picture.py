@@ -1,4 +1,4 @@
-"""The ratios of benchmarks as one picture: a panel a comparison, a bar a system."""
+"""Picture of the ratios of benchmarks: one panel per comparison, one bar per system."""
 
 import textwrap
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ LONGEST_BAR = 3.0
 def draw(rows: Sequence[Row], path: str | Path) -> None:
     """Draw every comparison of two or more systems.
 
-    Bars longer than three times the baseline are cut and carry their number.
+    Bars longer than three times the baseline are cut and labelled with their value.
 
     Args:
-        rows: What benchmarks returned.
-        path: Picture to write; its ending chooses the format (png, svg, pdf).
+        rows: Rows of benchmarks.
+        path: Picture to write; the suffix selects the format (png, svg, pdf).
 
     Raises:
         ValueError: No row has a ratio.
     """
     panels = _panels(rows)
     if not panels:
-        raise ValueError("no ratios to draw; give the JSON files that bench wrote")
-    # Here, because matplotlib takes a second and only this function draws.
+        raise ValueError("no ratios to draw; give JSON files of benchmarks")
+    # Imported here: matplotlib takes a second, and only this function draws.
     from matplotlib.figure import Figure
 
     num_rows = -(-len(panels) // PANELS_A_ROW)
@@ -48,7 +48,7 @@ def draw(rows: Sequence[Row], path: str | Path) -> None:
 
 
 def _panels(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    """Rows of the same case and measure, where there are two ratios or more."""
+    """Group rows of the same case and measure, if at least two have a ratio."""
     panels: dict[str, list[Row]] = {}
     for row in rows:
         if row.ratio is not None:

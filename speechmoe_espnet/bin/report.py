@@ -1,4 +1,4 @@
-"""Compare systems on the evaluation sets: a table, results.json and a page."""
+"""Compare systems on the evaluation sets: a table, results.json and an HTML page."""
 
 import argparse
 import json
@@ -19,10 +19,10 @@ _SYSTEM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 
 
 def get_parser() -> ArgumentParser:
-    """Return the parser of this command."""
+    """Return the command's options."""
     parser = ArgumentParser(
         prog="report",
-        description="Compare systems: prints a table, writes results.json, table.txt, index.html.",
+        description="Compare systems: print a table, write results.json, table.txt and index.html.",
     )
     parser.add_argument(
         "--system",
@@ -30,25 +30,23 @@ def get_parser() -> ArgumentParser:
         action="append",
         required=True,
         metavar="NAME=EXP_DIR",
-        help="a system and its experiment directory; repeat for more, in the order of the tables",
+        help="name and experiment directory of a system; repeat it, in the order of the tables",
     )
     parser.add_argument("--decode", default="ctc_greedy", help="name of the decoding to report")
     parser.add_argument("--sets", nargs="+", required=True, help="evaluation sets")
-    parser.add_argument(
-        "--control", help="system that the candidate is compared with (needs --candidate)"
-    )
-    parser.add_argument("--candidate", help="system that is compared with the control")
-    parser.add_argument("--output_dir", type=Path, required=True, help="where the report goes")
+    parser.add_argument("--control", help="reference system of the comparison (needs --candidate)")
+    parser.add_argument("--candidate", help="system compared with --control")
+    parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     parser.add_argument(
         "--corpus",
-        help="name of the corpus; default: the directory that holds the first system's",
+        help="name of the corpus (default: parent of the first system's directory)",
     )
     parser.add_argument(
-        "--seed", type=int, help="seed of the run; default: `seed` of the first config.yaml"
+        "--seed",
+        type=int,
+        help="seed of the run (default: `seed` in config.yaml of the first system)",
     )
-    parser.add_argument(
-        "--seconds_total", type=float, help="time of the whole run in seconds, where measured"
-    )
+    parser.add_argument("--seconds_total", type=float, help="duration of the whole run in seconds")
     parser.add_argument(
         "--meta",
         nargs="+",
@@ -56,7 +54,7 @@ def get_parser() -> ArgumentParser:
         default=[],
         metavar="KEY=VALUE",
         help="facts for the page, such as command=...; the keys seed, seconds_total and corpus "
-        "stand for the options of these names",
+        "set the options of these names",
     )
     return parser
 
@@ -65,11 +63,11 @@ def report(args: argparse.Namespace) -> None:
     """Write `results.json`, `table.txt` and `index.html`, and print the table.
 
     Args:
-        args: What `get_parser` returns.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: A score, `model.json` or another file of a system is missing.
-        ValueError: An option is wrong, or the systems cannot be compared.
+        ValueError: An option is not valid, or the systems cannot be compared.
     """
     meta = _pairs("--meta", args.meta)
     seed = _option(args.seed, meta.pop("seed", None), int, "--seed")

@@ -39,7 +39,7 @@ def test_a_grid_is_stopped_resumed_and_reported(tiny_run: Project) -> None:
     os.kill(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert "the same command goes on" in output
+    assert "the same command resumes" in output
     assert _rows(results) == ["static (lr=0.001)"]
     before = _times(recipe / "exp/synthetic/small.static.lr0.001.s1")
 

@@ -1,4 +1,4 @@
-"""Real speech through the recipe of read speech, from a model of the mix recipe on."""
+"""Real speech in the recipe of read speech, fine-tuned from a model of the mix recipe."""
 
 import os
 from pathlib import Path

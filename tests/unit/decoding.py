@@ -1,4 +1,4 @@
-"""What tests of the decode command share: how it is run, and what it is run on."""
+"""Shared helpers for tests of the decode command: runner and inputs."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Two processes on one machine (gloo) train what one process trains."""
+"""Two processes (gloo) on one machine train the same model as one process."""
 
 import os
 

@@ -105,7 +105,7 @@ def test_commits_are_shown_and_noted_where_they_differ(systems):
     other = dataclasses.replace(systems[1], commit="f" * 40)
     same = [dataclasses.replace(system, commit="e" * 40) for system in (systems[0], systems[2])]
     words = " ".join(page_of([*same, other])[1].words)
-    assert "Note: not all was made by one commit" in words
+    assert "Note: made by different commits" in words
     assert f"trained by commit {'f' * 40}" in words
 
 
