@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from speechmoe_espnet.report.page import build_page
+from speechmoe_espnet.report.report_page import build_page
 from speechmoe_espnet.report.text_table import text_table
 from speechmoe_espnet.results.comparison import Provenance, build_results, compare
 from speechmoe_espnet.results.system import System, load_system
