@@ -97,9 +97,7 @@ def build_page(summary: Summary, provenance: Provenance, *, title: str, corpus: 
         rates=_rates(summary, lambda system: system.rates),
         unit_rates=_rates(summary, lambda system: system.unit_rates) if in_units else None,
         costs=_costs(summary),
-        settings=[
-            (name, ", ".join(settings) or "-") for name, settings in settings_rows(summary)
-        ],
+        settings=[(name, ", ".join(settings) or "-") for name, settings in settings_rows(summary)],
         charts=charts,
         facts=_facts(summary, provenance),
     )
@@ -132,7 +130,7 @@ def _headline(summary: Summary) -> Table:
 
 
 def _rates(summary: Summary, rates_of: Callable[[SystemSummary], dict[str, Rate]]) -> Table:
-    rows = [
+    rows: list[list[str | Cell]] = [
         [system.name, *(_rate_cell(rate) for rate in rates_of(system).values())]
         for system in summary.systems.values()
         if rates_of(system)

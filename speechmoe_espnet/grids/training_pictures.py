@@ -77,9 +77,7 @@ def router_picture(summary: Summary) -> "Figure | None":
     return curve_panels(panels, styles, "Load of the experts and router confidence")
 
 
-def _dev_picture(
-    summary: Summary, quantity: str, title: str, unit: float = 1.0
-) -> "Figure | None":
+def _dev_picture(summary: Summary, quantity: str, title: str, unit: float = 1.0) -> "Figure | None":
     """Draw a quantity of dev against steps, multiplied by `unit`."""
     styles = looks(list(summary.systems), summary.control)
     curves = {}

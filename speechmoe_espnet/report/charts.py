@@ -171,4 +171,3 @@ def _rows(
         heading = axes.text(0.006, place, group, transform=left, weight="bold", va="center")
         heading.set_in_layout(False)
     return figure, axes, places
-

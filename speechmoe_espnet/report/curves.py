@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from speechmoe_espnet.report.labels import LETTER, Look, Point, spread
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 _LABEL_GAP = 15.0
 _PANELS_A_ROW = 2
@@ -166,9 +167,7 @@ def curve_panels(
     return figure
 
 
-def _line(
-    axes: "Axes", points: Sequence[Point], look: Look, words: str, **style: float
-) -> object:
+def _line(axes: "Axes", points: Sequence[Point], look: Look, words: str, **style: Any) -> "Line2D":
     (line,) = axes.plot([x for x, _ in points], [y for _, y in points], **look.line, **style)
     hint(line, words)
     return line

@@ -92,16 +92,12 @@ def new_figure(width: float, height: float, label: str, *, layout: bool = False)
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(
-        figsize=(width / _DPI, height / _DPI), layout="constrained" if layout else "none"
-    )
+    figure = Figure(figsize=(width / _DPI, height / _DPI), layout="constrained" if layout else None)
     figure.set_label(label)
     return figure
 
 
-def pixel_axes(
-    figure: "Figure", left: float, top: float, width: float, height: float
-) -> "Axes":
+def pixel_axes(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":
     """Add axes whose rectangle is given in pixels from the left and the top of the figure."""
     full_width, full_height = (_DPI * float(inches) for inches in figure.get_size_inches())
     bottom = full_height - top - height
@@ -151,7 +147,9 @@ def _svg(figure: "Figure") -> ElementTree.Element:
     with warnings.catch_warnings(), matplotlib.style.context(["default", _STYLE]):
         # The reader's fonts show the text; matplotlib's need not have its characters.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        figure.savefig(
+            buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        )
     drawn = ElementTree.fromstring(buffer.getvalue())
     prefix = hashlib.sha1(buffer.getvalue().encode()).hexdigest()[:8]
     _, _, width, height = drawn.attrib["viewBox"].split()
@@ -235,6 +233,7 @@ def _page_style(style: str) -> str:
 
 def _rounded(value: str) -> str:
     """Round coordinates to hundredths of a pixel."""
+
     def short(found: re.Match[str]) -> str:
         return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
 

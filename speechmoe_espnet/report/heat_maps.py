@@ -43,8 +43,10 @@ def load_map(
             words = f"{title}, layer {layer + 1}, expert {expert + 1}: {share:.1%}"
             _cell(axes, (expert, layer), (cell, row), share / peak, words, f"{100 * share:.0f}")
         axes.text(num_experts + 10 / cell, layer + 0.5, f"{sureness:.2f}", va="center_baseline")
-    axes.set_yticks([layer + 0.5 for layer in range(num_layers)], range(1, num_layers + 1))
-    axes.set_xticks([expert + 0.5 for expert in range(num_experts)], range(1, num_experts + 1))
+    rows = range(num_layers)
+    axes.set_yticks([layer + 0.5 for layer in rows], [str(layer + 1) for layer in rows])
+    experts = range(num_experts)
+    axes.set_xticks([expert + 0.5 for expert in experts], [str(expert + 1) for expert in experts])
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.text(num_experts + 10 / cell, -6 / row, "conf.", color=FAINT)

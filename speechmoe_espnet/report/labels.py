@@ -3,6 +3,7 @@
 import colorsys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from speechmoe_espnet.report.palette import SERIES
 
@@ -48,7 +49,7 @@ class Look:
     dashes: tuple[float, ...]
 
     @property
-    def line(self) -> dict[str, object]:
+    def line(self) -> dict[str, Any]:
         """Arguments of `Axes.plot`."""
         dashes = {"dashes": self.dashes} if self.dashes else {}
         return {"color": self.colour, **dashes}

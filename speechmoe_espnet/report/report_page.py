@@ -38,8 +38,6 @@ _TRAINING_CHARTS = {
     "loss_importance": "importance loss",
     "loss_embedding": "embedding network's loss",
 }
-NUM_WORST = 5
-"""Worst utterances shown of each set."""
 
 
 def build_page(
@@ -48,7 +46,7 @@ def build_page(
     comparison: Comparison | None,
     *,
     corpus: str,
-    audio: Mapping[str, str] | None = None,
+    audio: Mapping[tuple[str, str], str] | None = None,
 ) -> str:
     """Write the page.
 
@@ -57,7 +55,7 @@ def build_page(
         systems: The systems, in the order of the tables.
         comparison: The comparison of two of them, or None.
         corpus: Name of the corpus; `synthetic` adds a note that says so.
-        audio: A `data:` address by utterance id, for players beside the worst errors.
+        audio: A `data:` address by set and utterance id, for players beside the worst errors.
 
     Returns:
         HTML.
@@ -93,7 +91,7 @@ def build_page(
         speaker_tables=speaker_tables(systems),
         routing=_routing(systems),
         shown_first=first,
-        worst=worst_utterances(systems, first, NUM_WORST, audio or {}),
+        worst=worst_utterances(systems, first, audio or {}),
         separator="" if systems[0].metric == "cer" else " ",
         facts=facts(results, systems),
     )

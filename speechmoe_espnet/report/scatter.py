@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from speechmoe_espnet.report.figure import SMALL, hint, new_figure, pixel_axes, styled
-from speechmoe_espnet.report.labels import Look, place_labels
+from speechmoe_espnet.report.labels import LETTER, Look, place_labels
 from speechmoe_espnet.report.palette import FAINT, RULE
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def rate_scatter(
         title: What stands above.
         logarithmic: Whether the cost, in millions, is drawn on a logarithmic axis.
     """
-    left, top, width, height, right = 52.0, 44.0, 370.0, 290.0, 110.0
+    left, top, width, height = 52.0, 44.0, 370.0, 290.0
+    right = 24 + LETTER * max(map(len, points))
     figure = new_figure(left + width + right, top + height + 44, title)
     axes = pixel_axes(figure, left, top, width, height)
     for name, point in points.items():

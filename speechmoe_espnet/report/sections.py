@@ -8,9 +8,12 @@ from speechmoe_espnet.report.listing import worst_first
 from speechmoe_espnet.report.pages import Cell, Table, interval_cells
 from speechmoe_espnet.results.comparison import Comparison, percent_waiting
 from speechmoe_espnet.results.decoding import decoding_rows
-from speechmoe_espnet.results.system import System
-from speechmoe_espnet.scoring.cer import Counts, Pair, align
+from speechmoe_espnet.results.system import SetOutcome, System
+from speechmoe_espnet.scoring.cer import Counts, Pair, UtteranceScore, align
 from speechmoe_espnet.system.provenance import machine_words
+
+NUM_WORST = 5
+"""Worst utterances shown of each set."""
 
 type Fact = tuple[str, object]
 
@@ -134,7 +137,7 @@ def syllable_table(systems: Sequence[System]) -> Table | None:
     first = next((counts for counts in by_system if counts), None)
     if first is None:
         return None
-    rows = [
+    rows: list[list[str | Cell]] = [
         [
             name,
             *(f"{counts[name].cer:.2f}" if counts else "-" for counts in by_system),
@@ -143,7 +146,8 @@ def syllable_table(systems: Sequence[System]) -> Table | None:
         ]
         for name, size in first.items()
     ]
-    head = ["set", *(Cell(system.name, "SER %") for system in systems), "utterances", "units"]
+    head: list[str | Cell] = ["set"]
+    head += [*(Cell(system.name, "SER %") for system in systems), "utterances", "units"]
     return Table(head, rows, total=True)
 
 
@@ -161,34 +165,36 @@ def speaker_tables(systems: Sequence[System]) -> dict[str, Table]:
     return tables
 
 
+def worst_of(outcome: SetOutcome) -> list[UtteranceScore]:
+    """Return the utterances of a set that are shown, most errors first."""
+    return worst_first(outcome.utterances)[:NUM_WORST]
+
+
 def worst_utterances(
-    systems: Sequence[System], shown_first: str, num_worst: int, audio: Mapping[str, str]
+    systems: Sequence[System], shown_first: str, audio: Mapping[tuple[str, str], str]
 ) -> dict[str, list[WrongUtterance]]:
     """Find the utterances with the most errors of one system, beside what the others made.
 
     Args:
         systems: The systems.
         shown_first: Name of the system that chooses the utterances.
-        num_worst: Utterances of each set.
-        audio: A `data:` address by utterance id, of those that have one.
+        audio: A `data:` address by set and utterance id, of those that have one.
 
     Returns:
         Utterances by set.
     """
     order = sorted(systems, key=lambda system: system.name != shown_first)
-    return {
-        set_name: list(_wrong(order, set_name, num_worst, audio)) for set_name in order[0].sets
-    }
+    return {set_name: list(_wrong(order, set_name, audio)) for set_name in order[0].sets}
 
 
 def _wrong(
-    order: Sequence[System], set_name: str, num_worst: int, audio: Mapping[str, str]
+    order: Sequence[System], set_name: str, audio: Mapping[tuple[str, str], str]
 ) -> Iterator[WrongUtterance]:
     by_utt = {
         system.name: {item.utt: item for item in system.sets[set_name].utterances}
         for system in order
     }
-    for worst in worst_first(order[0].sets[set_name].utterances)[:num_worst]:
+    for worst in worst_of(order[0].sets[set_name]):
         outcomes = []
         for system in order:
             item = by_utt[system.name][worst.utt]
@@ -200,7 +206,7 @@ def _wrong(
             num_chars=worst.num_chars,
             ref=worst.ref,
             outcomes=tuple(outcomes),
-            audio=audio.get(worst.utt),
+            audio=audio.get((set_name, worst.utt)),
         )
 
 
