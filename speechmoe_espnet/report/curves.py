@@ -8,6 +8,7 @@ import numpy as np
 
 from speechmoe_espnet.report.figure import hint, hints, new_figure, pixel_axes, styled
 from speechmoe_espnet.report.labels import LETTER, Look, Point, spread
+from speechmoe_espnet.report.palette import FAINT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +121,9 @@ def mean_curves(title: str, curves: Mapping[str, Curves], shown_from: float) -> 
     axes.set_xlim(0.0, last)
     axes.set_ylim(low - margin, high + margin)
     axes.set_title(f"{title}\n", pad=2)
-    axes.text(0, 1.02, "mean over seeds; faint: single seeds", transform=axes.transAxes)
+    axes.text(
+        0, 1.02, "mean over seeds; faint: single seeds", transform=axes.transAxes, color=FAINT
+    )
     axes.set_xlabel("optimiser steps")
     _name_ends(axes, curves, (width, height))
     return figure
@@ -138,7 +141,7 @@ def curve_panels(
         label: What the figure shows.
     """
     names = list(dict.fromkeys(name for means in panels.values() for name in means))
-    width, height, full = 250.0, 150.0, 620.0
+    width, height, full = 250.0, 150.0, 634.0
     columns = max(1, int((full - 40) / (46 + LETTER * max(map(len, names)))))
     legend = 12 + 20.0 * -(-len(names) // columns)
     rows = -(-len(panels) // _PANELS_A_ROW)

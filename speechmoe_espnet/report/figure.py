@@ -112,7 +112,7 @@ def hint(artist: "Artist", words: str) -> None:
 
 
 def hints(artist: "Artist", words: Sequence[str]) -> None:
-    """Let a pointer show words, one for each marker of a line or member of a collection."""
+    """Let a pointer show words, one a marker of a line or a member of a collection, all drawn."""
     artist.set_gid(_HINTS + json.dumps(list(words)))
 
 
@@ -164,8 +164,12 @@ def _svg(figure: "Figure") -> ElementTree.Element:
             "style": _SHARED_STYLE,
         },
     )
-    root.extend(found for child in drawn if (found := _cut_down(child, prefix)) is not None)
+    root.extend(_all_cut_down(drawn, prefix))
     return root
+
+
+def _all_cut_down(parent: ElementTree.Element, prefix: str) -> list[ElementTree.Element]:
+    return [found for node in parent if (found := _cut_down(node, prefix)) is not None]
 
 
 def _cut_down(node: ElementTree.Element, prefix: str) -> ElementTree.Element | None:
@@ -194,7 +198,7 @@ def _cut_down(node: ElementTree.Element, prefix: str) -> ElementTree.Element | N
             attributes[name] = value
     copy = ElementTree.Element(tag, {name: value for name, value in attributes.items() if value})
     copy.text = node.text if tag == "text" else None
-    copy.extend(child for part in node if (child := _cut_down(part, prefix)) is not None)
+    copy.extend(_all_cut_down(node, prefix))
     if tag in ("g", "defs") and not len(copy):
         return None
     if tag == "path" and copy.get("style") == "fill: none":
