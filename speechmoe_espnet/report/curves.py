@@ -141,14 +141,14 @@ def curve_panels(
         label: What the figure shows.
     """
     names = list(dict.fromkeys(name for means in panels.values() for name in means))
-    width, height, full = 250.0, 150.0, 634.0
+    width, height, full = 240.0, 150.0, 608.0
     columns = max(1, int((full - 40) / (46 + LETTER * max(map(len, names)))))
     legend = 12 + 20.0 * -(-len(names) // columns)
     rows = -(-len(panels) // _PANELS_A_ROW)
     figure = new_figure(full, legend + rows * (height + 80), label)
     drawn = {}
     for index, (title, means) in enumerate(panels.items()):
-        left = 44 + index % _PANELS_A_ROW * (width + 60)
+        left = 44 + index % _PANELS_A_ROW * (width + 56)
         top = legend + 30 + index // _PANELS_A_ROW * (height + 80)
         axes = pixel_axes(figure, left, top, width, height)
         for name, points in means.items():

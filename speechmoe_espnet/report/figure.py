@@ -33,7 +33,7 @@ _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 _HINT, _HINTS = "hint ", "hints "
 _SHARED_STYLE = f"font-size: {FONT_SIZE:g}px; stroke-linejoin: round; stroke-linecap: butt"
 _SHARED_RULES = ("font-family", f"font-size: {FONT_SIZE:g}px")
-_SMALLEST, _LARGEST = 0.72, 1.35
+_SMALLEST, _LARGEST = 0.7, 1.35
 """How far a chart on a page may shrink before it scrolls, and grow."""
 _FONTS = 'system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif'
 _STYLE = {
