@@ -1,6 +1,7 @@
-"""Recordings inside a page: short MP3s as `data:` addresses, the same bytes for the same sound.
+"""Recordings in a page: MP3 as `data:` addresses.
 
-MP3 plays in every browser and takes a third of FLAC's bytes; Ogg streams carry a random number.
+MP3 plays in every browser and takes a third of the bytes of FLAC. The same recording gives the same
+bytes; an Ogg stream would carry a random serial number.
 """
 
 import base64
@@ -17,7 +18,7 @@ MAX_PLAYERS = 20
 """Players on a page; 20 of 4 s each add about 0.6 MB."""
 MAX_SECONDS = 20.0
 """Longer utterances get no player."""
-MP3_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
+_MP3_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 _COMPRESSION = 0.5
 
 
@@ -61,8 +62,8 @@ def _encoded(data: DataDir, utt: str) -> str:
     samples, rate = read_audio(path, segment.start, segment.end)
     if len(samples) > MAX_SECONDS * rate:
         raise ValueError(f"lasts {len(samples) / rate:.1f} s, more than {MAX_SECONDS:g} s")
-    if rate not in MP3_RATES:
-        raise ValueError(f"has {rate} Hz, MP3 takes {', '.join(map(str, sorted(MP3_RATES)))}")
+    if rate not in _MP3_RATES:
+        raise ValueError(f"has {rate} Hz, MP3 takes {', '.join(map(str, sorted(_MP3_RATES)))}")
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, format="MP3", compression_level=_COMPRESSION)
     return "data:audio/mpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

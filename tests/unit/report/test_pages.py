@@ -50,3 +50,12 @@ def test_intervals_carry_their_verdict():
     assert (verdict.text, verdict.verdict) == ("better", "better")
     page = grid_page(headline=Table(["system", "verdict"], [["moe", verdict]]))
     assert '<span class="better">better</span>' in page
+
+
+def test_tables_scroll_in_a_container_of_their_own():
+    page = grid_page()
+    assert (
+        page.count('<table class="plain')
+        == page.count('<div class="scroll"><table class="plain')
+        == 4
+    )
