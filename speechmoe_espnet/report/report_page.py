@@ -1,6 +1,6 @@
 """The report as one self-contained page: nothing is requested from anywhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -24,7 +24,7 @@ from speechmoe_espnet.report.sections import (
     worst_utterances,
 )
 from speechmoe_espnet.results.comparison import Comparison, commit_note, curves, short_commit
-from speechmoe_espnet.results.system import System
+from speechmoe_espnet.results.system import SetOutcome, System
 
 _TRAINING_CHARTS = {
     "loss_ctc": "CTC loss",
@@ -171,7 +171,9 @@ def _routing(systems: Sequence[System]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _by_set(systems: Sequence[System], value: Any) -> dict[str, dict[str, Any]]:
+def _by_set[T](
+    systems: Sequence[System], value: Callable[[SetOutcome], T]
+) -> dict[str, dict[str, T]]:
     return {
         name: {system.name: value(system.sets[name]) for system in systems}
         for name in systems[0].sets
