@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from speechmoe_espnet.report.palette import COLOURS, FAINT, INK, RULE, css
+from speechmoe_espnet.report.palette import COLOURS, FAINT, INK, PAPER, RULE, css
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -112,7 +112,12 @@ def hint(artist: "Artist", words: str) -> None:
 
 
 def hints(artist: "Artist", words: Sequence[str]) -> None:
-    """Let a pointer show words, one a marker of a line or a member of a collection, all drawn."""
+    """Let a pointer on each marker of a line, or each member of a collection, show words.
+
+    Args:
+        artist: The line or collection; all of it lies within the figure.
+        words: What each marker or member shows, in their order.
+    """
     artist.set_gid(_HINTS + json.dumps(list(words)))
 
 
@@ -131,7 +136,7 @@ def standalone_svg(figure: "Figure") -> str:
     style = ElementTree.Element("style")
     style.text = f"{COLOURS}svg {{ font-family: {_FONTS}; }}"
     background = ElementTree.Element(
-        "rect", {"width": "100%", "height": "100%", "style": f"fill: {css('#ffffff')}"}
+        "rect", {"width": "100%", "height": "100%", "style": f"fill: {css(PAPER)}"}
     )
     attributes = {"xmlns": "http://www.w3.org/2000/svg", **root.attrib}
     root.attrib.clear()

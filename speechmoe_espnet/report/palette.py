@@ -26,7 +26,7 @@ _VALUES = {
 }
 _NAMES = {light: name for name, (light, _) in _VALUES.items()}
 
-INK, FAINT, RULE = (_VALUES[name][0] for name in ("ink", "faint", "rule"))
+PAPER, INK, FAINT, RULE = (_VALUES[name][0] for name in ("paper", "ink", "faint", "rule"))
 HEAT, HEAT_INK = (_VALUES[name][0] for name in ("heat", "heat-ink"))
 SERIES = tuple(_VALUES[f"c{index}"][0] for index in range(6))
 """Colours that tell systems apart; the third is grey."""
