@@ -51,8 +51,10 @@ def forest_plot(
         reach = 108 * max(0.01, *(max(abs(item.low), abs(item.high)) for item in changes))
         ends = (-reach, reach)
     axes.set_xlim(*ends)
-    for (group, name), y in places.items():
+    for ((group, name), y), label in zip(places.items(), axes.get_yticklabels(), strict=True):
         _change_row(axes, groups[group][name], y, ends)
+        if groups[group][name].bold:
+            label.set_fontweight("bold")
     axes.axvline(0.0, color=INK, linewidth=1, zorder=1)
     axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g} %" if value else "0")

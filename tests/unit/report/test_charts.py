@@ -47,6 +47,8 @@ def test_each_row_says_its_figures_and_the_axis_what_is_better():
     assert "-2.0 %  [-8.0, +4.0] *" in shown
     assert [name for name in shown if name in CHANGES] == list(CHANGES)
     assert "← static better  |  moe better →" in shown
+    names = forest_plot({"": CHANGES}, SIDES).axes[0].get_yticklabels()
+    assert [name.get_text() for name in names if name.get_fontweight() == "bold"] == ["total"]
 
 
 def test_long_names_of_sides_stand_below_each_other():
