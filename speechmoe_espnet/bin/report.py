@@ -9,9 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from speechmoe_espnet.report.page import build_page
+from speechmoe_espnet.report.players import players
+from speechmoe_espnet.report.report_page import build_page, shown_first
+from speechmoe_espnet.report.sections import worst_of
 from speechmoe_espnet.report.text_table import text_table
-from speechmoe_espnet.results.comparison import Provenance, build_results, compare
+from speechmoe_espnet.results.comparison import Comparison, Provenance, build_results, compare
 from speechmoe_espnet.results.system import System, load_system
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
@@ -37,6 +39,13 @@ def get_parser() -> ArgumentParser:
     parser.add_argument("--control", help="reference system of the comparison (needs --candidate)")
     parser.add_argument("--candidate", help="system compared with --control")
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
+    parser.add_argument(
+        "--audio_dir",
+        type=Path,
+        help="directory with a data directory a set (DIR/SET/wav.scp), as recipes have it in "
+        "data/CORPUS: the page then plays the worst utterances; recordings that are gone get no "
+        "player",
+    )
     parser.add_argument(
         "--corpus",
         help="name of the corpus (default: parent of the first system's directory)",
@@ -100,6 +109,7 @@ def report(args: argparse.Namespace) -> None:
         list(systems.values()),
         comparison,
         corpus=corpus or first.directory.resolve().parent.name,
+        audio=_audio(args.audio_dir, list(systems.values()), comparison),
     )
     table = text_table(results)
     args.output_dir.mkdir(parents=True, exist_ok=True)
@@ -111,6 +121,21 @@ def report(args: argparse.Namespace) -> None:
     for name, text in texts.items():
         (args.output_dir / name).write_text(text, encoding="utf-8", newline="\n")
     print(table, end="")
+
+
+def _audio(
+    audio_dir: Path | None, systems: Sequence[System], comparison: Comparison | None
+) -> dict[tuple[str, str], str]:
+    if audio_dir is None:
+        return {}
+    shown = next(item for item in systems if item.name == shown_first(systems, comparison))
+    wanted = {
+        name: [score.utt for score in worst_of(outcome)] for name, outcome in shown.sets.items()
+    }
+    found, complaints = players(audio_dir, wanted)
+    for complaint in complaints:
+        print(f"report: warning: no player for {complaint}", file=sys.stderr)
+    return found
 
 
 def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:

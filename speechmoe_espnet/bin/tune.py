@@ -10,7 +10,8 @@ from typing import Any
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest
 from speechmoe_espnet.decode.tuning import Axis, RankedLists, Tuning, grid_search
-from speechmoe_espnet.report.tuning_plot import rate_map
+from speechmoe_espnet.report.figure import standalone_svg
+from speechmoe_espnet.report.heat_maps import rate_map
 from speechmoe_espnet.scoring.cer import METRICS
 from speechmoe_espnet.scoring.list_errors import ListErrors, count_errors
 from speechmoe_espnet.system.cli import ArgumentParser, run
@@ -153,13 +154,14 @@ def _picture(title: str, found: Tuning) -> str:
     at = "".join(
         f", {axis.name} {value:g}" for axis, value in zip(found.axes[2:], rest, strict=True)
     )
-    return rate_map(
+    figure = rate_map(
         title + at,
         (x_axis.name, x_axis.values),
         (y_axis.name, y_axis.values),
         {(x, y): rate for (x, y), rate in plane.items()},
         (found.best[0], found.best[1]),
     )
+    return standalone_svg(figure)
 
 
 def _report(args: argparse.Namespace, ranked: RankedLists, found: Tuning) -> None:
