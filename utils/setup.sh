@@ -145,7 +145,8 @@ uv_install() {
     local -a settings
     uv="$(find_uv)" || return 1
     mapfile -d "" -t settings < <("${VENV}/bin/python" "${ROOT}/utils/uv_settings.py")
-    env "${settings[@]}" "${uv}" pip install --python "${VENV}/bin/python" "$@"
+    # Compiled as pip does it: where PYTHONDONTWRITEBYTECODE is set, each start would compile anew.
+    env "${settings[@]}" "${uv}" pip install --python "${VENV}/bin/python" --compile-bytecode "$@"
 }
 
 install() {
