@@ -1,5 +1,6 @@
 """Work spread over processes that end with their parent, with results in the order of the tasks."""
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -29,6 +30,8 @@ def ordered_map[Task, Result](
     tasks: Sequence[Task],
     num_workers: int,
     preload: Sequence[str] = (),
+    *,
+    fork: bool = False,
 ) -> Iterator[Result]:
     """Apply a function to tasks, several at a time.
 
@@ -37,6 +40,8 @@ def ordered_map[Task, Result](
         tasks: Its arguments, one each.
         num_workers: Number of processes; 1 works in this process.
         preload: Modules imported once for all processes, where importing is slow.
+        fork: Start processes as copies of this one, which have what it has read already;
+            `preload` then means nothing. Not where this process computes with torch.
 
     Yields:
         Results in the order of the tasks, whatever the number of processes.
@@ -50,9 +55,18 @@ def ordered_map[Task, Result](
     if num_workers == 1 or len(tasks) <= 1:
         yield from map(function, tasks)
         return
+    num_workers = min(num_workers, len(tasks))
+    if fork:
+        # The processes never search for garbage in what they were given.
+        gc.freeze()
+        try:
+            yield from pool_map(function, tasks, num_workers, multiprocessing.get_context("fork"))
+        finally:
+            gc.unfreeze()
+        return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
-    yield from pool_map(function, tasks, min(num_workers, len(tasks)), context)
+    yield from pool_map(function, tasks, num_workers, context)
 
 
 def pool_map[Task, Result](
