@@ -145,7 +145,7 @@ step "4 of 4: report"
 python -m speechmoe_espnet.bin.stage --name report --target "${report}" --input "${report_inputs[@]}" \
     --ignore seconds_total= --log "${report}.log" --quiet -- \
     python -m speechmoe_espnet.bin.report --decode "${decoding}" --sets "${sets[@]}" "${report_systems[@]}" \
-    --corpus synthetic --control static --candidate speechmoe --output_dir "{out}" \
+    --corpus synthetic --control static --candidate speechmoe --audio_dir "${data_dir}" --output_dir "{out}" \
     --meta "seed=${seed}" "preset=${preset}" "seconds_total=${SECONDS}"
 trap - EXIT
 rm -f "${SECONDS_FILE}"

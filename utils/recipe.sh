@@ -91,10 +91,9 @@ fi
 
 if runs 4; then
     log "stage 4: statistics"
-    run_stage 4 "${stats}" --input "${data_inputs[@]}" --quiet --log "${logs}/collect_${stats##*/}.log" -- \
-        ../../../utils/collect_stats.sh "{out}" "${units}/tokens.txt" "${dump}/train/feats.scp" \
-        "${dump}/dev/feats.scp" --nj "${nj}" -- "${data_args[@]}" \
-        --encoder vgg_rnn --model_conf ctc_weight=1.0 --batch_size 64
+    run_stage 4 "${stats}" --input "${data_inputs[@]}" --log "${logs}/collect_${stats##*/}.log" -- \
+        python -m speechmoe_espnet.bin.collect_stats --train_dir "${dump}/train" --dev_dir "${dump}/dev" \
+        --units_dir "${units}" --token_type "${token_type}" --nj "${nj}" --output_dir "{out}"
 fi
 
 if runs 5; then
@@ -184,7 +183,7 @@ if runs 12; then
     run_stage 12 "${exp}/report" --input "${exp}" "${scored_dir}" "${score_targets[@]}" \
         --log "${logs}/report_${expname}.log" -- \
         python -m speechmoe_espnet.bin.report --system "${expname}=${exp}" --corpus "${corpus}" --seed "${seed}" \
-        --decode "${scored_dir##*/decode_}" --sets "${sets[@]}" --output_dir "{out}"
+        --decode "${scored_dir##*/decode_}" --sets "${sets[@]}" --audio_dir "${data}" --output_dir "{out}"
 fi
 
 exit

@@ -1,4 +1,4 @@
-"""The config.yaml of an experiment, valid from any working directory.
+"""config.yaml of an experiment, valid from any working directory.
 
 ESPnet's config.yaml names files (feature statistics, a SentencePiece model) as they were given to
 the training, which for a recipe is relative to the recipe's folder.
@@ -12,6 +12,9 @@ from typing import Any
 
 import humanfriendly
 import yaml
+
+DEFAULT_MODEL_FILE = "valid.loss.ave.pth"
+"""Checkpoint that ESPnet averages over the epochs of lowest loss on the development set."""
 
 DEFAULT_SAMPLE_RATE = 16000
 

@@ -1,8 +1,8 @@
-"""Shares the batches of a set among processes.
+"""Parallel decoding of the batches of a set.
 
-Processes are forked after the model is loaded, so that they share it and none pays for
-importing ESPnet again. Call `torch.set_num_threads(1)` before loading a model that is going
-to be forked: OpenMP threads do not survive a fork. Each process then starts threads of its own.
+Processes are forked after the model is loaded, so they share it and do not import ESPnet again.
+Call `torch.set_num_threads(1)` before loading the model: OpenMP threads do not survive a fork.
+Each process then starts its own threads.
 """
 
 import multiprocessing
@@ -28,10 +28,10 @@ def recognize_batches(
     """Decode batches.
 
     Args:
-        recognizer: Decodes one batch.
-        batches: What to decode.
-        num_processes: 1 decodes in this process.
-        num_threads: Threads of each of several processes.
+        recognizer: Recogniser that decodes one batch.
+        batches: Batches to decode.
+        num_processes: Number of processes; 1 decodes in this process.
+        num_threads: Number of threads of each process, if there are several.
 
     Yields:
         The result of each batch, in order.

@@ -1,9 +1,9 @@
-"""What a stage's inputs are, as short strings: so that changed inputs run again and others do not.
+"""Digests of the inputs of stages: a stage runs again only if an input or its command changed.
 
-A finished stage target carries a mark (`.done.json`) with the digest of its content. A mark
-is trusted while the target's listing (paths, sizes, times) is the one it was made with;
-after an edit by hand the content is read again. Everything here is light: a stage that has
-nothing to do must say so in a tenth of a second.
+A finished target contains a mark (`.done.json`) with the digest of its content. The mark is trusted
+as long as the listing of the target (paths, sizes, times) is unchanged. After a manual edit, the
+content is read again. This module imports little: a stage with nothing to do must finish within a
+tenth of a second.
 """
 
 import hashlib
@@ -20,11 +20,13 @@ STARTED = ".started.json"
 NO_EFFECT_ON_RESULTS = frozenset(
     {"nj", "ngpu", "num_workers", "num_threads", "log_level", "log_interval"}
 )
+_FILES_A_BATCH = 64
+_SMALL_FILE = 1 << 20
 _TEMPORARY = re.compile(r"\..*\.lock|\..*\.tmp\..*|.*\.tmp\.\d+")
 
 
 def read_mark(path: Path) -> dict[str, Any] | None:
-    """Return the content of a mark file, or None where there is none or it is not whole."""
+    """Return the content of a mark file, or None if it is missing or incomplete."""
     try:
         mark = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
@@ -33,9 +35,9 @@ def read_mark(path: Path) -> dict[str, Any] | None:
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether a name is of a lock or of what a process had yet to move into place.
+    """Return whether a file name is that of a lock or of a temporary output.
 
-    These are `.NAME.lock`, `.NAME.tmp.PID`, `.NAME.tmp.PID.old` and `NAME.tmp.PID`.
+    Such names are `.NAME.lock`, `.NAME.tmp.PID`, `.NAME.tmp.PID.old` and `NAME.tmp.PID`.
     """
     return "." in name and _TEMPORARY.fullmatch(name) is not None
 
@@ -53,7 +55,7 @@ def own_files(directory: Path) -> Iterator[str]:
             if not is_temporary(name) and not os.path.exists(os.path.join(folder, name, DONE))
         )
         relative = os.path.relpath(folder, directory)
-        prefix = "" if relative == os.curdir else f"{relative}/"
+        prefix = "" if relative == os.curdir else f"{relative}{os.sep}"
         for name in sorted(files):
             if name not in (DONE, STARTED) and not is_temporary(name):
                 yield prefix + name
@@ -64,7 +66,7 @@ def listing_digest(directory: Path) -> tuple[int, str]:
     digest = hashlib.sha256()
     count, root = 0, os.fspath(directory)
     for name in own_files(directory):
-        status = os.stat(f"{root}/{name}")  # a Path each would take longer than all the rest
+        status = os.stat(f"{root}{os.sep}{name}")
         digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         count += 1
     return count, digest.hexdigest()
@@ -72,9 +74,23 @@ def listing_digest(directory: Path) -> tuple[int, str]:
 
 def content_digest(directory: Path) -> str:
     """Return a digest of the names and the bytes of a directory's own files."""
+    # Imported here: it takes time that a stage with nothing to do has not.
+    from concurrent.futures import ThreadPoolExecutor
+
     digest = hashlib.sha256()
-    for name in own_files(directory):
-        digest.update(f"{name}\0{_file_digest(directory / name)}\n".encode())
+    names = list(own_files(directory))
+    batches = [
+        names[first : first + _FILES_A_BATCH] for first in range(0, len(names), _FILES_A_BATCH)
+    ]
+
+    def file_digests(batch: list[str]) -> list[str]:
+        return [_file_digest(directory / name) for name in batch]
+
+    # Reading and hashing leave other threads the interpreter.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        for batch, digests in zip(batches, threads.map(file_digests, batches), strict=True):
+            for name, its_digest in zip(batch, digests, strict=True):
+                digest.update(f"{name}\0{its_digest}\n".encode())
     return digest.hexdigest()
 
 
@@ -87,7 +103,7 @@ def input_digest(path: Path) -> str:
 
     Raises:
         FileNotFoundError: There is nothing at the path.
-        ValueError: The path is a stage target that was begun and not finished.
+        ValueError: The path is an unfinished target of a stage.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
@@ -104,11 +120,11 @@ def input_digest(path: Path) -> str:
 
 
 def command_digest_words(command: Sequence[str], ignored: Sequence[str] = ()) -> list[str]:
-    """Return a command without what cannot change its results.
+    """Return a command without the words that cannot change its results.
 
     Args:
-        command: The command's words.
-        ignored: Words that begin with one of these are left out, as `--nj N` and its like are.
+        command: Program and arguments.
+        ignored: Words with one of these prefixes are left out, as are `--nj N` and similar options.
     """
     words, _ = split_options(command, NO_EFFECT_ON_RESULTS)
     return [word for word in words if not word.startswith(tuple(ignored))]
@@ -117,12 +133,12 @@ def command_digest_words(command: Sequence[str], ignored: Sequence[str] = ()) ->
 def stage_digest(
     command: Sequence[str], inputs: Sequence[Path], ignored: Sequence[str] = ()
 ) -> tuple[str, dict[str, str]]:
-    """Return the digest of all that a stage depends on, and each input's own digest.
+    """Return the digest of all that a stage depends on, and the digest of each input.
 
     Args:
-        command: The command's words, placeholders not yet replaced.
+        command: Program and arguments, with placeholders.
         inputs: Files and directories that the command reads.
-        ignored: Words of the command that begin with one of these do not count.
+        ignored: Words of the command with one of these prefixes do not count.
 
     Raises:
         FileNotFoundError: An input does not exist.
@@ -170,5 +186,7 @@ def split_options(
 
 
 def _file_digest(path: Path) -> str:
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size <= _SMALL_FILE:
+            return hashlib.sha256(file.read()).hexdigest()
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
-"""Work spread over processes that end with their parent, with results in the order of the tasks."""
+"""Process pool: workers end with their parent, results come in the order of the tasks."""
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -12,10 +13,10 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Something that passes items on and may show how far the work has come."""
+    """Function that passes items on and may show the progress."""
 
     def __call__[T](self, items: Iterable[T], total: int, desc: str) -> Iterator[T]:
-        """Yield the items; total is their number, desc says what they are."""
+        """Yield the items; total is their number, desc their description."""
         ...
 
 
@@ -29,14 +30,18 @@ def ordered_map[Task, Result](
     tasks: Sequence[Task],
     num_workers: int,
     preload: Sequence[str] = (),
+    *,
+    fork: bool = False,
 ) -> Iterator[Result]:
     """Apply a function to tasks, several at a time.
 
     Args:
         function: A module-level function (it is sent to other processes by name).
-        tasks: Its arguments, one each.
-        num_workers: Number of processes; 1 works in this process.
-        preload: Modules imported once for all processes, where importing is slow.
+        tasks: Arguments, one per call.
+        num_workers: Number of processes; 1 runs in this process.
+        preload: Slow modules that are imported once for all processes.
+        fork: Whether processes start as copies of this one and share what it has read; `preload`
+            is then not used. Not for a process that computes with torch.
 
     Yields:
         Results in the order of the tasks, whatever the number of processes.
@@ -50,9 +55,18 @@ def ordered_map[Task, Result](
     if num_workers == 1 or len(tasks) <= 1:
         yield from map(function, tasks)
         return
+    num_workers = min(num_workers, len(tasks))
+    if fork:
+        # The processes never search for garbage in what they were given.
+        gc.freeze()
+        try:
+            yield from pool_map(function, tasks, num_workers, multiprocessing.get_context("fork"))
+        finally:
+            gc.unfreeze()
+        return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
-    yield from pool_map(function, tasks, min(num_workers, len(tasks)), context)
+    yield from pool_map(function, tasks, num_workers, context)
 
 
 def pool_map[Task, Result](
@@ -70,13 +84,13 @@ def pool_map[Task, Result](
 
     Args:
         function: A module-level function (it is sent to other processes by name).
-        tasks: Its arguments, one each.
+        tasks: Arguments, one per call.
         num_workers: Number of processes, at least 1.
-        context: How processes are started.
+        context: Start method of the processes.
         initializer: Called in each process before its first task, if given.
-        initargs: Arguments of it.
-        kind: What an error calls the processes.
-        cure: What an error suggests to try.
+        initargs: Arguments of the initializer.
+        kind: Name of the processes in errors.
+        cure: Remedy that errors suggest.
 
     Yields:
         Results in the order of the tasks.
@@ -91,7 +105,7 @@ def pool_map[Task, Result](
             yield from pool.map(function, tasks)
         except BrokenProcessPool as error:
             raise ChildProcessError(
-                f"one of {num_workers} {kind} processes died, perhaps for want of memory; "
+                f"one of {num_workers} {kind} processes died, perhaps because memory ran out; "
                 f"try again with {cure}"
             ) from error
         finally:

@@ -1,7 +1,9 @@
-"""Makes the synthetic corpus on disk: plans, speaks and records it, in several processes."""
+"""Generation of the synthetic corpus: plan, speech and recordings, in several processes."""
 
+import shutil
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from speechmoe_espnet.data.kaldi_dir import DataDir
 from speechmoe_espnet.pipeline.pool import ordered_map
 
 _UTTS_PER_TASK = 32
+_SCRATCH = ".surroundings"
 _RATE_FACTOR = {"read": (0.97, 1.03), "chat": (0.95, 1.1), "spon": (0.85, 1.2), "aishell2": (1, 1)}
 
 
@@ -25,12 +28,12 @@ def plan_corpus(styles: list[str], preset: Preset, seed: int) -> tuple[Utterance
     """Plan all sets of a corpus.
 
     Args:
-        styles: Which of the four styles.
-        preset: How much.
+        styles: Some of the four styles.
+        preset: Sizes.
         seed: The user's seed.
 
     Raises:
-        ValueError: A style is unknown, or its text does not suffice.
+        ValueError: A style is unknown, or there is not enough text.
     """
     return tuple(
         utterance for style in check_styles(styles) for utterance in plan_style(style, preset, seed)
@@ -38,17 +41,22 @@ def plan_corpus(styles: list[str], preset: Preset, seed: int) -> tuple[Utterance
 
 
 def generate(
-    utterances: Sequence[Utterance], output_dir: Path, seed: int, nj: int
+    utterances: Sequence[Utterance],
+    output_dir: Path,
+    seed: int,
+    nj: int,
+    beside: Sequence[Callable[[], None]] = (),
 ) -> Iterator[float]:
     """Make the audio of planned utterances.
 
-    The files depend neither on `nj` nor on which other styles are made.
+    The files depend neither on `nj` nor on the other styles.
 
     Args:
         utterances: What `plan_corpus` returned.
         output_dir: The corpus directory; audio goes into its `wav/`.
         seed: The user's seed.
         nj: Number of processes.
+        beside: Other work for the same processes, begun before the speech; it can be pickled.
 
     Yields:
         Seconds of audio of each utterance, in the order of the plan.
@@ -61,9 +69,15 @@ def generate(
         raise ValueError(f"nj must be at least 1, got {nj}")
     for folder in sorted({(output_dir / utterance.wav).parent for utterance in utterances}):
         folder.mkdir(parents=True, exist_ok=True)
-    tasks = [(part, output_dir, seed) for part in _parts(utterances)]
-    for seconds in ordered_map(_make, tasks, nj, preload=[__name__]):
-        yield from seconds
+    tasks = [
+        *(partial(_without_speech, work) for work in beside),
+        *(partial(_make, part, output_dir, seed) for part in _parts(utterances)),
+    ]
+    try:
+        for seconds in ordered_map(_do, tasks, nj, fork=True):
+            yield from seconds
+    finally:
+        shutil.rmtree(output_dir / _SCRATCH, ignore_errors=True)
 
 
 def write_sets(utterances: Sequence[Utterance], output_dir: Path, final_dir: str) -> None:
@@ -72,8 +86,7 @@ def write_sets(utterances: Sequence[Utterance], output_dir: Path, final_dir: str
     Args:
         utterances: What `plan_corpus` returned.
         output_dir: The corpus directory.
-        final_dir: Where the corpus directory will lie when it is used; begins the paths in
-            `wav.scp`.
+        final_dir: Final path of the corpus directory; the paths in `wav.scp` start with it.
     """
     for name in sorted({utterance.set_name for utterance in utterances}):
         members = [utterance for utterance in utterances if utterance.set_name == name]
@@ -86,15 +99,23 @@ def write_sets(utterances: Sequence[Utterance], output_dir: Path, final_dir: str
 
 
 def _parts(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
-    """Cut a plan into pieces that are each spoken by one fresh espeak-ng."""
+    """Cut a plan into parts, each for one newly loaded espeak-ng."""
     for _, members in groupby(utterances, key=lambda u: (u.style, u.partition)):
         group = tuple(members)
         for start in range(0, len(group), _UTTS_PER_TASK):
             yield group[start : start + _UTTS_PER_TASK]
 
 
-def _make(task: tuple[Sequence[Utterance], Path, int]) -> list[float]:
-    utterances, output_dir, seed = task
+def _do(task: Callable[[], list[float]]) -> list[float]:
+    return task()
+
+
+def _without_speech(work: Callable[[], None]) -> list[float]:
+    work()
+    return []
+
+
+def _make(utterances: Sequence[Utterance], output_dir: Path, seed: int) -> list[float]:
     with espeak.Session() as session:
         dry = [_speak(utterance, session, seed) for utterance in utterances]
     return [
@@ -116,7 +137,7 @@ def _speak(utterance: Utterance, session: espeak.Session, seed: int) -> Signal:
 
 def _record(utterance: Utterance, speech: Signal, output_dir: Path, seed: int) -> float:
     rng = _rng(utterance, seed, "acoustics")
-    surroundings = surroundings_of(utterance.partition, seed)
+    surroundings = surroundings_of(utterance.partition, seed, output_dir / _SCRATCH)
     try:
         recording = record(speech, utterance.style, surroundings, rng)
     except ValueError as error:

@@ -1,8 +1,8 @@
-"""Notes which command opens which `text` or `lm_text`, in the file SPEECHMOE_TEST_OPENED names.
+"""Record which command opens which `text` or `lm_text`, in the file SPEECHMOE_TEST_OPENED.
 
-Notes as well how many threads torch had in a command, where SPEECHMOE_TEST_THREADS names a file.
+Record the number of torch threads of each command, in the file SPEECHMOE_TEST_THREADS.
 
-Python imports this on its own where PYTHONPATH names this folder.
+Python imports this module automatically if its directory is in PYTHONPATH.
 """
 
 import atexit
@@ -26,7 +26,8 @@ def _note(event: str, args: tuple[object, ...]) -> None:
 def _append(path: str, text: str) -> None:
     command = next((word for word in sys.orig_argv if "speechmoe_espnet" in word), sys.argv[0])
     name = os.path.basename(command).removesuffix(".py").rpartition(".")[2]
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)  # one write: lines stay whole
+    # One write, so that lines stay complete.
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, f"{name}\t{text}\n".encode())
     os.close(file)
 

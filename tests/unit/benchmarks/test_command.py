@@ -2,14 +2,14 @@ import json
 
 import pytest
 
+from benchmarks import __main__ as bench
 from benchmarks.result import Row
 from benchmarks.timing import Spread
-from speechmoe_espnet.bin import bench
 
 
 @pytest.fixture
 def made_up(monkeypatch):
-    """A benchmark in the place of `experts`, and the arguments it gets."""
+    """A fake benchmark in place of `experts`, and its arguments."""
     seen = []
 
     def run(args):
@@ -47,7 +47,7 @@ def test_table_json_and_picture(made_up, tmp_path, capsys):
 )
 def test_mistakes_are_one_line(made_up, options, message, capsys):
     assert bench.main(["experts", *options]) == 1
-    assert capsys.readouterr().err == f"bench: error: {message}\n"
+    assert capsys.readouterr().err == f"benchmarks: error: {message}\n"
     assert made_up == []
 
 
