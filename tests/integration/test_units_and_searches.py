@@ -63,7 +63,7 @@ def test_a_longer_training_goes_on_with_a_shorter_one(char_units: Project) -> No
 
     train("longer", 1)
     output = train("longer", 3)
-    assert "taking up exp/synthetic_tiny/longer where it was left" in output
+    assert "resuming exp/synthetic_tiny/longer" in output
     train("straight", 3)
     exps = [recipe / "exp/synthetic_tiny" / name for name in ("longer", "straight")]
     losses = [valid_losses(exp) for exp in exps]

@@ -18,7 +18,7 @@ def test_more_epochs_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert run(training(target, "--lr", "1", "--max_epoch", "2"))
     assert not run(training(target, "--lr", "1", "--max_epoch", "2"))
     assert run(training(target, "--lr", "1", "--max_epoch", "10"))
-    assert "taking up" in capsys.readouterr().out
+    assert "resuming" in capsys.readouterr().out
     assert len((target / "epochs").read_text().splitlines()) == 2
     assert not run(training(target, "--lr", "1", "--max_epoch", "10"))
 
