@@ -126,7 +126,9 @@ def first_line(room: str) -> str:
 
 def docstring_page(room: str) -> str:
     """Return a page that shows the docstrings of a room and of all its modules."""
-    return f"# {PACKAGE}.{room}\n\n::: {PACKAGE}.{room}\n    options:\n      show_submodules: true\n"
+    return (
+        f"# {PACKAGE}.{room}\n\n::: {PACKAGE}.{room}\n    options:\n      show_submodules: true\n"
+    )
 
 
 def _code(text: str) -> str:

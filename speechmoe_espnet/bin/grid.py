@@ -34,7 +34,8 @@ def get_parser() -> ArgumentParser:
     parser.add_argument(
         "--results_md",
         type=Path,
-        help="also write the tables into this file, between its markers of generated sections",
+        help="also write the table that answers the grid's question into this file, between its "
+        "markers of generated sections, and all tables into results/NAME.md beside it",
     )
     return parser
 
