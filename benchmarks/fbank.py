@@ -31,7 +31,7 @@ from speechmoe_espnet.data.fbank_reference import reference_fbank
 from speechmoe_espnet.data.feature_dir import extract_features
 from speechmoe_espnet.data.features import compute_features
 from speechmoe_espnet.data.kaldi_dir import DataDir, validate_data_dir
-from speechmoe_espnet.espnet.fast_loading import fast_loading
+from speechmoe_espnet.espnet.patches import fast_decompression
 
 OURS = "speechmoe_espnet"
 BAR = "1500 x real time"
@@ -199,7 +199,7 @@ def _load(scp: str) -> None:
 
 
 def _load_fast(scp: str) -> None:
-    with fast_loading():
+    with fast_decompression():
         _load(scp)
 
 

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from benchmarks import __main__ as bench
 from benchmarks.result import Row
 from benchmarks.timing import Spread
-from speechmoe_espnet.bin import bench
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_table_json_and_picture(made_up, tmp_path, capsys):
 )
 def test_mistakes_are_one_line(made_up, options, message, capsys):
     assert bench.main(["experts", *options]) == 1
-    assert capsys.readouterr().err == f"bench: error: {message}\n"
+    assert capsys.readouterr().err == f"benchmarks: error: {message}\n"
     assert made_up == []
 
 

@@ -4,7 +4,7 @@ import fake_experiment
 import pytest
 import yaml
 
-from speechmoe_espnet.bin import experiment
+from speechmoe_espnet.bin import grid
 from speechmoe_espnet.grids.grid_file import read_grid
 from speechmoe_espnet.grids.workplace import Workplace
 
@@ -50,7 +50,7 @@ def finished(grid_file, tmp_path):
 
 
 def call(*words):
-    return experiment.main([str(word) for word in words])
+    return grid.main([str(word) for word in words])
 
 
 def test_lists_runs_and_trains_nothing(grid_file, finished, capsys):

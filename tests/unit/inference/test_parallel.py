@@ -54,7 +54,7 @@ def test_errors_reach_the_caller() -> None:
 
 def test_processes_end_with_their_parent() -> None:
     code = (
-        "import os, sys; sys.path.insert(0, sys.argv[1]); import test_workers as t\n"
+        "import os, sys; sys.path.insert(0, sys.argv[1]); import test_parallel as t\n"
         "jobs = t.recognize_batches(t.Fake(), t.batches('0', '0', '60', '60'), 2)\n"
         "pids = {next(jobs)[0][0].texts[0] for _ in range(2)}; print(*pids, flush=True)\n"
         "list(jobs)\n"
