@@ -102,7 +102,7 @@ def test_reports_on_what_is_finished(grid_file, finished, tmp_path, capsys):
     assert text.startswith("top\n")
     assert "| moe |" in text
     assert "egs/mix/asr1/grids/effect.yaml" in text
-    assert text.count("|---") == 1
+    assert text.count("\n|---") == 1
     assert "](results/effect.md)" in text
     details = (tmp_path / "results" / "effect.md").read_text()
     assert details.startswith("# effect\n\nDoes it pay?\n")
