@@ -2,5 +2,5 @@
 
 Text comes out of installed packages, speech out of espeak-ng, rooms out of the image method.
 The sets are a stand-in: they differ in text and acoustics as read, conversational, spontaneous
-and command speech do, and they are not those corpora. See docs/corpora.md.
+and command speech do, and they are not those corpora. See docs/explanation/corpora.md.
 """
