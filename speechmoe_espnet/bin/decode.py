@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from speechmoe_espnet.decode.config import ESPNET_JOINT, DecodeConfig
+from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.decode.hypothesis_files import (
     Weights,
     write_hypotheses,
@@ -24,13 +24,11 @@ from speechmoe_espnet.decode.hypothesis_files import (
     write_rtf,
 )
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
-from speechmoe_espnet.decode.search.factory import make_search
 from speechmoe_espnet.decode.tuning_file import read_tuning
-from speechmoe_espnet.decode.unit_text import UnitText
-from speechmoe_espnet.espnet.experiment_config import load_config, sample_rate
-from speechmoe_espnet.inference.experiment import load_model
+from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE, sample_rate
+from speechmoe_espnet.inference.experiment import load_model, read_experiment
 from speechmoe_espnet.inference.parallel import recognize_batches
-from speechmoe_espnet.inference.recognizer import Recognizer
+from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
 from speechmoe_espnet.inference.utterances import (
     Utterance,
     list_audio,
@@ -50,7 +48,7 @@ def get_parser() -> cli.ArgumentParser:
         "--model_dir", type=Path, required=True, help="experiment directory with config.yaml"
     )
     parser.add_argument(
-        "--model_file", default="valid.loss.ave.pth", help="checkpoint in --model_dir"
+        "--model_file", default=DEFAULT_MODEL_FILE, help="checkpoint in --model_dir"
     )
     parser.add_argument(
         "--config", type=Path, required=True, help="decode YAML, e.g. conf/decode_ctc_greedy.yaml"
@@ -111,13 +109,13 @@ def decode(args: argparse.Namespace) -> None:
         torch.set_num_threads(1)
     tuned = {} if args.tuning is None else read_tuning(args.tuning)
     config = DecodeConfig.from_yaml(args.config, tuned)
-    model_config = _read_model_config(args.model_dir, args.model_file)
+    model_config = read_experiment(args.model_dir, args.model_file)
     num_bins, rate = model_config["input_size"], sample_rate(model_config)
     sets = _list_sets(args.data_dirs, args.output_dir, num_bins, rate)
 
     print(f"loading {args.model_dir / args.model_file}", file=sys.stderr, flush=True)
     device = "cuda" if args.ngpu else "cpu"
-    model = load_trained(args.model_dir, args.model_file, model_config, device)
+    model = _load_with_ctc(args.model_dir, args.model_file, model_config, device)
     recognizer = make_recognizer(
         model, model_config, config, device=device, graph_dir=args.graph_dir, ngram=args.ngram
     )
@@ -192,87 +190,17 @@ def _list_sets(
     return sets
 
 
-def _read_model_config(model_dir: Path, model_file: str) -> dict[str, Any]:
-    path = model_dir / "config.yaml"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no model configuration {path}; --model_dir must be the output of a training "
-            f"(stage 5 of a recipe)"
-        )
-    if not (model_dir / model_file).is_file():
-        found = ", ".join(sorted(p.name for p in model_dir.glob("*.pth"))) or "none"
-        raise FileNotFoundError(
-            f"no model file {model_dir / model_file}; finish the training, or name one of those "
-            f"in {model_dir} by --model_file: {found}"
-        )
-    config = load_config(path)
-    if missing := [key for key in ("token_type", "token_list", "input_size") if key not in config]:
-        raise ValueError(
-            f"{path}: lacks {', '.join(missing)}; expected the config.yaml that ESPnet writes"
-        )
-    return config
-
-
-def load_trained(
+def _load_with_ctc(
     model_dir: Path, model_file: str, model_config: dict[str, Any], device: str
 ) -> Any:
-    """Load a model with a CTC head, and nothing of it left random."""
-    path = model_dir / model_file
-    model = load_model(model_config, path, device)
+    """Load a model with a CTC head."""
+    model = load_model(model_config, model_dir / model_file, device)
     if model.ctc is None:
         raise ValueError(
             f"{model_dir}: the model has no CTC head (ctc_weight 0), which these searches need; "
             f"decode it with `python -m speechmoe_espnet.bin.asr_inference`"
         )
-    _check_all_loaded(model, path)
     return model
-
-
-def make_recognizer(
-    model: Any,
-    model_config: dict[str, Any],
-    config: DecodeConfig,
-    *,
-    device: str,
-    graph_dir: Path | None,
-    ngram: Path | None,
-) -> Recognizer:
-    """Put a model and the search of a configuration together."""
-    from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
-
-    from speechmoe_espnet.decode.search.joint import JointSearch
-
-    joint_search = None
-    if config.method == ESPNET_JOINT:
-        joint_search = JointSearch(model, **config.options)
-    bpemodel = model_config.get("bpemodel") if model_config["token_type"] == "bpe" else None
-    return Recognizer(
-        model,
-        make_search(
-            config,
-            model.token_list,
-            blank_id=model.blank_id,
-            graph_dir=graph_dir,
-            ngram=ngram,
-            joint_search=joint_search,
-        ),
-        UnitText(model.token_list, model_config["token_type"], bpemodel),
-        device=device,
-        num_bins=model_config["input_size"],
-        too_short=TooShortUttError,
-    )
-
-
-def _check_all_loaded(model: torch.nn.Module, path: Path) -> None:
-    """ESPnet loads what a checkpoint has and leaves the rest random; refuse that."""
-    saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    for wrapper in ("module", "state_dict"):
-        saved = saved.get(wrapper, saved)
-    if missing := sorted(model.state_dict().keys() - saved.keys()):
-        raise ValueError(
-            f"{path}: lacks {len(missing)} tensors of the model that config.yaml describes, "
-            f"{', '.join(missing[:3])} among them; the two belong to different trainings"
-        )
 
 
 if __name__ == "__main__":

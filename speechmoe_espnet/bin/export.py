@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
-from speechmoe_espnet.espnet.experiment_config import load_config
-from speechmoe_espnet.inference.experiment import load_model
+from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
+from speechmoe_espnet.inference.experiment import load_model, read_experiment
 from speechmoe_espnet.system import cli
 
 
@@ -27,7 +27,7 @@ def get_parser() -> cli.ArgumentParser:
         "--model_dir", type=Path, required=True, help="experiment directory with config.yaml"
     )
     parser.add_argument(
-        "--model_file", default="valid.loss.ave.pth", help="checkpoint in --model_dir"
+        "--model_file", default=DEFAULT_MODEL_FILE, help="checkpoint in --model_dir"
     )
     parser.add_argument(
         "--output", type=Path, help="file to write; by default model.onnx in --model_dir"
@@ -62,12 +62,7 @@ def export_model(args: argparse.Namespace) -> None:
         FileNotFoundError: A file of the experiment does not exist.
         ValueError: The model cannot be exported, or the exported graph differs from it.
     """
-    for name in ("config.yaml", args.model_file):
-        if not (args.model_dir / name).is_file():
-            raise FileNotFoundError(
-                f"no file {args.model_dir / name}; --model_dir must be the output of a training "
-                f"(stage 5 of a recipe), and --model_file a checkpoint in it"
-            )
+    config = read_experiment(args.model_dir, args.model_file)
     output = args.output or args.model_dir / "model.onnx"
     if output.suffix != ".onnx":
         raise ValueError(f"--output: {output} does not end in .onnx")
@@ -87,7 +82,6 @@ def export_model(args: argparse.Namespace) -> None:
     from speechmoe_espnet.export.nodes import FLOAT32
 
     _say(f"loading {args.model_dir / args.model_file}")
-    config = load_config(args.model_dir / "config.yaml")
     model = load_model(config, args.model_dir / args.model_file)
     acoustic = AcousticModel(model)
     if model.decoder is not None:

@@ -18,6 +18,7 @@ from speechmoe_espnet.data.table import write_table
 from speechmoe_espnet.decode.hypothesis_files import write_json
 from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest, write_nbest
 from speechmoe_espnet.decode.rescoring import WEIGHTS, RescoringWeights, rescore
+from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.lm.neural import NeuralLM
 from speechmoe_espnet.lm.sentences import read_text
 from speechmoe_espnet.system.cli import ArgumentParser, run
@@ -42,7 +43,7 @@ def get_parser() -> ArgumentParser:
     parser.add_argument(
         "--lm_dir", type=Path, required=True, help="language model (utils/train_lm.sh)"
     )
-    parser.add_argument("--lm_file", default="valid.loss.ave.pth", help="checkpoint in --lm_dir")
+    parser.add_argument("--lm_file", default=DEFAULT_MODEL_FILE, help="checkpoint in --lm_dir")
     parser.add_argument("--nn_lm_weight", type=float, help="of the neural model's ln P(text)")
     parser.add_argument(
         "--lm_weight", type=float, help="of lm_logp; default: scores as the search weighted them"

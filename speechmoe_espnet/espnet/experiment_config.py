@@ -13,6 +13,9 @@ from typing import Any
 import humanfriendly
 import yaml
 
+DEFAULT_MODEL_FILE = "valid.loss.ave.pth"
+"""Checkpoint that ESPnet averages over the epochs of lowest loss on the development set."""
+
 DEFAULT_SAMPLE_RATE = 16000
 
 

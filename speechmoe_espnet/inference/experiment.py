@@ -1,16 +1,50 @@
-"""Experiments as models: configuration and parameters of a training."""
+"""Experiments as models: configuration and parameters of a training, loaded in one way.
+
+Importing ESPnet takes seconds, so it waits until a model is built: a mistake in an option is told
+at once.
+"""
 
 from pathlib import Path
 from typing import Any
 
-from espnet2.tasks.asr import ASRTask
+import torch
 
-from speechmoe_espnet.espnet.experiment_config import portable_config
-from speechmoe_espnet.espnet.registry import register
+from speechmoe_espnet.espnet.experiment_config import load_config, portable_config
+
+
+def read_experiment(model_dir: Path, model_file: str) -> dict[str, Any]:
+    """Read the configuration of an experiment whose model can be loaded.
+
+    Args:
+        model_dir: The experiment: config.yaml and checkpoints.
+        model_file: Name of a checkpoint in it.
+
+    Raises:
+        FileNotFoundError: Configuration or checkpoint is missing; the message names what is there.
+        ValueError: config.yaml is not one that ESPnet wrote.
+    """
+    path = model_dir / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no file {path}, so no model configuration; --model_dir must be the output of a "
+            f"training (stage 5 of a recipe)"
+        )
+    if not (model_dir / model_file).is_file():
+        found = ", ".join(sorted(p.name for p in model_dir.glob("*.pth"))) or "none"
+        raise FileNotFoundError(
+            f"no file {model_dir / model_file}; finish the training, or name one of those "
+            f"in {model_dir} by --model_file: {found}"
+        )
+    config = load_config(path)
+    if missing := [key for key in ("token_type", "token_list", "input_size") if key not in config]:
+        raise ValueError(
+            f"{path}: lacks {', '.join(missing)}; expected the config.yaml that ESPnet writes"
+        )
+    return config
 
 
 def load_model(conf: dict[str, Any], model_file: str | Path, device: str = "cpu") -> Any:
-    """Build the model of an experiment and load its parameters.
+    """Build the model of an experiment and load its parameters, every one of them.
 
     Args:
         conf: Its configuration, from `load_config`.
@@ -19,8 +53,36 @@ def load_model(conf: dict[str, Any], model_file: str | Path, device: str = "cpu"
 
     Returns:
         The model (an ESPnetASRModel).
+
+    Raises:
+        ValueError: The file lacks tensors of the model.
     """
+    from espnet2.tasks.asr import ASRTask
+
+    from speechmoe_espnet.espnet.registry import register
+
     register()
     with portable_config(conf) as config:
         model, _ = ASRTask.build_model_from_file(config, model_file, device)
+    check_all_loaded(model, Path(model_file))
     return model
+
+
+def check_all_loaded(model: torch.nn.Module, model_file: Path) -> None:
+    """Refuse a checkpoint that lacks tensors: ESPnet leaves those at their random values.
+
+    Args:
+        model: The model after loading.
+        model_file: The checkpoint it was loaded from.
+
+    Raises:
+        ValueError: Naming the first missing tensors.
+    """
+    saved = torch.load(model_file, map_location="cpu", mmap=True, weights_only=True)
+    for wrapper in ("module", "state_dict"):
+        saved = saved.get(wrapper, saved)
+    if missing := sorted(model.state_dict().keys() - saved.keys()):
+        raise ValueError(
+            f"{model_file}: lacks {len(missing)} tensors of the model that config.yaml describes, "
+            f"{', '.join(missing[:3])} among them; the two belong to different trainings"
+        )

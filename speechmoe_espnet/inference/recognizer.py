@@ -7,8 +7,9 @@ Results do not depend on how many processes share the batches. Batches of anothe
 change the last bits of a model's float32 output, and so, very rarely, a near tie.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
+from speechmoe_espnet.decode.config import ESPNET_JOINT, DecodeConfig
 from speechmoe_espnet.decode.hypothesis import Hypothesis
 from speechmoe_espnet.decode.recognized import Recognized
 from speechmoe_espnet.decode.routing_summary import Routing, RoutingTotals
-from speechmoe_espnet.decode.search.factory import Encoded, Found, Search
+from speechmoe_espnet.decode.search.factory import Encoded, Found, Search, make_search
 from speechmoe_espnet.decode.unit_text import UnitText, join_words
 from speechmoe_espnet.inference.utterances import Utterance
 
@@ -75,22 +77,43 @@ class Recognizer:
             ValueError: An utterance cannot be read or does not fit the model; the message
                 names it.
         """
-        computed = self._encode(*self._load(batch))
+        names = [(utterance.name, utterance.seconds) for utterance in batch]
+        return self.recognize_inputs(names, *self._load(batch))
+
+    @torch.inference_mode()
+    def recognize_inputs(
+        self,
+        utterances: Sequence[tuple[str, float]],
+        speech: torch.Tensor,
+        lengths: torch.Tensor,
+    ) -> tuple[list[Recognized], RoutingTotals]:
+        """Decode a batch that is in memory.
+
+        Args:
+            utterances: Name and duration in seconds of each, at least one.
+            speech: Padded features (B, T, F) or waveforms (B, T), on the model's device.
+            lengths: Valid frames or samples of each, (B,).
+
+        Returns:
+            What was recognised, in the order of the batch, and what the routers did. An utterance
+            too short for the model has an empty text.
+        """
+        computed = self._encode(speech, lengths)
         if computed is None:
-            return self._recognize_one_by_one(batch)
-        lengths = computed.encoded.lengths
+            return self._recognize_one_by_one(utterances, speech, lengths)
+        out_lengths = computed.encoded.lengths
         results = [
-            self._recognized(utterance, found, length)
-            for utterance, found, length in zip(
-                batch, self.search(computed.encoded), lengths.tolist(), strict=True
+            self._recognized(name, seconds, found, length)
+            for (name, seconds), found, length in zip(
+                utterances, self.search(computed.encoded), out_lengths.tolist(), strict=True
             )
         ]
-        return results, RoutingTotals.count(computed.routing, lengths)
+        return results, RoutingTotals.count(computed.routing, out_lengths)
 
-    def _recognized(self, utterance: Utterance, found: Found, length: int) -> Recognized:
+    def _recognized(self, name: str, seconds: float, found: Found, length: int) -> Recognized:
         hypotheses = tuple(found.hypotheses) or (Hypothesis((), 0.0),)
         return Recognized(
-            name=utterance.name,
+            name=name,
             texts=tuple(
                 self.text(hyp.units)
                 if hyp.words is None
@@ -99,23 +122,28 @@ class Recognizer:
             ),
             unit_texts=tuple(" ".join(self.text.visible(hyp.units)) for hyp in hypotheses),
             hypotheses=hypotheses,
-            frame_seconds=utterance.seconds / max(1, length),
+            frame_seconds=seconds / max(1, length),
             lattice=found.lattice,
             is_too_short=length == 0,
         )
 
     def _recognize_one_by_one(
-        self, batch: Sequence[Utterance]
+        self,
+        utterances: Sequence[tuple[str, float]],
+        speech: torch.Tensor,
+        lengths: torch.Tensor,
     ) -> tuple[list[Recognized], RoutingTotals]:
         """Find out which utterances of a batch are too short for the model."""
-        if len(batch) == 1:
-            empty = Recognized(
-                batch[0].name, ("",), ("",), (Hypothesis((), 0.0),), is_too_short=True
-            )
+        if len(utterances) == 1:
+            name, _ = utterances[0]
+            empty = Recognized(name, ("",), ("",), (Hypothesis((), 0.0),), is_too_short=True)
             return [empty], RoutingTotals()
         results, totals = [], RoutingTotals()
-        for utterance in batch:
-            recognized, counted = self.recognize([utterance])
+        for index, utterance in enumerate(utterances):
+            own = lengths[index : index + 1]
+            recognized, counted = self.recognize_inputs(
+                [utterance], speech[index : index + 1, : int(own)], own
+            )
             results += recognized
             totals += counted
         return results, totals
@@ -187,3 +215,51 @@ class Recognizer:
         except self.too_short:
             return None
         return _Batch(Encoded.of(self.model, encoder_out, out_lengths.clamp(min=0)), routing)
+
+
+def make_recognizer(
+    model: Any,
+    model_config: Mapping[str, Any],
+    config: DecodeConfig,
+    *,
+    device: str,
+    graph_dir: Path | None = None,
+    ngram: Path | None = None,
+) -> Recognizer:
+    """Put a model and the search of a configuration together.
+
+    Args:
+        model: A model with a CTC head, from `load_model`.
+        model_config: Its configuration.
+        config: How to search.
+        device: Where the model is.
+        graph_dir: Decoding graph, for method wfst.
+        ngram: ARPA file over tokens, for ctc_prefix_beam with `use_ngram`.
+
+    Raises:
+        FileNotFoundError: A file of the search is missing.
+        ValueError: The search does not fit the model, or something given is of no use to it.
+    """
+    from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
+
+    from speechmoe_espnet.decode.search.joint import JointSearch
+
+    joint_search = None
+    if config.method == ESPNET_JOINT:
+        joint_search = JointSearch(model, **config.options)
+    bpemodel = model_config.get("bpemodel") if model_config["token_type"] == "bpe" else None
+    return Recognizer(
+        model,
+        make_search(
+            config,
+            model.token_list,
+            blank_id=model.blank_id,
+            graph_dir=graph_dir,
+            ngram=ngram,
+            joint_search=joint_search,
+        ),
+        UnitText(model.token_list, model_config["token_type"], bpemodel),
+        device=device,
+        num_bins=model_config["input_size"],
+        too_short=TooShortUttError,
+    )

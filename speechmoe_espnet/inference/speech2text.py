@@ -7,6 +7,7 @@ text, tokens, token_ids, hypothesis = speech2text("utterance.wav")[0]
 With `graph_dir="lang/synthetic/graph_syllable_phone5"` a model of syllables writes Hanzi.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,16 @@ from speechmoe_espnet.data.audio import read_audio
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.features import compute_features
 from speechmoe_espnet.decode.config import WFST, DecodeConfig
-from speechmoe_espnet.decode.search.factory import Encoded, Search, make_search
 from speechmoe_espnet.decode.tuning_file import read_tuning
-from speechmoe_espnet.decode.unit_text import join_words
-from speechmoe_espnet.espnet.experiment_config import load_config, portable_config, sample_rate
+from speechmoe_espnet.espnet.experiment_config import (
+    DEFAULT_MODEL_FILE,
+    load_config,
+    portable_config,
+    sample_rate,
+)
 from speechmoe_espnet.espnet.registry import register
+from speechmoe_espnet.inference.experiment import check_all_loaded
+from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
 
 
 class Speech2Text(asr_inference.Speech2Text):
@@ -78,11 +84,12 @@ class Speech2Text(asr_inference.Speech2Text):
             )
         frontend = self.asr_model.frontend is not None
         self.sample_rate = sample_rate(conf) if frontend else self.fbank.sample_frequency
-        self._words = _word_search(self.asr_model, graph_dir, decode_config, tuning)
+        check_all_loaded(self.asr_model, Path(asr_model_file))
+        self._recognizer = self._word_recognizer(conf, graph_dir, decode_config, tuning)
 
     @classmethod
     def from_experiment(
-        cls, directory: str | Path, model_file: str = "valid.loss.ave.pth", **kwargs: Any
+        cls, directory: str | Path, model_file: str = DEFAULT_MODEL_FILE, **kwargs: Any
     ) -> "Speech2Text":
         """Load config.yaml and a model file from an experiment directory.
 
@@ -126,40 +133,38 @@ class Speech2Text(asr_inference.Speech2Text):
             speech = compute_features(samples, rate, self.fbank, name)
         elif rate != self.sample_rate:
             raise ValueError(f"{name}: {rate} Hz, but the model was trained at {self.sample_rate}")
-        if self._words is not None:
-            return self._search_words(torch.as_tensor(speech), self._words)
+        if self._recognizer is not None:
+            return self._recognize_words(name, torch.as_tensor(speech), self._recognizer)
         return super().__call__(speech, **kwargs)
 
-    @torch.inference_mode()
-    def _search_words(self, speech: torch.Tensor, search: Search) -> list[tuple[Any, ...]]:
+    def _recognize_words(
+        self, name: str, speech: torch.Tensor, recognizer: Recognizer
+    ) -> list[tuple[Any, ...]]:
         speech = speech.to(self.device, getattr(torch, self.dtype))[None]
         lengths = torch.tensor([speech.size(1)], device=speech.device)
-        (found,) = search(Encoded.of(self.asr_model, *self.asr_model.encode(speech, lengths)))
+        (recognized,), _ = recognizer.recognize_inputs([(name, 0.0)], speech, lengths)
         tokens = self.asr_model.token_list
         return [
-            (
-                join_words([word.text for word in hypothesis.words or ()]),
-                [tokens[unit] for unit in hypothesis.units],
-                list(hypothesis.units),
-                hypothesis,
-            )
-            for hypothesis in found.hypotheses
+            (text, [tokens[unit] for unit in found.units], list(found.units), found)
+            for text, found in zip(recognized.texts, recognized.hypotheses, strict=True)
         ]
 
-
-def _word_search(
-    model: Any,
-    graph_dir: str | Path | None,
-    config: str | Path | None,
-    tuning: str | Path | None,
-) -> Search | None:
-    if graph_dir is None:
-        if config is not None or tuning is not None:
-            raise ValueError("decode_config and tuning are for searches with a graph_dir=")
-        return None
-    weights = {} if tuning is None else read_tuning(tuning)
-    if config is None:
-        conf = DecodeConfig.from_mapping({"method": WFST, **weights})
-    else:
-        conf = DecodeConfig.from_yaml(config, weights)
-    return make_search(conf, model.token_list, blank_id=model.blank_id, graph_dir=Path(graph_dir))
+    def _word_recognizer(
+        self,
+        conf: Mapping[str, Any],
+        graph_dir: str | Path | None,
+        decode_config: str | Path | None,
+        tuning: str | Path | None,
+    ) -> Recognizer | None:
+        if graph_dir is None:
+            if decode_config is not None or tuning is not None:
+                raise ValueError("decode_config and tuning are for searches with a graph_dir=")
+            return None
+        weights = {} if tuning is None else read_tuning(tuning)
+        if decode_config is None:
+            search = DecodeConfig.from_mapping({"method": WFST, **weights})
+        else:
+            search = DecodeConfig.from_yaml(decode_config, weights)
+        return make_recognizer(
+            self.asr_model, conf, search, device=self.device, graph_dir=Path(graph_dir)
+        )

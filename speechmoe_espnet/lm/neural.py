@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from speechmoe_espnet.data.text_norm import normalize_text
 from speechmoe_espnet.data.tokens import UNK, TokenList
-from speechmoe_espnet.espnet.experiment_config import load_config
+from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE, load_config
 
 PADDING = 0
 DECIMALS = 9
@@ -76,7 +76,7 @@ class NeuralLM:
 
     @classmethod
     def from_experiment(
-        cls, lm_dir: str | Path, model_file: str = "valid.loss.ave.pth", **options: Any
+        cls, lm_dir: str | Path, model_file: str = DEFAULT_MODEL_FILE, **options: Any
     ) -> Self:
         """Load a model that `lm_train` trained.
 

@@ -292,3 +292,16 @@ def test_the_example_imports_onnxruntime_and_numpy_alone() -> None:
         line.split()[1].split(".")[0] for line in lines if line.startswith(("import ", "from "))
     }
     assert imported - set(sys.stdlib_module_names) == {"numpy", "onnxruntime"}
+
+
+def test_a_checkpoint_that_lacks_tensors_is_refused(
+    make_model: ModelMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = make_model("gaps", **KINDS["paper"])
+    path = directory / "valid.loss.ave.pth"
+    state = torch.load(path)
+    del state[sorted(state)[0]]
+    torch.save(state, path)
+    assert main(["--model_dir", str(directory)]) == 1
+    assert "lacks 1 tensors" in capsys.readouterr().err
+    assert not (directory / "model.onnx").exists()

@@ -236,3 +236,10 @@ def test_upcycling_through_the_command_line(data_args, tmp_path):
     for name, value in state.items():
         if "router" not in name:
             torch.testing.assert_close(value, twin[name].expand_as(value))
+
+
+def test_the_path_of_espnet3_configurations_names_the_task():
+    from speechmoe_espnet.espnet.task import SpeechMoEASRTask as Task
+    from speechmoe_espnet.task import SpeechMoEASRTask
+
+    assert SpeechMoEASRTask is Task

@@ -183,3 +183,19 @@ def test_a_wav_of_another_rate_or_none_is_refused(tmp_path, wav):
     soundfile.write(wav, np.zeros(8000), 8000)
     with pytest.raises(ValueError, match="sample rate is 8000 Hz, 16000 is expected"):
         Speech2Text.from_experiment(exp)(wav)
+
+
+def test_a_checkpoint_that_lacks_tensors_is_refused(tmp_path):
+    exp = experiment(tmp_path / "exp")
+    state = torch.load(exp / "valid.loss.ave.pth")
+    del state[sorted(state)[0]]
+    torch.save(state, exp / "valid.loss.ave.pth")
+    with pytest.raises(ValueError, match=r"lacks 1 tensors .*different trainings"):
+        Speech2Text.from_experiment(exp)
+
+
+def test_too_short_a_recording_has_an_empty_text_in_a_graph(graph_dir, tmp_path):
+    exp = experiment(tmp_path / "exp", "speechmoe_conformer")
+    speech2text = Speech2Text.from_experiment(exp, graph_dir=graph_dir)
+    ((text, tokens, _, _),) = speech2text(np.zeros(500, dtype=np.float32))
+    assert (text, tokens) == ("", [])
