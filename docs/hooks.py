@@ -99,7 +99,7 @@ def help_of(subject: str) -> str:
 def command_sections() -> Iterable[str]:
     """Yield a section a command: what it does and its options."""
     sys.path.insert(0, str(ROOT))
-    os.environ["COLUMNS"] = "100"
+    os.environ["COLUMNS"] = "82"
     commands = importlib.import_module(f"{PACKAGE}.__main__").commands()
     for name, line in commands.items():
         yield f"## {name}\n\n{line}\n"
@@ -107,7 +107,7 @@ def command_sections() -> Iterable[str]:
             yield f"    python -m {PACKAGE} {name} --help\n\nOptions are those of ESPnet.\n"
             continue
         parser = importlib.import_module(f"{PACKAGE}.bin.{name}").get_parser()
-        parser.prog = f"python -m {PACKAGE} {name}"
+        parser.prog = name
         yield _code(parser.format_help())
 
 
@@ -125,10 +125,25 @@ def first_line(room: str) -> str:
 
 
 def docstring_page(room: str) -> str:
-    """Return a page that shows the docstrings of a room and of all its modules."""
-    return (
-        f"# {PACKAGE}.{room}\n\n::: {PACKAGE}.{room}\n    options:\n      show_submodules: true\n"
-    )
+    """Return a page that shows the docstrings of a room and of all its modules.
+
+    Names are shown where they are defined, not again where a room exports them.
+    """
+    folder = ROOT / PACKAGE / room
+    parts = [f"# {PACKAGE}.{room}\n\n{_shown(f'{PACKAGE}.{room}', members=False)}"]
+    for path in sorted(folder.rglob("*.py")):
+        words = path.relative_to(ROOT).with_suffix("").parts
+        if words[-1] != "__init__":
+            parts.append(_shown(".".join(words), members=True))
+    return "\n".join(parts)
+
+
+def _shown(name: str, *, members: bool) -> str:
+    options = [f"show_root_heading: {str(members).lower()}"]
+    if not members:
+        options.append("members: false")
+    lines = [f"::: {name}", "    options:", *(f"      {option}" for option in options)]
+    return "\n".join(lines) + "\n"
 
 
 def _code(text: str) -> str:
