@@ -1,10 +1,10 @@
-"""Side-by-side benchmarks: systems take turns in one process, and ratios are what counts.
+"""Benchmarks: systems take turns in one process, and ratios are compared.
 
-Absolute times on a shared machine mean nothing, and a machine's speed drifts. So the systems of
-a comparison run in turn, round after round, and each round gives one ratio to the baseline.
+Absolute times on a shared machine mean little, because its speed drifts. The systems of a
+comparison therefore run in turn, round after round, and each round gives one ratio to the baseline.
 """
 
 from speechmoe_espnet.system.allocator import keep_freed_memory
 
-# As every command does: torch reads the setting once, when the first large tensor is made.
+# As for every command: torch reads the setting once, at the first large tensor.
 keep_freed_memory()

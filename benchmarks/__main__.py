@@ -1,4 +1,4 @@
-"""Measures speed and memory side by side in one run, and says whether the bars are reached."""
+"""Measure speed and memory of several systems in one run, and check the bars."""
 
 import argparse
 import shlex
@@ -29,21 +29,25 @@ PICTURE = "picture"
 
 
 def get_parser() -> cli.ArgumentParser:
-    """Make the command's parser."""
+    """Return the command's options."""
     parser = cli.ArgumentParser(prog="benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="benchmark", required=True)
     for name, module in BENCHMARKS.items():
         text = str(module.__doc__).splitlines()[0]
         command = commands.add_parser(name, help=text, description=module.__doc__)
-        command.add_argument("--output_dir", type=Path, help=f"write bench_{name}.json here")
-        command.add_argument("--rounds", type=int, help="timed runs of each system")
-        command.add_argument("--num_threads", type=int, default=1, help="threads of each system")
-        command.add_argument("--quick", action="store_true", help="small cases: shows that it runs")
+        command.add_argument("--output_dir", type=Path, help=f"directory for bench_{name}.json")
+        command.add_argument("--rounds", type=int, help="number of timed runs of each system")
+        command.add_argument(
+            "--num_threads", type=int, default=1, help="number of threads per system"
+        )
+        command.add_argument(
+            "--quick", action="store_true", help="small cases, to test the benchmark"
+        )
         module.add_arguments(command)
-    text = "draw the ratios of JSON files that the others wrote"
+    text = "draw the ratios in JSON files of the other benchmarks"
     command = commands.add_parser(PICTURE, help=text, description=text)
     command.add_argument("--input", type=Path, nargs="+", required=True, help="bench_NAME.json ...")
-    command.add_argument("--output", type=Path, required=True, help="png, svg or pdf")
+    command.add_argument("--output", type=Path, required=True, help="picture: png, svg or pdf")
     return parser
 
 
@@ -78,7 +82,7 @@ def _meta(args: argparse.Namespace) -> dict[str, object]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = get_parser()
     parser.set_defaults(words=words)

@@ -1,7 +1,7 @@
-"""A CTC head with its loss, forward and backward, against ESPnet's.
+"""CTC head with loss, forward and backward, against ESPnet's.
 
-The head is the last layer, from hidden vectors to units, with log-softmax and loss; utterances
-have different lengths, as in a batch of training. It runs on a CPU, as the quick loss does.
+The head is the last layer, from hidden vectors to tokens, with log-softmax and loss. Utterances
+have different lengths, as in a training batch. The benchmark runs on a CPU, as the fast loss does.
 """
 
 import argparse
@@ -30,7 +30,7 @@ class Case:
         width: D.
         units: V.
         labels: Labels of each utterance.
-        bar: Largest ratio to ESPnet's time that is good enough.
+        bar: Largest acceptable ratio to ESPnet's time.
     """
 
     utterances: int
@@ -51,8 +51,8 @@ class Case:
         return hs_pad, hlens, ys_pad, torch.full((self.utterances,), self.labels)
 
 
-# A batch of the default job, the head of its encoder and that of its embedding network; then one
-# of a larger model.
+# A batch of the default job, with the heads of its encoder and of its embedding network; then a
+# batch of a larger model.
 CASES = (
     Case(24, 84, 96, 3300, 15, bar=0.60),
     Case(24, 84, 32, 3300, 15, bar=0.60),
@@ -62,7 +62,7 @@ QUICK = Case(3, 20, 8, 50, 5)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """There are no options of its own."""
+    """Add no options."""
 
 
 def run(args: argparse.Namespace) -> list[Row]:
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> list[Row]:
         args: rounds and quick.
 
     Returns:
-        A row of each system and case.
+        One row per system and case.
     """
     rows = []
     for case in (QUICK,) if args.quick else CASES:

@@ -1,11 +1,11 @@
-"""Recognition with SpeechMoE against its static twin, and with our searches against ESPnet's.
+"""Recognition with SpeechMoE against its dense twin, and with our searches against ESPnet's.
 
-With `--model_dir` and `--data_dir` a trained model is measured (see `bench.decode_trained`).
-Otherwise the models are those of the default job, with random weights. Searches alone get
-posteriors as a trained model gives them: a confident unit every few frames, blank between.
-ESPnet's search is its beam search over the CTC prefix score, utterance by utterance, as
-`asr_inference --ctc_weight 1.0` runs it. Seconds are those of a batch; "x real time" says how
-much audio is recognised in a second.
+With `--model_dir` and `--data_dir` a trained model is measured (see `decode_trained`). Otherwise
+the models are those of the default job, with random weights. Searches alone get posteriors like
+those of a trained model: a confident token every few frames, blank in between. ESPnet's search is
+its beam search over the CTC prefix score, one utterance at a time, as in
+`asr_inference --ctc_weight 1.0`. Seconds are those of a batch; "x real time" is seconds of audio
+per second of computation.
 """
 
 import argparse
@@ -27,9 +27,9 @@ ROUNDS = 7
 FRAMES_PER_SECOND = 100
 NUM_BINS = 40
 SUBSAMPLING = 6
-FRAMES_A_UNIT = 4
+FRAMES_PER_UNIT = 4
 BEAM = 10
-TWIN, MOE = "static twin", "MoE-8e"
+TWIN, MOE = "dense twin", "MoE-8e"
 GREEDY, PREFIX_BEAM = "encoder + greedy", f"encoder + prefix beam {BEAM}"
 SMALL_MEMORY = {"look_back": 5, "look_ahead": 5}
 
@@ -40,7 +40,7 @@ class Case:
 
     Attributes:
         utterances: Batch size.
-        seconds: Length of each.
+        seconds: Duration of each utterance.
         units: V.
     """
 
@@ -61,11 +61,11 @@ def run(args: argparse.Namespace) -> list[Row]:
     """Measure.
 
     Args:
-        args: rounds, quick and what `add_arguments` adds.
+        args: rounds, quick and the options of `add_arguments`.
 
     Returns:
         Rows of encoder and search, of searches alone, and of speeds in x real time; with a
-        trained model those of `decode_trained.run`.
+        trained model, the rows of `decode_trained.run`.
     """
     if args.model_dir is not None:
         return decode_trained.run(args)
@@ -125,8 +125,7 @@ class _Model(nn.Module):
             num_blocks=4,
             attention_every=2,
             subsampling=SUBSAMPLING,
-            num_experts=num_experts,
-            router_scale="straight_through",
+            moe_conf={"num_experts": num_experts, "router_scale": "straight_through"},
             memory_conf=SMALL_MEMORY,
             embedding_conf={
                 "output_size": 32,
@@ -153,20 +152,20 @@ def _recognize(
 
 
 def _posteriors(case: Case) -> Tensor:
-    """Log-probabilities (B, T', V): a unit of probability 0.9 every FRAMES_A_UNIT, else blank."""
+    """Log-probabilities (B, T', V): a unit with 0.9 every FRAMES_PER_UNIT frames, else blank."""
     generator = torch.Generator().manual_seed(0)
     num_frames = round(case.seconds * FRAMES_PER_SECOND / SUBSAMPLING)
     shape = (case.utterances, num_frames)
     units = torch.randint(1, case.units - 1, shape, generator=generator)
-    units[:, torch.arange(num_frames) % FRAMES_A_UNIT != 0] = 0
+    units[:, torch.arange(num_frames) % FRAMES_PER_UNIT != 0] = 0
     logits = torch.randn(*shape, case.units, generator=generator)
     certain = torch.full_like(units, 0.9, dtype=torch.float32)
     rest = (1 - certain).log().unsqueeze(-1) + logits.log_softmax(dim=-1)
     return rest.scatter(-1, units.unsqueeze(-1), certain.log().unsqueeze(-1)).log_softmax(dim=-1)
 
 
-class _Given:
-    """Stands for a CTC head whose input is its output."""
+class _PassThroughCtc:
+    """CTC head that returns its input."""
 
     def log_softmax(self, log_probs: Tensor) -> Tensor:
         return log_probs
@@ -179,7 +178,7 @@ def _espnet_search(num_units: int) -> Callable[[Tensor], Any]:
     search = BatchBeamSearch(
         beam_size=BEAM,
         weights={"ctc": 1.0},
-        scorers={"ctc": CTCPrefixScorer(ctc=_Given(), eos=num_units - 1)},
+        scorers={"ctc": CTCPrefixScorer(ctc=_PassThroughCtc(), eos=num_units - 1)},
         sos=num_units - 1,
         eos=num_units - 1,
         vocab_size=num_units,

@@ -1,4 +1,4 @@
-"""Recognisers of the same utterances, from features in memory to text: ours, and ESPnet's."""
+"""Recognisers from features in memory to text: ours and ESPnet's."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ Texts = dict[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class InMemory(Utterance):
-    """An utterance that is read before the clock starts.
+    """An utterance that is loaded before the time is measured.
 
     Attributes:
         values: Features (frames, bins) or samples (num_samples,).
@@ -36,17 +36,17 @@ class InMemory(Utterance):
         return cls(**{**vars(utterance), "values": utterance.load()})
 
     def load(self) -> NDArray[np.float32]:
-        """Return what was read."""
+        """Return the loaded values."""
         # A copy, because ESPnet normalises features in place.
         return self.values.copy()
 
 
 class Pipeline:
-    """Our own: a model's encoder and CTC head in batches, then one of our searches.
+    """Our pipeline: encoder and CTC head in batches, then one of our searches.
 
     Args:
-        model: An ESPnetASRModel in evaluation.
-        text: Writes its units.
+        model: An ESPnetASRModel in evaluation mode.
+        text: Converts units to text.
     """
 
     def __init__(self, model: Any, text: UnitText) -> None:
@@ -60,7 +60,7 @@ class Pipeline:
         """Recognise batches.
 
         Returns:
-            Text by utterance id; with in_units the model's units, also of a search for words.
+            Text by utterance id; with in_units the model's units, even for a search over words.
 
         Raises:
             ValueError: An utterance is too short for the model; the message names it.
@@ -79,13 +79,13 @@ class Pipeline:
 
 
 class Espnet:
-    """ESPnet's `Speech2Text` over the CTC prefix score; units become text by our rule.
+    """ESPnet's `Speech2Text` with the CTC prefix score; our rule converts units to text.
 
     Args:
         model_dir: Experiment directory.
-        model_file: Parameters in it.
-        text: Writes its units.
-        beam_size: Hypotheses kept a step.
+        model_file: Name of a checkpoint in it.
+        text: Converts units to text.
+        beam_size: Hypotheses kept per step.
     """
 
     def __init__(self, model_dir: Path, model_file: str, text: UnitText, beam_size: int) -> None:

@@ -1,11 +1,11 @@
 """Our searches against ESPnet's on a trained model and the utterances of a data directory.
 
-Random models flatter some searches and starve others, so this is the comparison that counts:
-same model, same utterances, one process, systems in turn. Model and features are in memory
-before the clock starts; each turn goes from features to text. ESPnet's is
-`asr_inference --ctc_weight 1.0 --beam_size 10` at the batch size that is fastest here.
+Random models favour some searches and not others, so this comparison is the relevant one: the same
+model and utterances, one process, systems in turn. Model and features are in memory before the
+measurement; each turn goes from features to text. ESPnet's search is
+`asr_inference --ctc_weight 1.0 --beam_size 10` at its fastest batch size.
 
-Error rates stand beside the times, since a search that is fast and worse has not won.
+Error rates are reported with the times, since a fast search with more errors is no improvement.
 """
 
 import argparse
@@ -44,33 +44,41 @@ WFST, WFST_UNITS = "WFST", "WFST (its units)"
 UNIT_REFERENCE = "units"
 ESPNET = f"ESPnet, beam {BEAM}"
 SPEEDUPS = {GREEDY: 20.0, PREFIX_BEAM: 10.0, WFST: 5.0}
-"""How many times as fast as ESPnet's search each must be."""
+"""Required speed of each search, as a multiple of the speed of ESPnet's search."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this comparison."""
     group = parser.add_argument_group("with a trained model (otherwise random ones)")
     group.add_argument("--model_dir", type=Path, help="experiment directory with config.yaml")
-    group.add_argument("--model_file", default="valid.loss.ave.pth", help="in --model_dir")
+    group.add_argument(
+        "--model_file", default="valid.loss.ave.pth", help="checkpoint in --model_dir"
+    )
     group.add_argument("--data_dir", type=Path, help="features (or audio) and text of a set")
     group.add_argument(
         "--ref_dir",
         type=Path,
-        help="directory whose text is in the model's units (stage 3), for models of syllables",
+        help="directory whose text is in the model's units (stage 3), for syllable models",
     )
-    group.add_argument("--num_utts", type=int, default=100, help="utterances, spread evenly")
-    group.add_argument("--graph_dir", type=Path, help="decoding graph: adds the WFST search")
-    group.add_argument("--wfst_config", type=Path, help="decode YAML of that search")
-    group.add_argument("--arpa", type=Path, help="n-gram over units: adds a prefix beam with it")
+    group.add_argument(
+        "--num_utts", type=int, default=100, help="number of utterances, spread evenly over the set"
+    )
+    group.add_argument("--graph_dir", type=Path, help="decoding graph; adds the WFST search")
+    group.add_argument("--wfst_config", type=Path, help="decode YAML of the WFST search")
+    group.add_argument(
+        "--arpa", type=Path, help="n-gram over tokens; adds a prefix beam search with it"
+    )
     group.add_argument("--lm_weight", type=float, default=0.3, help="weight of --arpa")
-    group.add_argument("--insertion_bonus", type=float, default=0.0, help="with --arpa")
+    group.add_argument(
+        "--insertion_bonus", type=float, default=0.0, help="bonus per token, with --arpa"
+    )
 
 
 def run(args: argparse.Namespace) -> list[Row]:
     """Measure.
 
     Args:
-        args: What `add_arguments` adds, rounds and quick.
+        args: rounds, quick and the options of `add_arguments`.
 
     Returns:
         Rows of real-time factors, of speed-ups, and of error rates.
@@ -125,8 +133,8 @@ def make_searches(
     """Make our searches by name, as `bin.decode` makes them.
 
     Args:
-        args: What `add_arguments` adds.
-        tokens: Units of the model.
+        args: Options of `add_arguments`.
+        tokens: Tokens of the model.
         blank_id: Id of the blank unit.
     """
     make = partial(make_search, tokens=tokens, blank_id=blank_id)
@@ -216,7 +224,7 @@ def _time_rows(case: str, seconds: Mapping[str, Sequence[float]], audio: float) 
 def _error_rows(
     case: str, texts: Mapping[str, Texts], references: Mapping[str, Texts], unit_metric: str
 ) -> list[Row]:
-    """Error rates; a search that writes words is held against the text of the data directory."""
+    """Error rates; a search over words is scored against the text of the data directory."""
     counts = {}
     for name, hyps in texts.items():
         refs = references.get(name, references[UNIT_REFERENCE])

@@ -1,4 +1,4 @@
-"""Where a benchmark runs and in which type, so that the same command serves CPU and GPU."""
+"""Device and number type of a benchmark: one command for CPU and GPU."""
 
 import argparse
 from collections.abc import Callable
@@ -15,7 +15,7 @@ CEILING_SIZE = 8192
 
 @dataclass(frozen=True)
 class Device:
-    """A device and the type of matrix products on it.
+    """A device and the number type of its matrix products.
 
     Attributes:
         name: "cpu" or "cuda".
@@ -28,7 +28,7 @@ class Device:
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Add --device and --dtype."""
-        parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to run")
+        parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="device")
         parser.add_argument(
             "--dtype", choices=sorted(DTYPES), default="float32", help="bfloat16 runs in autocast"
         )
@@ -38,7 +38,7 @@ class Device:
         """Read --device and --dtype.
 
         Raises:
-            ValueError: There is no such device here.
+            ValueError: The device does not exist.
         """
         if args.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("--device cuda: torch finds no GPU here; use --device cpu")
@@ -51,15 +51,15 @@ class Device:
 
     @property
     def synchronize(self) -> Callable[[], object] | None:
-        """What waits for the device; None where nothing has to."""
+        """Return a function that waits for the device, or None if not needed."""
         return torch.cuda.synchronize if self.is_cuda else None
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Context in which matrix products take `dtype`."""
+        """Return a context in which matrix products use `dtype`."""
         return torch.autocast(self.name, self.dtype, enabled=self.dtype != torch.float32)
 
     def ceiling(self, rounds: int) -> Spread:
-        """TFLOP/s of one large matrix product: what experts can be measured against."""
+        """Measure the TFLOP/s of one large matrix product, the upper limit for experts."""
         shape = (CEILING_SIZE, CEILING_SIZE)
         one, other = (torch.randn(shape, device=self.name, dtype=self.dtype) for _ in range(2))
         seconds = interleave(

@@ -1,8 +1,8 @@
-"""Training step, inference and memory of whole Conformer-MoE encoders against their static twin.
+"""Training step, inference and memory of whole Conformer-MoE encoders against their dense twin.
 
-A training step is the encoder and its routing losses forward and backward, clipping left out,
-and an AdamW step. The twin is the same encoder with one expert; ESPnet's conformer, which has no
-embedding network, stands beside it. Peak memory on a CPU is that of a process of its own.
+A training step is forward and backward of the encoder and its routing losses, without clipping, and
+an AdamW step. The twin is the same encoder with one expert. ESPnet's conformer, which has no
+embedding network, is shown for comparison. Peak memory on a CPU is measured in a separate process.
 """
 
 import argparse
@@ -27,7 +27,7 @@ ROUNDS = 7
 FRAMES_PER_SECOND = 100
 NUM_BINS = 80
 ADAM_STATES = 2
-TWIN = "static twin"
+TWIN = "dense twin"
 STEP, PASSES, INFERENCE = "training step", "forward+backward", "inference"
 
 
@@ -42,8 +42,8 @@ class Case:
         blocks: Blocks of the encoder; the embedding network has half as many.
         experts: E.
         utterances: Batch size.
-        seconds: Length of each.
-        bars: Largest ratio to the twin that is good enough, by measure.
+        seconds: Duration of each utterance.
+        bars: Largest acceptable ratio to the twin, by measure.
     """
 
     width: int
@@ -63,11 +63,11 @@ class Case:
 
     @property
     def candidate(self) -> str:
-        """Name of the system that is judged."""
+        """Name of the system with bars."""
         return f"MoE-{self.experts}e"
 
     def build(self, system: str) -> nn.Module:
-        """Make one of the systems, with weights from a fixed seed."""
+        """Build one of the systems, with weights from a fixed seed."""
         from speechmoe_espnet.encoder.speechmoe_conformer import SpeechMoEConformerEncoder
 
         torch.manual_seed(0)
@@ -87,7 +87,7 @@ class Case:
         return SpeechMoEConformerEncoder(
             NUM_BINS,
             **sizes,
-            num_experts=1 if system == TWIN else self.experts,
+            moe_conf={"num_experts": 1 if system == TWIN else self.experts},
             activation_checkpointing=system.endswith(CHECKPOINTING),
         )
 
@@ -110,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
     Device.add_arguments(parser)
     parser.add_argument(
-        "--large", action="store_true", help="width 512, experts of 2048, batch 16: for a GPU"
+        "--large", action="store_true", help="width 512, experts of 2048, batch 16, for a GPU"
     )
 
 
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> list[Row]:
         args: rounds, num_threads, quick, device, dtype and large.
 
     Returns:
-        Rows of training step, passes alone, inference, and peak memory.
+        Rows of training step, forward and backward passes, inference, and peak memory.
     """
     device = Device.from_args(args)
     case = QUICK if args.quick else LARGE if args.large else SMALL
@@ -164,7 +164,7 @@ class TrainingStep:
     Args:
         encoder: A SpeechMoE encoder, or one of ESPnet's.
         batch: Features and lengths.
-        device: Where, and in which type.
+        device: Device and number type.
     """
 
     def __init__(self, encoder: nn.Module, batch: tuple[Tensor, Tensor], device: Device) -> None:
@@ -181,7 +181,7 @@ class TrainingStep:
         torch.autograd.backward(loss)
 
     def whole(self) -> None:
-        """Forward, backward and the optimizer."""
+        """Forward, backward and optimizer step."""
         self.passes()
         self.optimizer.step()
 
@@ -207,13 +207,13 @@ def _infer(encoder: nn.Module, batch: tuple[Tensor, Tensor], device: Device) -> 
 
 
 def _memory_rows(case: Case, device: Device, num_threads: int) -> list[Row]:
-    """Peak memory of training, against the twin's with the experts and their states added."""
+    """Peak memory of training, against the twin plus the experts and their optimizer states."""
     systems = (TWIN, case.candidate, case.candidate + CHECKPOINTING)
     dtype = next(name for name, dtype in DTYPES.items() if dtype == device.dtype)
     context = multiprocessing.get_context("spawn")
     peaks: dict[str, int] = {}
     for system in systems:
-        # A process each: what one has freed must not serve the next.
+        # One process each, so that freed memory of one is not reused by the next.
         task = _Trained(case, system, device.name, dtype, num_threads)
         (peaks[system],) = pool_map(_peak, [task], 1, context)
     with torch.device("meta"):
@@ -232,7 +232,7 @@ def _memory_rows(case: Case, device: Device, num_threads: int) -> list[Row]:
 
 
 def _expert_bytes(encoder: nn.Module) -> int:
-    """Bytes of the weights of all experts of MoE layers (and of their static twins)."""
+    """Bytes of the weights of all experts of MoE layers (and of their dense twins)."""
     backbone = encoder.get_submodule("backbone")
     return sum(
         parameter.numel() * parameter.element_size()
@@ -251,11 +251,11 @@ class _Trained(NamedTuple):
 
 
 def _peak(task: _Trained) -> int:
-    """Bytes that a model, its optimizer and its training steps add to a process, at the most."""
+    """Peak bytes that a model, its optimizer and its training steps add to a process."""
     device = Device(task.device, DTYPES[task.dtype])
     batch = task.case.batch(device.name)
     with torch.device("meta"):
-        # What importing costs is not the model's.
+        # Memory of imports does not count.
         task.case.build(task.system)
     before = 0 if device.is_cuda else resident_bytes()
     with torch_threads(task.num_threads):

@@ -1,10 +1,10 @@
-"""An MoE feed-forward layer against its dense twin and against other ways to run experts.
+"""MoE feed-forward layer against its dense twin and against other implementations of experts.
 
-Layers are measured with their router. As in an encoder, the embedding's part of the router logits
-is given, since one product computes it for all layers; a layer by itself, which computes its own
-part, is shown as well. The dense twin is the layer with one expert; a plain pair of
-torch.nn.Linear stands beside it to show that the twin is as fast as it can be. "Experts" are
-measured without router, on the same frames and choices for every way to run them.
+Layers are measured with their router. As in an encoder, the share of the embedding in the router
+logits is given, since one product computes it for all layers; a layer that computes it itself is
+shown as well. The dense twin is the layer with one expert. A plain pair of torch.nn.Linear shows
+that the twin is as fast as possible. "Experts alone" are measured without router, on the same
+frames and choices for every implementation.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from speechmoe_espnet.moe import Experts, MoEFeedForward
 
 ROUNDS = 15
 TWIN = "dense twin"
-LAYER, BY_ITSELF = "MoE layer", "MoE layer by itself"
+LAYER, BY_ITSELF = "MoE layer", "MoE layer alone"
 FORWARD, STEP = "forward", "forward+backward"
 
 
@@ -37,7 +37,7 @@ class Size:
         width: D, also of the embedding.
         hidden: H.
         experts: E.
-        bars: Largest ratio to the twin that is good enough, by measure.
+        bars: Largest acceptable ratio to the twin, by measure.
     """
 
     frames: int
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> list[Row]:
         args: rounds, num_threads, quick, device and dtype.
 
     Returns:
-        Layers, ways to run experts, growth with the number of experts, short utterances.
+        Rows of layers, implementations of experts, growth with their number, short utterances.
     """
     device = Device.from_args(args)
     rounds = args.rounds or (3 if args.quick else ROUNDS)
@@ -186,7 +186,7 @@ def _expert_step(
     grad: Tensor,
     device: Device,
 ) -> None:
-    """Forward and backward of experts alone, run in some way."""
+    """Forward and backward of experts alone, by some implementation."""
     experts.zero_grad()
     x.grad = None
     with device.autocast():
@@ -197,13 +197,13 @@ def _expert_step(
 def _turns(
     runs: Mapping[str, Callable[[], object]], device: Device, rounds: int, quick: bool
 ) -> dict[str, list[float]]:
-    """`interleave`, each turn long enough to be timed well."""
+    """Call `interleave` with turns that are long enough to measure."""
     least = 0.0 if quick else 0.05
     return interleave(runs, rounds, synchronize=device.synchronize, min_seconds=least)
 
 
 def _ways(size: Size, device: Device, rounds: int, quick: bool) -> list[Row]:
-    """Rows of different ways to run the same experts."""
+    """Rows of different implementations of the same experts."""
     experts = Experts(size.width, size.hidden, size.experts).to(device.name)
     x = torch.randn(size.frames, size.width, device=device.name, requires_grad=True)
     chosen = torch.randint(0, size.experts, (size.frames, 1), device=device.name)
@@ -217,9 +217,9 @@ def _ways(size: Size, device: Device, rounds: int, quick: bool) -> list[Row]:
 
 
 def _products(size: Size, device: Device, rounds: int, quick: bool) -> list[Row]:
-    """What the matrix products of a forward pass cost when their rows are shared among experts.
+    """Cost of dividing the rows of the matrix products of a forward pass among experts.
 
-    The rows cost what smaller products cost; other weights for each, what reading them costs.
+    Rows in parts show the cost of smaller products; E experts add the cost of reading more weights.
     """
     experts = Experts(size.width, size.hidden, size.experts).to(device.name)
     x = torch.randn(size.frames, size.width, device=device.name)
@@ -259,7 +259,7 @@ def _named_ways(experts: Experts, device: Device) -> Iterator[tuple[str, peers.R
 
 
 def _growth(size: Size, bar: float, device: Device, rounds: int, quick: bool) -> list[Row]:
-    """How the time of experts grows with their number, chosen equally often."""
+    """Growth of the time with the number of experts, chosen equally often."""
     runs = {}
     x = torch.randn(size.frames, size.width, device=device.name, requires_grad=True)
     gates = torch.rand(size.frames, 1, device=device.name)

@@ -1,9 +1,8 @@
 """Exported models in onnxruntime: sparse experts against their dense twin and other exports.
 
-The first case is six mixture-of-experts layers without anything around them, with routing, and
-also what they would cost with the rows split evenly (no routing), and with one expert's weights
-for all (fewer bytes to read): the three ratios say where the factor to the dense twin goes.
-The others are whole encoders, where PyTorch runs in the same turns.
+The first case is a stack of six MoE layers. It is measured with routing, with rows split evenly (no
+routing), and with the weights of one expert for all (fewer bytes to read). The three ratios explain
+the factor to the dense twin. The other cases are whole encoders, with PyTorch in the same turns.
 """
 
 import argparse
@@ -35,7 +34,7 @@ BAR = 1.25
 
 @dataclass(frozen=True)
 class Size:
-    """Of a stack: T frames, D wide, H hidden, E experts."""
+    """Size of a stack: T frames, width D, hidden size H, E experts."""
 
     frames: int
     width: int
@@ -79,10 +78,10 @@ class Stack(nn.Module):
 
 
 class Encoder(nn.Module):
-    """An encoder whose embedding network is an output too.
+    """An encoder that also outputs its embedding network.
 
-    Nothing reads the embedding network of a static twin, so an export leaves it out; with it,
-    both sides of the comparison compute the same but for their experts.
+    Nothing reads the embedding network of a dense twin, so an export would leave it out. As an
+    output it is kept, and both sides of the comparison differ in their experts alone.
     """
 
     def __init__(self, encoder: Any, embedding: bool = True) -> None:
@@ -99,13 +98,13 @@ class Encoder(nn.Module):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
+    """Add the options of this benchmark."""
     parser.add_argument(
         "--parts",
         nargs="+",
         choices=("layers", "speechmoe", "speechmoe_conformer"),
         default=["layers", "speechmoe", "speechmoe_conformer"],
-        help="layers alone, and encoders",
+        help="cases: layers alone, and encoders",
     )
 
 
@@ -113,7 +112,7 @@ def run(args: argparse.Namespace) -> list[Row]:
     """Measure.
 
     Args:
-        args: Of the command.
+        args: Options of the command.
 
     Raises:
         ValueError: A package that exporting needs is not installed.
@@ -176,7 +175,7 @@ def _layers(args: argparse.Namespace, size: Size) -> list[Row]:
     systems["dense twin, PyTorch"] = _eager(dense, inputs)
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else ROUNDS)
     seconds = interleave(systems, rounds)
-    # Small cases show that it runs; the bar is for the sizes it was set at.
+    # Quick cases have no bar; it was set for the full sizes.
     bars = {} if args.quick else {SPARSE: BAR}
     return timed_rows(str(size), "forward", seconds, BASELINE, bars) + _sizes(str(size), megabytes)
 
@@ -195,11 +194,11 @@ def _encoder(args: argparse.Namespace, name: str) -> list[Row]:
         sizes, frames = {"num_blocks": 1, "output_size": 32, "linear_units": 64}, 100
     if name == "speechmoe":
         sizes["attention_every"] = min(3, sizes["num_blocks"])
-    twin = kind(bins, num_experts=1, **sizes).eval()
+    twin = kind(bins, moe_conf={"num_experts": 1}, **sizes).eval()
     models = {
         "dense twin": Encoder(twin),
         "dense twin without embedding network": Encoder(twin, embedding=False),
-        "sparse": Encoder(kind(bins, num_experts=8, **sizes).eval()),
+        "sparse": Encoder(kind(bins, moe_conf={"num_experts": 8}, **sizes).eval()),
     }
     features, lengths = torch.randn(1, frames, bins), torch.tensor([frames])
     feed = dict(zip(INPUTS, (features.numpy(), lengths.numpy()), strict=True))
@@ -239,7 +238,7 @@ def _system(
     feed: Mapping[str, Any],
     num_threads: int,
 ) -> tuple[Callable[[], object], float]:
-    """Write and load a graph: what runs it, and its megabytes."""
+    """Write and load a graph; return a function that runs it, and its size in MB."""
     import onnx_ir as ir
 
     from speechmoe_espnet.export.nodes import expand

@@ -1,9 +1,9 @@
-"""Other ways to write a mixture of experts into a graph, to measure ours against.
+"""Other ways to export a mixture of experts, for comparison with ours.
 
-`TracedLoop` is what tracing a plain Python mixture gives, `all_experts` what toolkits export that
-avoid data-dependent shapes, `scattered` the loop with weights as we write them. The last two are
-no mixtures at all: they split the rows evenly, to show how much of the cost is in the matrix
-products alone, and how much of that in reading more weights than a cache holds.
+`TracedLoop` is the trace of a plain Python mixture. `all_experts` is the export of toolkits that
+avoid data-dependent shapes. `scattered` is the loop with weights in our layout. The last two are no
+mixtures: they split the rows evenly, to show the cost of the matrix products alone, and the cost of
+reading more weights than fit into a cache.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ class TracedLoop(nn.Module):
     """A stack of MoE layers in plain PyTorch: per expert nonzero, two products, index_add.
 
     Args:
-        stack: Its layers, whose parameters are used.
+        stack: Stack whose layers and parameters are used.
     """
 
     def __init__(self, stack: Any) -> None:
@@ -59,7 +59,7 @@ def scattered(
     weights: FeedForwardWeights,
     precision: Precision,
 ) -> ir.Value:
-    """Expert by expert: find its rows, compute, add to the output (a traced Python loop)."""
+    """For each expert: find its rows, compute, add to the output (a traced Python loop)."""
     flat = writer.op("Reshape", chosen, writer.const([-1]))
     out = _zeros_like(writer, rows)
     for expert in range(weights.num_experts):
@@ -79,7 +79,7 @@ def all_experts(
     weights: FeedForwardWeights,
     precision: Precision,
 ) -> ir.Value:
-    """Every expert on every row, and a mask: what needs no data-dependent shape."""
+    """Run every expert on every row, with a mask: no data-dependent shapes."""
     out = _zeros_like(writer, rows)
     for expert in range(weights.num_experts):
         mask = writer.op("Equal", chosen, writer.const(expert))
@@ -96,7 +96,7 @@ def evenly_split(
     weights: FeedForwardWeights,
     precision: Precision,
 ) -> ir.Value:
-    """The first rows to the first expert and so on; needs a multiple of E rows."""
+    """Give the first rows to the first expert and so on; needs a multiple of E rows."""
     count = weights.num_experts
     shares = writer.op_many("Split", count, rows, axis=0, num_outputs=count)
     results = [
@@ -113,7 +113,7 @@ def one_set_of_weights(
     weights: FeedForwardWeights,
     precision: Precision,
 ) -> ir.Value:
-    """`evenly_split` where all experts are the first one: the same products, less to read."""
+    """`evenly_split` with the first expert for all: the same products, fewer weights to read."""
     constants: dict[str, ir.Value] = {}
 
     def linear(writer: Writer, rows: ir.Value, name: str, weight: Array, bias: Array) -> ir.Value:
@@ -130,7 +130,7 @@ def one_set_of_weights(
 def signed_linear(
     writer: Writer, rows: ir.Value, name: str, weight: Array, bias: Array
 ) -> ir.Value:
-    """Int8 with signed weights: faster than ours on AVX2, where its products saturate."""
+    """Int8 with signed weights: faster than ours on AVX2, but its products saturate there."""
     levels, scale = quantised(weight)
     signed = (levels.astype(np.int16) - ZERO_POINT).astype(np.int8)
     inputs, input_scale, input_zero = writer.op_many("DynamicQuantizeLinear", 3, rows)
@@ -142,7 +142,7 @@ def signed_linear(
 
 
 def block_linear(writer: Writer, rows: ir.Value, name: str, weight: Array, bias: Array) -> ir.Value:
-    """onnxruntime's MatMulNBits with 8 bits, one scale for a block of a column."""
+    """onnxruntime's MatMulNBits with 8 bits, one scale per block of a column."""
     depth, width = weight.shape
     blocks = weight.T.reshape(width, depth // BLOCK, BLOCK)
     scale = np.maximum(np.abs(blocks).max(axis=2, keepdims=True) / 127, 1e-12)

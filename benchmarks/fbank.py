@@ -1,8 +1,8 @@
-"""Features: extraction from audio files to a compressed ark, its parts, and loading it again.
+"""Feature extraction from audio files to a compressed ark, its parts, and loading of features.
 
-Everything runs on one core. Figures in x are seconds of audio a second of work ("real time");
-the bar is an imaginary system of exactly 1500 x real time. Reading alone shows where a
-format's decoder leaves no room for it.
+Everything runs on one core. Figures in x are seconds of audio per second of computation ("real
+time"). The bar is an imaginary system of exactly 1500 x real time. Reading alone shows the formats
+whose decoder is too slow for the bar.
 """
 
 import argparse
@@ -53,11 +53,11 @@ System = Callable[[], object]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the benchmark's options."""
+    """Add the options of this benchmark."""
     parser.add_argument(
         "--utterances",
         type=int,
-        help=f"recordings of each format, {UTTERANCES} unless told ({QUICK_UTTERANCES} if quick)",
+        help=f"recordings per format (default: {UTTERANCES}, with --quick {QUICK_UTTERANCES})",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the recordings")
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> list[Row]:
 
     Returns:
         For each source of audio the whole extraction, and for 16 kHz wav its parts: seconds,
-        then seconds of audio a second.
+        then seconds of audio per second.
 
     Raises:
         ValueError: num_threads is not 1, or utterances is less than 1.
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> list[Row]:
 
 
 class _Measure:
-    """Times systems on the same audio and makes their rows."""
+    """Measurement of systems on the same audio."""
 
     def __init__(self, case: str, audio: float, rounds: int) -> None:
         self.case = case
@@ -108,7 +108,7 @@ class _Measure:
         self.rounds = rounds
 
     def extraction(self, systems: Mapping[str, System]) -> list[Row]:
-        """Measure against the imaginary system that is just fast enough."""
+        """Measure against the imaginary system at the bar."""
         seconds = interleave(systems, self.rounds, warmup=1)
         required = {BAR: [self.audio / REQUIRED_SPEED] * self.rounds}
         return self._rows(EXTRACTION, required | seconds, BAR, {OURS: 1.0})
@@ -144,7 +144,7 @@ def _extractions(source: Path, config: FbankConfig) -> dict[str, System]:
 
 
 def _extract_plainly(data: DataDir, target: Path, config: FbankConfig) -> None:
-    """Do what extraction does with the libraries' own functions, tables left out."""
+    """Extract features with the libraries' own functions, without tables."""
     with (target / "plain.ark").open("wb") as ark:
         for name, path in data.wav_scp.items():
             samples, _ = soundfile.read(path, dtype="float32")
@@ -193,7 +193,7 @@ def _parts(measure: _Measure, source: Path, config: FbankConfig) -> list[Row]:
 
 
 def _load(scp: str) -> None:
-    """Load all features as ESPnet's data set does."""
+    """Load all features as ESPnet's dataset does."""
     for item in kaldi.load_scp(scp).values():
         assert item.dtype == np.float32
 
@@ -217,7 +217,7 @@ def _kaldiio_bytes(features: Features) -> bytes:
 
 
 def _kaldi_native_fbank(config: FbankConfig) -> Callable[[Features], Features] | None:
-    """Load kaldi-native-fbank where it is installed; it is no requirement."""
+    """Load kaldi-native-fbank if it is installed; it is not required."""
     try:
         library: Any = importlib.import_module("kaldi_native_fbank")
     except ModuleNotFoundError:

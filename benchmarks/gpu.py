@@ -1,4 +1,4 @@
-"""What only a GPU can be asked: the share of its ceiling that experts reach, and host syncs."""
+"""Measurements for GPUs: rate of experts against the ceiling, and host synchronisations."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,13 @@ from speechmoe_espnet.moe.grouped import grouped_mm
 
 PASSES = 3  # forward, and backward to rows and to weights
 LEAST_SHARE_OF_CEILING = 0.4
-# A copy to the host ends in one of these.
+# Every copy to the host calls one of these.
 SYNCHRONIZING = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
 _WATCHED = "watched for host syncs"
 
 
 def ceiling_rows(device: Device, rounds: int) -> list[Row]:
-    """TFLOP/s of one large matrix product in the device's type."""
+    """Measure the TFLOP/s of one large matrix product in the device's number type."""
     ceiling = device.ceiling(rounds)
     return [Row("one large product", "rate", str(device.dtype), "TFLOP/s", ceiling)]
 
@@ -25,15 +25,15 @@ def ceiling_rows(device: Device, rounds: int) -> list[Row]:
 def product_rows(
     frames: int, width: int, hidden: int, num_experts: int, device: Device, rounds: int
 ) -> list[Row]:
-    """Rate of the grouped products of experts, forward and backward, against the ceiling.
+    """Measure the grouped products of experts, forward and backward, against the ceiling.
 
     Args:
         frames: N.
         width: D.
         hidden: H.
         num_experts: E, each chosen equally often.
-        device: Where and in which type.
-        rounds: Timed runs.
+        device: Device and number type.
+        rounds: Number of timed runs.
 
     Returns:
         One row; its ratio is the ceiling's rate over the experts'.
@@ -64,10 +64,10 @@ def product_rows(
 
 
 def sync_rows(case: str, run: Callable[[], object]) -> list[Row]:
-    """How often the host waits for the device while `run` issues its work: none is wanted.
+    """Count how often the host waits for the device during `run`; the bar is 0.
 
     Args:
-        case: What is run.
+        case: Name of the case.
         run: Called once to warm up, once under torch's profiler.
     """
     from torch.profiler import ProfilerActivity, profile, record_function

@@ -1,8 +1,8 @@
 """Time and memory of building a decoding graph, by size of the lexicon.
 
-Words of one to four random tonal syllables (so homophones abound, as in Mandarin) with a random
-back-off model: words are drawn by Zipf's law, and each n-gram's history is one of the shorter
-n-grams. Each size is built by `make_graph` in a process of its own.
+The lexicon has words of one to four random tonal syllables, with many homophones as in Mandarin.
+The language model is a random back-off model: words are drawn by Zipf's law, and the history of
+each n-gram is one of the shorter n-grams. `make_graph` builds each size in a separate process.
 """
 
 import argparse
@@ -23,13 +23,13 @@ from speechmoe_espnet.lm.arpa import Ngram, NgramModel, write_arpa
 NUM_SYLLABLES = 1300
 SIZES = (10_000, 100_000)
 NGRAMS_A_WORD = (5, 5, 1, 1)
-"""n-grams of order 2, 3, 4 and 5 for each word."""
+"""Number of n-grams of order 2, 3, 4 and 5 per word."""
 LENGTHS = (0.05, 0.65, 0.2, 0.1)
 """Shares of words of one, two, three and four syllables."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's options."""
+    """Add the options of this benchmark."""
     parser.add_argument(
         "--num_words", type=int, nargs="+", default=list(SIZES), help="sizes of the lexicon"
     )
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> list[Row]:
         args: num_words, rounds and quick.
 
     Returns:
-        Seconds, peak memory and size of the graph by size of the lexicon.
+        Rows of seconds, peak memory and size of the graph, by size of the lexicon.
 
     Raises:
         ValueError: A size is not positive.
@@ -103,7 +103,7 @@ def _random_model(words: list[str], rng: np.random.Generator) -> NgramModel:
     order = len(NGRAMS_A_WORD) + 1
     for length, factor in enumerate(NGRAMS_A_WORD, start=2):
         count = factor * len(words)
-        # The frequent words and the first n-grams made go on more often.
+        # Frequent words and early n-grams are extended more often.
         chosen = (len(histories) * rng.random(count) ** 2).astype(np.int64)
         following = rng.choice(len(words), size=count, p=shares)
         backoff = 0.0 if length == order else -0.5

@@ -1,7 +1,7 @@
-"""Other ways to run experts, in our own words, with the weights of one of our layers.
+"""Other implementations of experts, rewritten for the weights of one of our layers.
 
-Each takes the frames, the chosen experts and the gates, as `moe.Experts` does, so that a
-comparison is one of running experts and of nothing else. Each is tested to give what ours gives.
+Like `moe.Experts`, each takes the frames, the chosen experts and the gates, so that comparisons
+measure experts alone. Tests check that each gives the same result as ours.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ type RunExperts = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def loop(experts: Experts) -> RunExperts:
-    """A loop over experts with boolean selection, the way WeNet's positionwise layer goes."""
+    """Loop over experts with boolean selection, as in WeNet's positionwise layer."""
     activation = ACTIVATIONS[experts.activation].function
 
     def run(x: Tensor, chosen: Tensor, gates: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def loop(experts: Experts) -> RunExperts:
 
 
 def all_experts(experts: Experts) -> RunExperts:
-    """Every expert on every frame by einsum, and what is not wanted multiplied by 0."""
+    """Every expert on every frame by einsum; the outputs of other experts are multiplied by 0."""
     activation = ACTIVATIONS[experts.activation].function
 
     def run(x: Tensor, chosen: Tensor, gates: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def all_experts(experts: Experts) -> RunExperts:
 
 
 def transformers_grouped(experts: Experts) -> RunExperts | None:
-    """The grouped experts of Hugging Face transformers, or None where it is not installed."""
+    """Grouped experts of Hugging Face transformers, or None if it is not installed."""
     try:
         from transformers.integrations.moe import grouped_mm_experts_forward
     except ImportError:
@@ -61,7 +61,7 @@ def transformers_grouped(experts: Experts) -> RunExperts | None:
 
 
 class _TransformersExperts(nn.Module):
-    """Our parameters under the names and switches that transformers looks for."""
+    """Our parameters with the names and switches that transformers expects."""
 
     has_gate = False
     has_bias = True

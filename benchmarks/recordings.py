@@ -1,4 +1,4 @@
-"""Recordings to measure on: sound that no corpus is needed for, the same from the same seed."""
+"""Artificial recordings for benchmarks, reproducible from a seed."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ _FORMANTS = (500.0, 1500.0, 2500.0)
 
 
 def speechlike(seconds: float, rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Make a buzz of syllable-like loudness with formants and noise, 16 bits fine.
+    """Make a buzz with syllable-like loudness, formants and noise, quantised to 16 bits.
 
     Args:
         seconds: Duration.
-        rate: Hz.
-        rng: Chooses pitch and noise.
+        rate: Sample rate in Hz.
+        rng: Draws pitch and noise.
 
     Returns:
         (num_samples,) in [-1, 1).
@@ -40,11 +40,11 @@ def write_recordings(
     """Write a data directory with recordings of 2 to 10 seconds.
 
     Args:
-        folder: Made; the recordings lie beside the tables.
-        suffix: Format, "wav" or another that soundfile writes.
-        rate: Hz.
+        folder: Data directory to make, also for the recordings.
+        suffix: Format: "wav", or another one that soundfile writes.
+        rate: Sample rate in Hz.
         num_utterances: Number of recordings.
-        seed: Of their sound.
+        seed: Seed of the sound.
 
     Returns:
         Seconds of audio.

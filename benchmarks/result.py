@@ -1,4 +1,4 @@
-"""What a benchmark found: one row a system, case and measure, as JSON and as a table."""
+"""Results of a benchmark: one row per system, case and measure, as JSON and as a table."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,14 +16,14 @@ class Row:
     """One figure.
 
     Attributes:
-        case: What was run on, e.g. "T=2000 D=512 H=1024 E=8".
-        measure: What was measured, e.g. "forward+backward".
-        system: Whose figure it is.
+        case: Input, e.g. "T=2000 D=512 H=1024 E=8".
+        measure: Measured quantity, e.g. "forward+backward".
+        system: Name of the system.
         unit: "s", "MB" or another unit of `value`.
-        value: The figure.
-        ratio: To the baseline of the same case and measure, round by round; None where there
-            is no baseline.
-        bar: Largest ratio that is good enough; None where none is asked of this system.
+        value: Measured value.
+        ratio: Ratio to the baseline of the same case and measure, round by round; None without a
+            baseline.
+        bar: Largest acceptable ratio; None for a system without a bar.
     """
 
     case: str
@@ -36,7 +36,7 @@ class Row:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the bar is reached; None without one."""
+        """Whether the bar is reached; None without a bar."""
         if self.bar is None or self.ratio is None:
             return None
         return self.ratio.median <= self.bar
@@ -54,9 +54,9 @@ def timed_rows(
     Args:
         case: See Row.
         measure: See Row.
-        seconds: What `interleave` returns.
-        baseline: The system that the others are compared to.
-        bars: Largest good ratio, by system.
+        seconds: Result of `interleave`.
+        baseline: Name of the baseline system.
+        bars: Largest acceptable ratio, by system.
     """
     return [
         Row(
@@ -73,11 +73,11 @@ def timed_rows(
 
 
 def write_json(path: str | Path, rows: Iterable[Row], meta: Mapping[str, Any]) -> None:
-    """Write the rows with what they were measured on.
+    """Write rows and the conditions of the measurement.
 
     Args:
         path: File to write.
-        rows: The figures.
+        rows: Results.
         meta: Machine, versions, commit and command.
     """
     found = {
@@ -88,7 +88,7 @@ def write_json(path: str | Path, rows: Iterable[Row], meta: Mapping[str, Any]) -
 
 
 def read_rows(path: str | Path) -> list[Row]:
-    """Read what `write_json` wrote."""
+    """Read a file of `write_json`."""
     rows = []
     for fields in json.loads(Path(path).read_text(encoding="utf-8"))["rows"]:
         del fields["reached"]
@@ -100,7 +100,7 @@ def read_rows(path: str | Path) -> list[Row]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Format rows for a terminal; cases and measures are named once."""
+    """Format rows for a terminal; each case and measure is named once."""
     grid = [list(_HEAD)]
     before: tuple[str, str] = ("", "")
     for row in rows:

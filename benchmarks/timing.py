@@ -1,4 +1,4 @@
-"""Times things in turn, so that a drifting machine slows all of them alike."""
+"""Timing of systems in turn, so that drifts of the machine affect all of them equally."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ class Spread:
     """Median and quartiles of some samples.
 
     Attributes:
-        median: The middle.
+        median: Median.
         low: First quartile.
         high: Third quartile.
     """
@@ -28,10 +28,10 @@ class Spread:
         """Summarise samples.
 
         Args:
-            samples: At least one.
+            samples: At least one sample.
 
         Raises:
-            ValueError: There is none.
+            ValueError: There is no sample.
         """
         if not samples:
             raise ValueError("no samples to summarise")
@@ -51,17 +51,17 @@ def interleave(
 ) -> dict[str, list[float]]:
     """Run systems in turn and time each turn.
 
-    The order is reversed in every second round, so that none always runs after the same other.
+    The order is reversed in every second round, so that no system always runs after the same one.
 
     Args:
-        systems: What to run, by name.
-        rounds: Timed turns of each.
-        warmup: Runs of each before, not timed.
-        min_seconds: A turn of a quicker system is as many runs as take about this long.
+        systems: Functions to run, by name.
+        rounds: Number of timed turns of each system.
+        warmup: Number of untimed runs of each system before.
+        min_seconds: Minimum duration of a turn; faster systems run several times.
         synchronize: Called before the clock is read (`torch.cuda.synchronize` on a GPU).
 
     Returns:
-        Seconds a run, of each round, by name.
+        Seconds per run of each round, by name.
 
     Raises:
         ValueError: `rounds` is less than 1.
@@ -93,13 +93,13 @@ def interleave(
 
 
 def ratios(seconds: Sequence[float], baseline: Sequence[float]) -> list[float]:
-    """Ratio of each round to the baseline's same round."""
+    """Return the ratio of each round to the same round of the baseline."""
     return [mine / theirs for mine, theirs in zip(seconds, baseline, strict=True)]
 
 
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
+    """Temporarily let torch use this many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -1,6 +1,6 @@
 """SpeechMoE encoders and staged Mandarin recipes for ESPnet2.
 
-Importing this package is cheap; ESPnet is imported when `Speech2Text` is first asked for.
+Importing this package is fast; ESPnet is imported at the first use of `Speech2Text`.
 """
 
 from typing import TYPE_CHECKING, Any

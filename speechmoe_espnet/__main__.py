@@ -1,4 +1,4 @@
-"""The commands of this package by name: `python -m speechmoe_espnet COMMAND --help`."""
+"""Entry point of all commands: `python -m speechmoe_espnet COMMAND --help`."""
 
 import ast
 import importlib
@@ -14,7 +14,7 @@ PROGRAM = "speechmoe"
 
 
 def commands() -> dict[str, str]:
-    """Return the commands with a line about each, without importing any of them."""
+    """Return each command and its one-line description, without importing the commands."""
     found = {}
     for module in pkgutil.iter_modules(bin.__path__):
         source = Path(bin.__path__[0], f"{module.name}.py").read_text(encoding="utf-8")
@@ -26,10 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        argv: The command's name and its arguments; None reads sys.argv.
+        argv: Name and arguments of the command; None reads sys.argv.
 
     Returns:
-        The command's exit status; 2 where there is no such command.
+        Exit status of the command; 2 for an unknown command.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     known = commands()

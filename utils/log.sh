@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Messages with the time, for scripts to source.
+# Log messages with the time, for scripts to source.
 
 log() {
     printf '%s %s\n' "$(date '+%H:%M:%S')" "$*"

@@ -7,15 +7,15 @@
 #     declare_option token_type "char|bpe" "what the model predicts"
 #     parse_options "What the script does." "$@"
 #
-# sets the variables stage and token_type from --stage and --token-type. Both --a-b and --a_b, --x=1 and --x 1 are read. An
-# option nobody declared, a value that is missing or of another type, and a word that is no
-# option are errors. Values are never evaluated. --help prints what was declared, with the values
-# that hold so far. SPEECHMOE_PROGRAM is the name that messages use where a script starts another.
+# sets the variables stage and token_type from --stage and --token-type. An option may be spelled --a-b or --a_b, and
+# its value given as --x=1 or --x 1. Errors are: an unknown option, a missing value, a value of the wrong type, and a word
+# that is not an option. Values are never evaluated. --help prints the declared options with their current values.
+# SPEECHMOE_PROGRAM is the program name in messages, for a script that another script starts.
 #
-# Types: str, int (0, 1, 2, ...), flag (takes no value: false or true), dir and file (which
-# must exist where given), or the allowed values separated by |.
-
-# option_given NAME tells whether an option was on the command line.
+# Types: str, int (0, 1, 2, ...), flag (no value: false or true), dir and file (must exist if given), or the allowed
+# values separated by |.
+#
+# option_given NAME succeeds if the option is on the command line.
 
 if [[ "${OSTYPE}" != linux* ]] || [ "${BASH_VERSINFO[0]}" -lt 4 ]; then
     echo "error: this project runs on Linux with bash 4 or newer; this is ${OSTYPE}, bash ${BASH_VERSION}" >&2

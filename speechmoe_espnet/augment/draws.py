@@ -1,4 +1,4 @@
-"""What chance decides about a batch, apart from what is then done: a variation can be repeated.
+"""Random draws for a batch, apart from their application, so that a variation can be repeated.
 
 Shapes: B utterances, F mel bins, N masks.
 """
@@ -46,7 +46,7 @@ class MaskDraws:
 
 @dataclass(frozen=True)
 class Draws:
-    """All that is drawn for a batch; None is what is switched off.
+    """All draws for a batch; None for a variation that is switched off.
 
     Attributes:
         speed: Factors of tempo (B,).
@@ -68,7 +68,7 @@ class Draws:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is to be done."""
+        """Whether every variation is switched off."""
         return all(value is None for value in vars(self).values())
 
 
@@ -78,9 +78,9 @@ def draw(
     """Draw a batch's variation from torch's generator of the device of `basis`.
 
     Args:
-        options: What may be drawn.
+        options: Variations and their ranges.
         basis: Smooth curves over the mel bins (K, F): see `mel_axis.smooth_basis`.
-        bandwidths: Of the mel filters, Hz (F,).
+        bandwidths: Bandwidths of the mel filters, Hz (F,).
         num_utterances: B.
     """
     size, device = num_utterances, basis.device

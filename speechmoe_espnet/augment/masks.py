@@ -1,8 +1,8 @@
 """Masks of SpecAugment whose values are the utterance's mean rather than 0.
 
-Park et al., "SpecAugment", arXiv 1904.08779. Zero is a loud sound where features are natural
-logarithms of 16-bit energies, and ESPnet applies masks before normalisation: the mean of each mel
-bin over the utterance says nothing new and is silent in no way of its own.
+Park et al., "SpecAugment", arXiv 1904.08779. ESPnet applies masks before normalisation, where
+features are natural logarithms of 16-bit energies and 0 is a level of its own. The mean of each mel
+bin over the utterance adds no information.
 
 Shapes: B utterances, T frames, F mel bins, N masks.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 def masked_places(
     start: Tensor, width: Tensor, widest: Tensor, extent: Tensor, size: int
 ) -> Tensor:
-    """Which places along an axis are masked.
+    """Mask of the places along an axis that are masked.
 
     Args:
         start: Where masks begin, as a share of where they may (B, N), from 0 to below 1.
@@ -40,7 +40,7 @@ def fill_with_mean(x: Tensor, weights: Tensor, times: Tensor | None, bins: Tenso
 
     Args:
         x: Features (B, T, F).
-        weights: Of the frames in the mean (B, T), sum 1 an utterance, 0 in padding.
+        weights: Weights of the frames in the mean (B, T), sum 1 per utterance, 0 in padding.
         times: Masked frames (B, T), bool, or None.
         bins: Masked mel bins (B, F), bool, or None.
 

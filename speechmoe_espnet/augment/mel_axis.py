@@ -1,4 +1,4 @@
-"""The mel axis: where its filters lie, how a vocal tract's length moves it, smooth curves on it.
+"""Mel axis: centres of the filters, vocal tract length warping, smooth curves over it.
 
 Shapes: B utterances, T frames, F mel bins.
 """
@@ -33,7 +33,7 @@ class MelAxis:
         self.bandwidths = ((edges[2:] - edges[:-2]) / 2).float()
 
     def warped_positions(self, alpha: Tensor) -> Tensor:
-        """Where on the axis the bins of a warped utterance are read.
+        """Positions on the axis at which the bins of a warped utterance are read.
 
         Args:
             alpha: Factors (B,).
@@ -50,7 +50,7 @@ class MelAxis:
             centres <= knee, centres * factor, self.high_freq - slope * (self.high_freq - centres)
         )
         positions = (mel(read) - self.low) / self.step - 1
-        # Rounding would otherwise blur what a factor of 1 leaves alone.
+        # A factor of 1 must leave features as they are, in spite of rounding.
         bins = torch.arange(self.num_bins, device=alpha.device, dtype=positions.dtype)
         positions = torch.where(factor == 1.0, bins, positions)
         return positions.clamp(0.0, self.num_bins - 1.0)

@@ -1,4 +1,4 @@
-"""Rooms and noise: what adds up in power, not in its logarithm.
+"""Reverberation and noise, which add up in power, not in its logarithm.
 
 Shapes: B utterances, T frames, F mel bins.
 """
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Frames of the table of fluctuations; a prime, so that no other period falls in with it.
+# Frames of the table of fluctuations; a prime, so that it shares no period with anything else.
 TABLE_FRAMES = 1021
 
 
@@ -24,7 +24,7 @@ def decay_per_frame(reverb_time: Tensor, frame_shift: float) -> Tensor:
 
 
 def num_doublings(longest_reverb_time: float, frame_shift: float) -> int:
-    """Passes after which `reverberate` leaves out only what has decayed by 60 dB."""
+    """Number of passes of `reverberate` after which the rest of the tail is 60 dB down or more."""
     return max(1, math.ceil(math.log2(longest_reverb_time * 1000.0 / frame_shift)))
 
 
@@ -64,11 +64,11 @@ def fluctuations(bandwidths: Tensor, frame_length: float = 25.0) -> Tensor:
     """Make a table of how steady noise's band powers vary from frame to frame.
 
     The power of Gaussian noise in a band of W Hz over a window of t seconds follows a gamma
-    distribution with about W t degrees: narrow bands flicker, wide ones hardly. The table is the
-    same in every process; where it is read is drawn.
+    distribution with about W t degrees: narrow bands vary much, wide ones little. The table is the
+    same in every process; the position at which it is read is random.
 
     Args:
-        bandwidths: Of the mel filters, Hz (F,).
+        bandwidths: Bandwidths of the mel filters, Hz (F,).
         frame_length: Milliseconds.
 
     Returns:
@@ -83,7 +83,7 @@ def fluctuations(bandwidths: Tensor, frame_length: float = 25.0) -> Tensor:
 def noise_rows(
     lengths: Tensor, num_frames: int, speech: Tensor, shift: Tensor, offset: Tensor
 ) -> Tensor:
-    """Where noise for each frame lies in the rows of all utterances followed by the table.
+    """Row of the noise of each frame, counted over all utterances followed by the table.
 
     Args:
         lengths: Valid frames (B,).
@@ -111,11 +111,11 @@ def scaled_noise(
     """Bring noise to a ratio of mean powers.
 
     Args:
-        power: Of the utterances (B, T, F).
+        power: Power of the utterances (B, T, F).
         noise: (B, T, F); changed in place.
         spectrum: Factor of each band of the noise (B, F).
         ratio: Mean power of the noise over that of the utterance (B,).
-        weights: Of the frames in the means (B, T), sum 1 an utterance, 0 in padding.
+        weights: Weights of the frames in the means (B, T), sum 1 per utterance, 0 in padding.
 
     Returns:
         `noise`, to be added.

@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def resampled_lengths(lengths: Tensor, speed: Tensor) -> Tensor:
-    """Frames that are left of utterances at another speed.
+    """Number of frames of utterances after a change of speed.
 
-    Never more for a greater factor, so the greatest factor gives the least that can be left.
+    A greater factor never gives more frames, so the greatest factor gives the smallest number.
 
     Args:
         lengths: Frames (B,), at least 1.
@@ -27,7 +27,7 @@ def resample_time(x: Tensor, lengths: Tensor, speed: Tensor, num_frames: int) ->
 
     Args:
         x: Features (B, T, F).
-        lengths: Valid frames (B,) before; what lies beyond them is not read.
+        lengths: Valid frames (B,) before; padding is not read.
         speed: Factors (B,): frame u comes from position u * speed.
         num_frames: U.
 

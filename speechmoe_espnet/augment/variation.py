@@ -24,7 +24,7 @@ from speechmoe_espnet.augment.variation_options import VariationOptions
 
 
 class FeatureVariation(AbsSpecAug):
-    """Varies log-mel features at random, in the order in which nature does.
+    """Random variation of log-mel features, in the order of the physical signal path.
 
     Tempo and vocal tract (the speaker), reverberation, noise, frequency response and level (the
     microphone), then SpecAugment's masks; each is off unless `specaug_conf` sets it.
@@ -64,7 +64,7 @@ class FeatureVariation(AbsSpecAug):
         )
 
     def shortest_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames that the strongest speed-up leaves of utterances of `lengths` (B,) frames."""
+        """Number of frames that the strongest speed-up leaves of `lengths` (B,) frames."""
         if self.options.speed is None:
             return lengths
         return resampled_lengths(lengths, torch.tensor(self.options.fastest))
@@ -99,13 +99,13 @@ class FeatureVariation(AbsSpecAug):
             return self.vary(x, x_lengths, self.draw(len(x)))
 
     def draw(self, num_utterances: int) -> Draws:
-        """Draw what happens to a batch, from torch's generator of this module's device."""
+        """Draw the variation of a batch, from torch's generator of this module's device."""
         return draw(self.options, self.basis, self.bandwidths, num_utterances)
 
     def vary(
         self, x: Tensor, x_lengths: Tensor | None, draws: Draws
     ) -> tuple[Tensor, Tensor | None]:
-        """Do to a batch what was drawn; arguments and result are those of `forward`."""
+        """Apply the draws to a batch; arguments and result are those of `forward`."""
         if draws.empty:
             return x, x_lengths
         lengths = torch.full((len(x),), x.size(1), device=x.device)

@@ -1,4 +1,4 @@
-"""What may be varied and by how much: `specaug_conf` of `specaug: vary`, checked at the start."""
+"""Options of `specaug: vary`: which variations, and how strong; checked at the start."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ Range = tuple[float, float]
 class VariationOptions:
     """Options of FeatureVariation; without any, features stay as they are.
 
-    A range is drawn from uniformly, once per utterance and batch.
+    A value is drawn uniformly from each range, once per utterance and batch.
 
     Attributes:
         num_mel_bins: Values per frame of the features, which must be log-mel energies.

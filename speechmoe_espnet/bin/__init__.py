@@ -1,7 +1,7 @@
-"""The commands, one a file: `python -m speechmoe_espnet.bin.NAME --help`.
+"""Commands, one file each: `python -m speechmoe_espnet NAME --help`.
 
-How a process of them keeps memory is decided here, because it must be before ESPnet is imported:
-torch reads the setting once, when the first large tensor is made.
+The allocator is set up here, because torch reads the setting only once, at the first large tensor,
+and importing ESPnet makes one.
 """
 
 from speechmoe_espnet.system.allocator import keep_freed_memory

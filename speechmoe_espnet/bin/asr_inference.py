@@ -1,4 +1,4 @@
-"""ESPnet's ASR inference with SpeechMoE registered; takes exactly ESPnet's arguments."""
+"""Decode with ESPnet's ASR inference, SpeechMoE registered; the arguments are ESPnet's."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from speechmoe_espnet.espnet.registry import register
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """ESPnet's parser."""
+    """Return ESPnet's parser."""
     return inference_parser()
 
 

@@ -1,4 +1,4 @@
-"""ESPnet's ASR training with SpeechMoE registered; takes exactly ESPnet's arguments."""
+"""Train with ESPnet's ASR training, SpeechMoE registered; the arguments are ESPnet's."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """ESPnet's parser."""
+    """Return ESPnet's parser."""
     return SpeechMoEASRTask.get_parser()
 
 
@@ -20,10 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program name; None reads sys.argv.
 
     Returns:
-        Exit status: 0, or 1 where the configuration or the data is at fault.
+        Exit status: 0, or 1 for a mistake in the configuration or the data.
 
     Raises:
-        ValueError: Where something below this package failed: its traceback is needed.
+        ValueError: Code outside this package failed, so that the traceback is needed.
     """
     try:
         SpeechMoEASRTask.main(cmd=argv)
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _raised_here(error: ValueError) -> bool:
-    """Whether this package raised the error itself, about what the user gave it."""
+    """Whether this package raised the error itself, because of a user's mistake."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return str(frame.f_globals["__name__"]).startswith("speechmoe_espnet.")
 

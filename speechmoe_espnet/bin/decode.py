@@ -1,7 +1,7 @@
-"""Decodes data directories with a trained model: hypotheses, real-time factor, routing.
+"""Decode data directories with a trained model: hypotheses, real-time factor, routing.
 
-One process decodes every set given, since importing ESPnet costs seconds. Any ESPnet ASR
-model with a CTC head will do. Models that take features read `feats.scp`, models with a
+One process decodes all sets, since importing ESPnet takes seconds. Any ESPnet ASR model with a CTC
+head works. Models that take features read `feats.scp`, models with a
 frontend read `wav.scp` (and `segments`).
 """
 
@@ -54,25 +54,31 @@ def get_parser() -> cli.ArgumentParser:
         "--config", type=Path, required=True, help="decode YAML, e.g. conf/decode_ctc_greedy.yaml"
     )
     parser.add_argument(
-        "--data_dirs", type=Path, nargs="+", required=True, help="one directory a set"
+        "--data_dirs", type=Path, nargs="+", required=True, help="one directory per set"
     )
     parser.add_argument(
-        "--output_dir", type=Path, required=True, help="results go to a directory a set in here"
+        "--output_dir",
+        type=Path,
+        required=True,
+        help="directory to write, one subdirectory per set",
     )
     parser.add_argument(
         "--graph_dir", type=Path, help="decoding graph (make_graph), for method wfst"
     )
     parser.add_argument(
-        "--ngram", type=Path, help="ARPA file over units, for ctc_prefix_beam with use_ngram"
+        "--ngram", type=Path, help="ARPA file over tokens, for ctc_prefix_beam with use_ngram"
     )
     parser.add_argument(
         "--tuning",
         type=Path,
-        help="tuning.json (tune): its lm_weight and insertion_bonus win over those of --config",
+        help="tuning.json (tune): its lm_weight and insertion_bonus replace those of --config",
     )
-    parser.add_argument("--ngpu", type=int, choices=(0, 1), default=0, help="1 decodes on a GPU")
+    parser.add_argument("--ngpu", type=int, choices=(0, 1), default=0, help="number of GPUs")
     parser.add_argument(
-        "--nj", type=int, default=1, help="CPU processes, of one thread each if more than 1"
+        "--nj",
+        type=int,
+        default=1,
+        help="number of CPU processes; if more than 1, each has one thread",
     )
     return parser
 
@@ -93,11 +99,11 @@ def decode(args: argparse.Namespace) -> None:
     """Decode every set and write its results.
 
     Args:
-        args: What `get_parser` reads.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: A model file, configuration or table does not exist.
-        ValueError: An option, the model's configuration or an utterance is wrong.
+        ValueError: An option, the configuration of the model or an utterance is not valid.
     """
     if args.nj < 1:
         raise ValueError(f"--nj must be at least 1, got {args.nj}")

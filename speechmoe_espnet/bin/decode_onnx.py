@@ -1,8 +1,8 @@
-"""Decodes data directories with an exported model, into the files that scoring reads.
+"""Decode data directories with an exported model: hypotheses and real-time factor.
 
-The counterpart of `decode` for what `export` writes: the same searches, batches and files, with
-onnxruntime in the place of PyTorch and without ESPnet. So what an export or its int8 costs is
-measured with the same command that scores any model.
+This is the counterpart of `decode` for files of `export`: the same searches, batches and output
+files, with onnxruntime instead of PyTorch and without ESPnet. The loss of accuracy by an export or
+int8 weights is therefore measured by the same scoring as for any model.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def get_parser() -> cli.ArgumentParser:
     parser = cli.ArgumentParser(
         prog="decode_onnx", description="Decode data directories with an exported model."
     )
-    parser.add_argument("--model", type=Path, required=True, help="what bin.export wrote")
+    parser.add_argument("--model", type=Path, required=True, help="model.onnx of export")
     parser.add_argument(
         "--config", type=Path, required=True, help="decode YAML, e.g. conf/decode_ctc_greedy.yaml"
     )
@@ -38,11 +38,16 @@ def get_parser() -> cli.ArgumentParser:
         "--data_dirs", type=Path, nargs="+", required=True, help="directories with feats.scp"
     )
     parser.add_argument(
-        "--output_dir", type=Path, required=True, help="results go to a directory a set in here"
+        "--output_dir",
+        type=Path,
+        required=True,
+        help="directory to write, one subdirectory per set",
     )
-    parser.add_argument("--graph_dir", type=Path, help="decoding graph, for method wfst")
-    parser.add_argument("--ngram", type=Path, help="ARPA file over units, for ctc_prefix_beam")
-    parser.add_argument("--num_threads", type=int, default=1, help="threads of onnxruntime")
+    parser.add_argument(
+        "--graph_dir", type=Path, help="decoding graph (make_graph), for method wfst"
+    )
+    parser.add_argument("--ngram", type=Path, help="ARPA file over tokens, for ctc_prefix_beam")
+    parser.add_argument("--num_threads", type=int, default=1, help="number of onnxruntime threads")
     return parser
 
 
@@ -62,11 +67,11 @@ def decode(args: argparse.Namespace) -> None:
     """Decode every set and write its results.
 
     Args:
-        args: What `get_parser` reads.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: The model, configuration or a table does not exist.
-        ValueError: An option, the model or an utterance is wrong.
+        ValueError: An option, the model or an utterance is not valid.
     """
     if args.num_threads < 1:
         raise ValueError(f"--num_threads must be at least 1, got {args.num_threads}")
@@ -95,7 +100,7 @@ def decode(args: argparse.Namespace) -> None:
 
 
 def unit_text(metadata: Metadata) -> UnitText:
-    """Writer of a file's units; pieces carry their spaces, so SentencePiece is not needed."""
+    """Return the converter of units to text; pieces contain spaces, so it needs no model."""
     if metadata.token_type != "bpe":
         return UnitText(metadata.units, metadata.token_type)
     return UnitText([unit.replace(PIECE_SPACE, " ") for unit in metadata.units], "char")

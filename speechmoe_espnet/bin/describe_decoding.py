@@ -1,4 +1,4 @@
-"""Tells a script what a decode YAML needs and gives: method, input of its search, n-best lists."""
+"""Print what a decode YAML needs and gives, for scripts: method, search input, n-best lists."""
 
 import argparse
 import sys
@@ -17,14 +17,14 @@ def get_parser() -> cli.ArgumentParser:
 
 
 def describe(args: argparse.Namespace) -> None:
-    """Print the method, what it searches with (`graph`, `ngram`, `nothing`) and its hypotheses.
+    """Print the method, the input of its search (`graph`, `ngram`, `nothing`) and its hypotheses.
 
     Args:
-        args: What the parser returned.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not a decode configuration.
+        ValueError: The file is not a decode configuration.
     """
     config = DecodeConfig.from_yaml(args.config)
     needs = "graph" if config.needs_graph else "ngram" if config.needs_ngram else "nothing"

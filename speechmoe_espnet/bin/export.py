@@ -1,7 +1,7 @@
-"""Exports a trained model to ONNX: features to log-probabilities, sparse experts, any length.
+"""Export a trained model to ONNX: features to log-probabilities, sparse experts, any length.
 
-Any ESPnet model of extracted features with a CTC head is taken; experts stay sparse. The file
-carries units, feature options and digests, so that it decodes without anything beside it.
+Any ESPnet model of extracted features with a CTC head can be exported; experts stay sparse. The
+file includes tokens, feature options and digests, so it decodes without any other file.
 """
 
 import argparse
@@ -21,7 +21,7 @@ def get_parser() -> cli.ArgumentParser:
     """Return the command's options."""
     parser = cli.ArgumentParser(
         prog="export",
-        description="Export a trained model to ONNX: features to log-probabilities of units.",
+        description="Export a trained model to ONNX: features to log-probabilities of tokens.",
     )
     parser.add_argument(
         "--model_dir", type=Path, required=True, help="experiment directory with config.yaml"
@@ -30,12 +30,12 @@ def get_parser() -> cli.ArgumentParser:
         "--model_file", default=DEFAULT_MODEL_FILE, help="checkpoint in --model_dir"
     )
     parser.add_argument(
-        "--output", type=Path, help="file to write; by default model.onnx in --model_dir"
+        "--output", type=Path, help="file to write (default: model.onnx in --model_dir)"
     )
     parser.add_argument(
         "--int8",
         action="store_true",
-        help="also write OUTPUT.int8.onnx, with feed-forward weights of 8 bits",
+        help="also write OUTPUT.int8.onnx with 8-bit feed-forward weights",
     )
     return parser
 
@@ -56,7 +56,7 @@ def export_model(args: argparse.Namespace) -> None:
     """Export, check and report.
 
     Args:
-        args: What `get_parser` reads.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: A file of the experiment does not exist.

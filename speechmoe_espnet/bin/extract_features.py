@@ -1,4 +1,4 @@
-"""Stage 2: compute the features of a data directory."""
+"""Compute the features of a data directory (stage 2)."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:
-    """Make the command's parser."""
+    """Return the command's options."""
     parser = cli.ArgumentParser(
         prog="extract_features",
         description="Compute Kaldi-compatible filter banks of a data directory and write them as "
@@ -19,15 +19,15 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument("--data_dir", required=True, help="Kaldi data directory to read")
     parser.add_argument("--output_dir", required=True, help="directory to write")
     parser.add_argument(
-        "--final_dir", help="where output_dir will lie in the end, if not where it is written"
+        "--final_dir", help="final path of output_dir, used in feats.scp (default: output_dir)"
     )
-    parser.add_argument("--config", required=True, help="YAML file with the feature options")
+    parser.add_argument("--config", required=True, help="YAML file of feature options")
     parser.add_argument("--nj", type=int, default=1, help="number of processes")
     return parser
 
 
 def extract(args: argparse.Namespace) -> None:
-    """Run the command."""
+    """Extract the features and print their number."""
     config = FbankConfig.from_yaml(args.config)
     num_frames = extract_features(
         args.data_dir,
@@ -42,7 +42,7 @@ def extract(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     return cli.run(extract, get_parser(), argv)
 
 

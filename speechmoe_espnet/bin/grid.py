@@ -1,4 +1,4 @@
-"""Trains the systems of an experiment grid, and makes tables and pictures of what they did."""
+"""Train and decode the systems of a grid, and write tables and pictures of the results."""
 
 import argparse
 import sys
@@ -20,35 +20,41 @@ def get_parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="grid",
         description=__doc__,
-        epilog="Can be stopped and started again at any time: finished runs are not done again, "
-        "a stopped training goes on from its last checkpoint.",
+        epilog="The command may be stopped and started again: finished runs are skipped, and a "
+        "stopped training resumes from its last checkpoint.",
     )
     parser.add_argument("grid", type=Path, help="egs/*/asr1/grids/NAME.yaml")
-    parser.add_argument("--jobs", type=int, default=1, help="runs side by side, one thread each")
-    parser.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="GPUs of each run")
-    parser.add_argument("--nj", type=int, default=1, help="processes for data and features")
-    parser.add_argument("--list", action="store_true", help="list the runs, and end")
     parser.add_argument(
-        "--report", action="store_true", help="report on what is finished, train nothing"
+        "--jobs", type=int, default=1, help="number of parallel runs, one thread each"
+    )
+    parser.add_argument(
+        "--ngpu", type=int, default=0, choices=(0, 1), help="number of GPUs per run"
+    )
+    parser.add_argument(
+        "--nj", type=int, default=1, help="number of processes for data and features"
+    )
+    parser.add_argument("--list", action="store_true", help="list the runs and exit")
+    parser.add_argument(
+        "--report", action="store_true", help="only report on finished runs; train nothing"
     )
     parser.add_argument(
         "--results_md",
         type=Path,
-        help="also write the table that answers the grid's question into this file, between its "
-        "markers of generated sections, and all tables into results/NAME.md beside it",
+        help="file that also gets the table that answers the grid's question, between its markers "
+        "of generated sections; all tables go into results/NAME.md beside it",
     )
     return parser
 
 
 def run_grid(args: argparse.Namespace) -> None:
-    """Do what the options say.
+    """List, run or report, as the options say.
 
     Args:
-        args: What the parser returned.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: The grid is not right, or a run failed; the message names it.
+        ValueError: The grid is not valid, or a run failed; the message names it.
     """
     grid = read_grid(args.grid)
     workplace = Workplace(grid, args.nj)
@@ -97,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stopping_signals_raise():
             return run(run_grid, get_parser(), argv)
     except Interrupted as error:
-        print(f"experiment: stopped by {error}; the same command goes on", file=sys.stderr)
+        print(f"grid: stopped by {error}; the same command resumes", file=sys.stderr)
         return 128 + error.signum
 
 

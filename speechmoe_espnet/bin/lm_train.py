@@ -1,4 +1,4 @@
-"""ESPnet's language model training; takes exactly ESPnet's arguments."""
+"""Train a language model with ESPnet's training; the arguments are ESPnet's."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from speechmoe_espnet.espnet.lm_task import CheckpointedLMTask
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """ESPnet's parser."""
+    """Return ESPnet's parser."""
     return CheckpointedLMTask.get_parser()
 
 
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program name; None reads sys.argv.
 
     Returns:
-        Exit status: 0; what ESPnet raises is not caught, its traceback is needed.
+        Exit status 0; errors of ESPnet are raised, with their traceback.
     """
     CheckpointedLMTask.main(cmd=argv)
     return 0

@@ -1,4 +1,4 @@
-"""Builds the decoding graph HLG of a lexicon, an n-gram model and a token list."""
+"""Build the decoding graph HLG from a lexicon, an n-gram model and a token list."""
 
 import argparse
 import sys
@@ -12,14 +12,18 @@ def get_parser() -> cli.ArgumentParser:
     """Return the command's options."""
     parser = cli.ArgumentParser(
         prog="make_graph",
-        description="Compose CTC topology, lexicon and n-gram model into one decoding graph.",
+        description="Build the decoding graph HLG from CTC topology, lexicon and n-gram model.",
     )
-    parser.add_argument("--lexicon", type=Path, required=True, help="lexicon.txt")
-    parser.add_argument("--arpa", type=Path, required=True, help="n-gram model over its words")
+    parser.add_argument("--lexicon", type=Path, required=True, help="lexicon.txt (make_lexicon)")
+    parser.add_argument(
+        "--arpa", type=Path, required=True, help="ARPA file of the n-gram model over words"
+    )
     parser.add_argument(
         "--token_list", type=Path, required=True, help="tokens.txt of the model to decode with"
     )
-    parser.add_argument("--order", type=int, help="order the model must have; none: any")
+    parser.add_argument(
+        "--order", type=int, help="required order of the n-gram model (default: any)"
+    )
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     return parser
 
@@ -28,11 +32,11 @@ def make_graph(args: argparse.Namespace) -> None:
     """Build and write a graph.
 
     Args:
-        args: What the parser returned.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: An input does not exist.
-        ValueError: An input is bad, or they do not belong together.
+        ValueError: An input is not valid, or the inputs do not belong together.
     """
     from speechmoe_espnet.data.lexicon import Lexicon
     from speechmoe_espnet.data.tokens import TokenList

@@ -1,4 +1,4 @@
-"""Make the lexicon of a vocabulary for search through words."""
+"""Make the lexicon of a vocabulary, for the search over words."""
 
 import argparse
 import itertools
@@ -13,41 +13,43 @@ from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:
-    """Make the command's parser."""
+    """Return the command's options."""
     parser = cli.ArgumentParser(
         prog="make_lexicon",
-        description="Write lexicon.txt (word unit unit ..., a line a pronunciation) and oov.txt "
-        "(words that the units cannot write, with counts) of a vocabulary.",
+        description="Write lexicon.txt (lines `word token token ...`, one per pronunciation) and "
+        "oov.txt (words that the tokens cannot write, with counts) of a vocabulary.",
     )
     parser.add_argument(
-        "--words", required=True, help="vocabulary: a word a line, all or none with a count"
+        "--words",
+        required=True,
+        help="vocabulary: one word per line; either all words have a count or none has",
     )
     parser.add_argument(
         "--texts",
         nargs="*",
         default=[],
-        help="files in which readings are observed: Kaldi's (named text, with ids) or plain (a "
-        "sentence a line)",
+        help="files in which pronunciations are observed: Kaldi tables (named text, with ids) or "
+        "plain text (one sentence per line)",
     )
     parser.add_argument(
         "--token_type",
         choices=("syllable_phone", "char"),
         default="syllable_phone",
-        help="what the units are; a word is its readings, or its characters",
+        help="kind of tokens; a word is written by its pronunciations or by its characters",
     )
     parser.add_argument("--token_list", required=True, help="tokens.txt of the model")
     parser.add_argument(
         "--max_pronunciations",
         type=int,
         default=MOST_PRONUNCIATIONS,
-        help="most pronunciations of a word",
+        help="maximum number of pronunciations per word",
     )
     parser.add_argument("--output_dir", required=True, help="directory to write")
     return parser
 
 
 def make(args: argparse.Namespace) -> None:
-    """Run the command."""
+    """Make the lexicon and print its coverage of the vocabulary."""
     tokens = TokenList.load(args.token_list)
     words = _read_words(Path(args.words))
     if args.token_type == "char":
@@ -74,8 +76,8 @@ def make(args: argparse.Namespace) -> None:
     )
     print(
         f"left out: {build.num_dropped} pronunciations with units not in the token list "
-        f"({build.num_dropped_occurrences} occurrences), {build.num_over_bound} beyond "
-        f"{args.max_pronunciations} a word"
+        f"({build.num_dropped_occurrences} occurrences), {build.num_over_bound} over the "
+        f"limit of {args.max_pronunciations} per word"
     )
 
 
@@ -105,7 +107,7 @@ def _read_words(path: Path) -> dict[str, int] | list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     return cli.run(make, get_parser(), argv)
 
 

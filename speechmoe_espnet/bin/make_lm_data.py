@@ -1,4 +1,4 @@
-"""Bring text into the layout that a character language model is trained from."""
+"""Write the training data of a character language model."""
 
 import argparse
 import sys
@@ -10,28 +10,28 @@ from speechmoe_espnet.system.cli import ArgumentParser, run
 
 
 def get_parser() -> ArgumentParser:
-    """Return the parser of this command."""
+    """Return the command's options."""
     parser = ArgumentParser(
         prog="make_lm_data",
         description="Write token list, texts with ids and shapes for a character language model. "
-        "Files named `text` have an id on each line, others a sentence a line.",
+        "Files named `text` have an id on each line, other files one sentence per line.",
     )
     parser.add_argument(
-        "--train_texts", type=Path, nargs="+", required=True, help="files to learn from"
+        "--train_texts", type=Path, nargs="+", required=True, help="training text files"
     )
     parser.add_argument("--dev_text", type=Path, required=True, help="file with held-out text")
     parser.add_argument(
-        "--max_sentences", type=int, help="learn from so many at most; default: all"
+        "--max_sentences", type=int, help="maximum number of training sentences (default: all)"
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     return parser
 
 
 def make(args: argparse.Namespace) -> None:
-    """Write the data and print how much there is.
+    """Write the data and print their sizes.
 
     Args:
-        args: What `get_parser` returns.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: A file does not exist.

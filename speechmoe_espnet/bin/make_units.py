@@ -1,4 +1,4 @@
-"""Stage 3: choose the units of a corpus."""
+"""Choose the units (ESPnet's tokens) of a corpus (stage 3)."""
 
 import argparse
 import sys
@@ -10,28 +10,28 @@ from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:
-    """Make the command's parser."""
+    """Return the command's options."""
     parser = cli.ArgumentParser(
         prog="make_units",
-        description="Choose the units of a corpus from its training text and print how much of "
-        "the other sets they cover.",
+        description="Choose the units (ESPnet's tokens) of a corpus from its training text and "
+        "print their coverage of the other sets.",
     )
     parser.add_argument("--token_type", required=True, choices=TOKEN_TYPES, help="kind of units")
     parser.add_argument("--train_dir", required=True, help="directory with the training text")
     parser.add_argument(
         "--sets", nargs="*", default=[], help="directories with the text of the other sets"
     )
-    parser.add_argument("--nbpe", type=int, help="bpe: size of the SentencePiece model")
+    parser.add_argument("--nbpe", type=int, help="size of the SentencePiece model, for bpe")
     parser.add_argument(
         "--token_list",
-        help="tokens.txt of a trained model to take over unchanged (bpe: bpe.model beside it)",
+        help="tokens.txt of a trained model to take over (for bpe with bpe.model beside it)",
     )
     parser.add_argument("--output_dir", required=True, help="directory to write")
     return parser
 
 
 def make(args: argparse.Namespace) -> None:
-    """Run the command."""
+    """Choose the units and print their coverage."""
     tokens, coverage = make_units(
         args.token_type,
         args.train_dir,
@@ -52,7 +52,7 @@ def make(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     return cli.run(make, get_parser(), argv)
 
 

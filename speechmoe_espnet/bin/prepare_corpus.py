@@ -1,4 +1,4 @@
-"""Stage 1: writes the Kaldi data directories of a corpus, synthetic or real."""
+"""Write the Kaldi data directories of a corpus, synthetic or real (stage 1)."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ SYNTHETIC = "synthetic"
 
 
 def get_parser() -> cli.ArgumentParser:
-    """Build the command's parser."""
+    """Return the command's options."""
     parser = cli.ArgumentParser(prog="prepare_corpus", description=__doc__)
     parser.add_argument(
         "--corpus",
@@ -19,23 +19,25 @@ def get_parser() -> cli.ArgumentParser:
         help="synthetic, kaldi (ready train, dev and test directories), or a public corpus "
         "that lhotse can read, such as aishell",
     )
-    parser.add_argument("--corpus_dir", type=Path, help="where a real corpus lies")
+    parser.add_argument("--corpus_dir", type=Path, help="directory of a real corpus")
     parser.add_argument(
         "--sets",
         nargs="+",
         default=["read", "chat", "spon", "aishell2"],
-        help="styles of the synthetic corpus; train and dev are their union",
+        help="styles of the synthetic corpus; train and dev contain all of them",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the synthetic corpus")
     parser.add_argument("--preset", default="small", help="size: tiny, small, medium or large")
     parser.add_argument(
-        "--train_utts", type=int, help="training utterances a style, instead of the preset's"
+        "--train_utts",
+        type=int,
+        help="number of training utterances per style (default: that of the preset)",
     )
-    parser.add_argument("--nj", type=int, default=2, help="processes")
+    parser.add_argument("--nj", type=int, default=2, help="number of processes")
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     parser.add_argument(
         "--final_dir",
-        help="where output_dir will lie when it is used: begins the paths in wav.scp",
+        help="final path of output_dir, used in wav.scp (default: output_dir)",
     )
     return parser
 
@@ -44,11 +46,11 @@ def prepare(args: argparse.Namespace) -> None:
     """Write a corpus.
 
     Args:
-        args: What the parser returned.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         ValueError: An option is not valid, or the corpus is not.
-        FileNotFoundError: The corpus is not where `--corpus_dir` says.
+        FileNotFoundError: There is no corpus in `--corpus_dir`.
     """
     if args.corpus == SYNTHETIC:
         _prepare_synthetic(args)
@@ -56,7 +58,7 @@ def prepare(args: argparse.Namespace) -> None:
     from speechmoe_espnet.corpora.public import prepare_public
 
     if args.corpus_dir is None:
-        raise ValueError(f"corpus {args.corpus} needs --corpus_dir: the directory it lies in")
+        raise ValueError(f"corpus {args.corpus} needs --corpus_dir, the directory of the corpus")
     for data in prepare_public(args.corpus, args.corpus_dir, args.output_dir, args.nj):
         speakers = len(set(data.utt2spk.values()))
         print(f"{data.path.name}: {len(data.text)} utterances, {speakers} speakers")
@@ -69,7 +71,7 @@ def _prepare_synthetic(args: argparse.Namespace) -> None:
 
     if args.corpus_dir is not None:
         raise ValueError(
-            f"--corpus_dir {args.corpus_dir} is of no use to the synthetic corpus; "
+            f"--corpus_dir {args.corpus_dir} is not used by the synthetic corpus; "
             f"name a real one with --corpus, e.g. --corpus aishell"
         )
     preset = get_preset(args.preset).with_train_utts(args.train_utts)

@@ -1,4 +1,4 @@
-"""Compare systems on the evaluation sets: a table, results.json and a page."""
+"""Compare systems on the evaluation sets: a table, results.json and an HTML page."""
 
 import argparse
 import json
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from speechmoe_espnet.report.page import build_page
+from speechmoe_espnet.report.players import players
+from speechmoe_espnet.report.report_page import build_page, shown_first
+from speechmoe_espnet.report.sections import worst_of
 from speechmoe_espnet.report.text_table import text_table
-from speechmoe_espnet.results.comparison import Provenance, build_results, compare
+from speechmoe_espnet.results.comparison import Comparison, Provenance, build_results, compare
 from speechmoe_espnet.results.system import System, load_system
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
@@ -19,10 +21,10 @@ _SYSTEM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 
 
 def get_parser() -> ArgumentParser:
-    """Return the parser of this command."""
+    """Return the command's options."""
     parser = ArgumentParser(
         prog="report",
-        description="Compare systems: prints a table, writes results.json, table.txt, index.html.",
+        description="Compare systems: print a table, write results.json, table.txt and index.html.",
     )
     parser.add_argument(
         "--system",
@@ -30,25 +32,30 @@ def get_parser() -> ArgumentParser:
         action="append",
         required=True,
         metavar="NAME=EXP_DIR",
-        help="a system and its experiment directory; repeat for more, in the order of the tables",
+        help="name and experiment directory of a system; repeat it, in the order of the tables",
     )
     parser.add_argument("--decode", default="ctc_greedy", help="name of the decoding to report")
     parser.add_argument("--sets", nargs="+", required=True, help="evaluation sets")
+    parser.add_argument("--control", help="reference system of the comparison (needs --candidate)")
+    parser.add_argument("--candidate", help="system compared with --control")
+    parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     parser.add_argument(
-        "--control", help="system that the candidate is compared with (needs --candidate)"
+        "--audio_dir",
+        type=Path,
+        help="directory with a data directory a set (DIR/SET/wav.scp), as recipes have it in "
+        "data/CORPUS: the page then plays the worst utterances; recordings that are gone get no "
+        "player",
     )
-    parser.add_argument("--candidate", help="system that is compared with the control")
-    parser.add_argument("--output_dir", type=Path, required=True, help="where the report goes")
     parser.add_argument(
         "--corpus",
-        help="name of the corpus; default: the directory that holds the first system's",
+        help="name of the corpus (default: parent of the first system's directory)",
     )
     parser.add_argument(
-        "--seed", type=int, help="seed of the run; default: `seed` of the first config.yaml"
+        "--seed",
+        type=int,
+        help="seed of the run (default: `seed` in config.yaml of the first system)",
     )
-    parser.add_argument(
-        "--seconds_total", type=float, help="time of the whole run in seconds, where measured"
-    )
+    parser.add_argument("--seconds_total", type=float, help="duration of the whole run in seconds")
     parser.add_argument(
         "--meta",
         nargs="+",
@@ -56,7 +63,7 @@ def get_parser() -> ArgumentParser:
         default=[],
         metavar="KEY=VALUE",
         help="facts for the page, such as command=...; the keys seed, seconds_total and corpus "
-        "stand for the options of these names",
+        "set the options of these names",
     )
     return parser
 
@@ -65,11 +72,11 @@ def report(args: argparse.Namespace) -> None:
     """Write `results.json`, `table.txt` and `index.html`, and print the table.
 
     Args:
-        args: What `get_parser` returns.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: A score, `model.json` or another file of a system is missing.
-        ValueError: An option is wrong, or the systems cannot be compared.
+        ValueError: An option is not valid, or the systems cannot be compared.
     """
     meta = _pairs("--meta", args.meta)
     seed = _option(args.seed, meta.pop("seed", None), int, "--seed")
@@ -102,6 +109,7 @@ def report(args: argparse.Namespace) -> None:
         list(systems.values()),
         comparison,
         corpus=corpus or first.directory.resolve().parent.name,
+        audio=_audio(args.audio_dir, list(systems.values()), comparison),
     )
     table = text_table(results)
     args.output_dir.mkdir(parents=True, exist_ok=True)
@@ -113,6 +121,21 @@ def report(args: argparse.Namespace) -> None:
     for name, text in texts.items():
         (args.output_dir / name).write_text(text, encoding="utf-8", newline="\n")
     print(table, end="")
+
+
+def _audio(
+    audio_dir: Path | None, systems: Sequence[System], comparison: Comparison | None
+) -> dict[tuple[str, str], str]:
+    if audio_dir is None:
+        return {}
+    shown = next(item for item in systems if item.name == shown_first(systems, comparison))
+    wanted = {
+        name: [score.utt for score in worst_of(outcome)] for name, outcome in shown.sets.items()
+    }
+    found, complaints = players(audio_dir, wanted)
+    for complaint in complaints:
+        print(f"report: warning: no player for {complaint}", file=sys.stderr)
+    return found
 
 
 def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Rank the n-best lists of decoded sets anew with a neural language model over characters.
+"""Rescore the n-best lists of decoded sets with a character language model.
 
-What comes out is laid out as what `decode` writes: scoring and reports take either.
+The output has the layout of `decode`: scoring and reports accept both.
 """
 
 import argparse
@@ -24,43 +24,67 @@ from speechmoe_espnet.lm.sentences import read_text
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
 UNITS_FILE, CTM_FILE, RTF_FILE = "units", "ctm", "rtf.json"
-# Lattices are of the search before; whoever wants them finds them there.
+# Lattices belong to the search and stay in its directory.
 NOT_COPIED = ("text", NBEST_FILE, UNITS_FILE, CTM_FILE, RTF_FILE, "lattice.ark.txt")
 
 
 def get_parser() -> ArgumentParser:
-    """Return the parser of this command."""
+    """Return the command's options."""
     parser = ArgumentParser(
         prog="rescore",
-        description="Rank n-best lists anew: score = acoustic_score + lm_score + nn_lm_weight x "
-        "ln P(text) by a neural language model; with --lm_weight or --tuning the other scores are "
+        description="Rescore n-best lists with a neural language model: score = acoustic_score + "
+        "lm_score + nn_lm_weight x ln P(text). With --lm_weight or --tuning, the other scores are "
         "weighted anew as well.",
     )
     parser.add_argument(
-        "--decode_dir", type=Path, required=True, help="results of decode, a directory a set"
+        "--decode_dir",
+        type=Path,
+        required=True,
+        help="output directory of decode, one subdirectory per set",
     )
-    parser.add_argument("--sets", nargs="+", required=True, help="sets in --decode_dir")
     parser.add_argument(
-        "--lm_dir", type=Path, required=True, help="language model (utils/train_lm.sh)"
+        "--sets", nargs="+", required=True, help="names of the sets in --decode_dir"
+    )
+    parser.add_argument(
+        "--lm_dir",
+        type=Path,
+        required=True,
+        help="experiment directory of the language model (utils/train_lm.sh)",
     )
     parser.add_argument("--lm_file", default=DEFAULT_MODEL_FILE, help="checkpoint in --lm_dir")
-    parser.add_argument("--nn_lm_weight", type=float, help="of the neural model's ln P(text)")
     parser.add_argument(
-        "--lm_weight", type=float, help="of lm_logp; default: scores as the search weighted them"
+        "--nn_lm_weight", type=float, help="weight of the neural model's ln P(text)"
     )
     parser.add_argument(
-        "--insertion_bonus", type=float, help="for each unit; only with --lm_weight; default: 0"
+        "--lm_weight",
+        type=float,
+        help="weight of lm_logp (default: the scores as the search weighted them)",
     )
     parser.add_argument(
-        "--tuning", type=Path, help="tuning.json with the three weights, instead of the options"
+        "--insertion_bonus",
+        type=float,
+        help="bonus for each token; only with --lm_weight (default: 0)",
     )
-    parser.add_argument("--dev_text", type=Path, help="text to print the model's perplexity on")
     parser.add_argument(
-        "--batch_characters", type=int, default=2000, help="in a batch, padding included"
+        "--tuning",
+        type=Path,
+        help="tuning.json (tune) with the three weights, instead of these options",
     )
-    parser.add_argument("--ngpu", type=int, choices=(0, 1), default=0, help="1 uses a GPU")
     parser.add_argument(
-        "--output_dir", type=Path, required=True, help="results go to a directory a set in here"
+        "--dev_text", type=Path, help="text for printing the perplexity of the model"
+    )
+    parser.add_argument(
+        "--batch_characters",
+        type=int,
+        default=2000,
+        help="maximum number of characters in a batch, padding included",
+    )
+    parser.add_argument("--ngpu", type=int, choices=(0, 1), default=0, help="number of GPUs")
+    parser.add_argument(
+        "--output_dir",
+        type=Path,
+        required=True,
+        help="directory to write, one subdirectory per set",
     )
     return parser
 
@@ -69,11 +93,11 @@ def rescore_sets(args: argparse.Namespace) -> None:
     """Rescore every set and write its results.
 
     Args:
-        args: What `get_parser` reads.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: Lists, the model or its configuration do not exist.
-        ValueError: An option, a list or the model is wrong.
+        ValueError: An option, a list or the model is not valid.
     """
     weights = _weights(args)
     if args.ngpu and not torch.cuda.is_available():
@@ -93,7 +117,7 @@ def rescore_sets(args: argparse.Namespace) -> None:
         found = lm.perplexity(dev_text)
         summary["dev"] = dataclasses.asdict(found)
         print(
-            f"{args.dev_text}: perplexity {found.perplexity:.2f} a character "
+            f"{args.dev_text}: perplexity {found.perplexity:.2f} per character "
             f"({found.num_characters} characters, {found.num_unknown} of them unknown, "
             f"{found.num_sentences} sentences)"
         )
@@ -160,15 +184,15 @@ def _rescore_set(
     changed = sum(hyps[0]["text"] != lists[utt][0]["text"] for utt, hyps in ranked.items())
     print(
         f"rescored {target.name}: {len(ranked)} utterances, "
-        f"{sum(map(len, ranked.values()))} hypotheses in {seconds:.1f} s; another one is best "
-        f"in {changed}",
+        f"{sum(map(len, ranked.values()))} hypotheses in {seconds:.1f} s; the best one changed "
+        f"in {changed} utterances",
         file=sys.stderr,
         flush=True,
     )
 
 
 def _ctm_lines(place: str, utt: str, hyp: Hyp) -> list[str]:
-    """Return the lines of `ctm` for a hypothesis that knows its words and when they were said."""
+    """Return the lines of `ctm` for a hypothesis with words and their times."""
     try:
         return [
             f"{utt} 1 {start:.3f} {end - start:.3f} {word}\n"
@@ -202,7 +226,7 @@ def _add_seconds(source: Path, target: Path, seconds: float) -> None:
 
 
 def _other_files(directory: Path, known: Sequence[str]) -> list[Path]:
-    """List what else decoding wrote: routing, the model's size; no marks, no scores."""
+    """List further output of decoding, such as routing; marks and scores are left out."""
     return [
         path
         for path in sorted(directory.iterdir())

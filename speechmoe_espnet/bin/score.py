@@ -23,32 +23,32 @@ HYP_NAMES = ("text", "units")
 
 
 def get_parser() -> ArgumentParser:
-    """Return the parser of this command."""
+    """Return the command's options."""
     parser = ArgumentParser(
         prog="score", description="Score the hypotheses of one set with jiwer, joined by id."
     )
     parser.add_argument(
-        "--ref_dir", type=Path, required=True, help="directory with text, the references"
+        "--ref_dir", type=Path, required=True, help="directory with the references in text"
     )
     parser.add_argument(
-        "--utt2spk", type=Path, help="speakers of the utterances; default: REF_DIR/utt2spk"
+        "--utt2spk", type=Path, help="speakers of the utterances (default: utt2spk in --ref_dir)"
     )
     parser.add_argument(
-        "--hyp_dir", type=Path, required=True, help="directory with text, the hypotheses"
+        "--hyp_dir", type=Path, required=True, help="directory with the hypotheses in text or units"
     )
     parser.add_argument(
         "--hyp_name",
         choices=HYP_NAMES,
         default="text",
-        help="file in --hyp_dir: text, or units, what the model emitted (syllables and phones), "
-        "against references in units, with --metric ser",
+        help="file in --hyp_dir: text, or units (emitted syllables and phones; needs references in "
+        "units and --metric ser)",
     )
-    parser.add_argument("--output_dir", type=Path, required=True, help="where the scores go")
+    parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     parser.add_argument(
         "--metric",
         choices=METRICS,
         default="cer",
-        help="cer: characters after text normalisation; ser: units between white space",
+        help="cer counts characters after text normalisation, ser units between white space",
     )
     return parser
 
@@ -57,12 +57,12 @@ def score(args: argparse.Namespace) -> None:
     """Score and write `cer.json`, `utts.jsonl`, `errors.txt` and `per_speaker.tsv`.
 
     Args:
-        args: What `get_parser` returns.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: A text, units or utt2spk file does not exist.
-        ValueError: The files cannot be read or do not hold the same utterances, or units are
-            scored by characters.
+        ValueError: The files cannot be read or have different utterances, or units are scored by
+            characters.
     """
     in_units = args.hyp_name == "units"
     if in_units and args.metric != "ser":

@@ -1,7 +1,7 @@
-"""Run one or more commands side by side, and leave none behind.
+"""Run commands in parallel, and stop all of them if one fails.
 
-Where one fails, we are stopped, or the script that started us is killed, all are ended with all
-that they started: a script runs a long command through this one, because bash cannot promise that.
+All commands and their children are also stopped if this process is stopped, or if the script that
+started it is killed. Scripts run long commands this way, because bash alone cannot ensure it.
 """
 
 import argparse
@@ -23,10 +23,10 @@ SEPARATOR = "--and"
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Return the command's parser."""
+    """Return the command's options."""
     return cli.ArgumentParser(
         prog="side_by_side",
-        description="Run commands side by side; where one fails or we are stopped, all are ended.",
+        description="Run commands in parallel; stop all if one fails or this one is stopped.",
         usage=f"side_by_side -- COMMAND [ARGUMENTS] [{SEPARATOR} COMMAND [ARGUMENTS]]...",
     )
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 where every command ended well, else the first bad exit status.
+        0 if every command succeeded, else the first exit status other than 0.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     before = words[: words.index("--")] if "--" in words else words

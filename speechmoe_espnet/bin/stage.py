@@ -1,4 +1,4 @@
-"""Run a command as a stage: only when needed, into a temporary directory, moved into place."""
+"""Run a command as a stage: only if needed, and with complete output or none."""
 
 import argparse
 import sys
@@ -11,39 +11,41 @@ from speechmoe_espnet.system import cli
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Return the command's parser."""
+    """Return the command's options."""
     parser = cli.ArgumentParser(
         prog="stage",
         description=__doc__,
         usage="stage --target DIR [options] -- COMMAND [ARGUMENTS]",
     )
-    parser.add_argument("--target", type=Path, required=True, help="directory that is made")
+    parser.add_argument("--target", type=Path, required=True, help="directory to make")
     parser.add_argument(
-        "--input", type=Path, nargs="+", default=[], help="files and directories it depends on"
+        "--input",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="files and directories that the command reads",
     )
     parser.add_argument(
         "--in_place",
         action="store_true",
-        help="work in the target itself; a run that was stopped is taken up again",
+        help="work in the target itself; a stopped run resumes",
     )
-    parser.add_argument("--log", type=Path, help="file for the command's output")
-    parser.add_argument(
-        "--quiet", action="store_true", help="output into the log only, not on the screen"
-    )
-    parser.add_argument("--name", default="stage", help="what messages call it")
+    parser.add_argument("--log", type=Path, help="log file for the output of the command")
+    parser.add_argument("--quiet", action="store_true", help="write the output to the log only")
+    parser.add_argument("--name", default="stage", help="name of the stage in messages")
     parser.add_argument(
         "--hint",
         action="append",
         default=[],
         metavar="PATH=TEXT",
-        help="what to say where the input PATH is missing; may be repeated",
+        help="cure to show if the input PATH is missing; may be repeated",
     )
     parser.add_argument(
         "--ignore",
         action="append",
         default=[],
         metavar="PREFIX",
-        help="words of the command that begin so may change without a new run; may be repeated",
+        help="words of the command with this prefix may change without a new run; may be repeated",
     )
     return parser
 
@@ -52,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
     Returns:
-        0: made or up to date; 1: a mistake or missing input; the command's own status where
-        it failed; 128 + N where signal N stopped us.
+        0: made or up to date; 1: a mistake or a missing input; the exit status of the command if
+        it failed; 128 + N if signal N stopped this process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     own, command = words, []

@@ -1,4 +1,4 @@
-"""Train an n-gram language model: Kneser-Ney, pruned by entropy, measured on other text."""
+"""Train an n-gram language model: Kneser-Ney, entropy pruning, perplexity of held-out text."""
 
 import argparse
 import sys
@@ -12,16 +12,16 @@ from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:
-    """Build the command's parser."""
+    """Return the command's options."""
     parser = cli.ArgumentParser(prog="train_ngram", description=__doc__)
     parser.add_argument(
         "--texts",
         nargs="+",
         required=True,
-        help="files to learn from: Kaldi's (named text, with ids) or plain (a sentence a line)",
+        help="training text: Kaldi tables (named text, with ids) or plain (one sentence per line)",
     )
-    parser.add_argument("--dev_text", required=True, help="other text, to measure perplexity")
-    parser.add_argument("--level", choices=LEVELS, default="word", help="what the n-gram is of")
+    parser.add_argument("--dev_text", required=True, help="held-out text for the perplexity")
+    parser.add_argument("--level", choices=LEVELS, default="word", help="unit of the n-gram")
     parser.add_argument(
         "--order", type=int, default=NgramOptions.order, help="length of the longest n-grams"
     )
@@ -29,16 +29,18 @@ def get_parser() -> cli.ArgumentParser:
         "--min_count",
         type=int,
         default=NgramOptions.min_count,
-        help="words of Hanzi that occur less often are written by their characters",
+        help="words of Hanzi that occur less often are split into characters",
     )
     parser.add_argument(
         "--prune_threshold",
         type=float,
         default=NgramOptions.prune_threshold,
-        help="relative growth of perplexity below which an n-gram is pruned; 0 keeps all",
+        help="relative increase of perplexity below which an n-gram is pruned; 0 keeps all",
     )
     parser.add_argument(
-        "--keep_unpruned", action="store_true", help=f"write {UNPRUNED}, the model before pruning"
+        "--keep_unpruned",
+        action="store_true",
+        help=f"also write {UNPRUNED}, the model before pruning",
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     return parser
@@ -48,7 +50,7 @@ def train(args: argparse.Namespace) -> None:
     """Train, write and describe an n-gram.
 
     Args:
-        args: What the parser returned.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: A text file does not exist.
@@ -80,8 +82,8 @@ def train(args: argparse.Namespace) -> None:
         model = facts[name]
         sizes = " ".join(map(str, model["ngrams"]))
         print(
-            f"{name}: perplexity {model['perplexity']:.1f} a token, "
-            f"{model['perplexity_per_character']:.1f} a character; n-grams by order {sizes}"
+            f"{name}: perplexity {model['perplexity']:.1f} per token, "
+            f"{model['perplexity_per_character']:.1f} per character; n-grams by order {sizes}"
         )
     size = (args.output_dir / PRUNED).stat().st_size
     print(f"{PRUNED}: {size / 1e6:.1f} MB, {sum(facts['seconds'].values()):.0f} s")

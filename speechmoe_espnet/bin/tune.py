@@ -1,4 +1,4 @@
-"""Choose language model weight and insertion bonus on a development set, from its n-best lists."""
+"""Tune language model weight and insertion bonus on the n-best lists of a development set."""
 
 import argparse
 import json
@@ -10,7 +10,8 @@ from typing import Any
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest
 from speechmoe_espnet.decode.tuning import Axis, RankedLists, Tuning, grid_search
-from speechmoe_espnet.report.tuning_plot import rate_map
+from speechmoe_espnet.report.figure import standalone_svg
+from speechmoe_espnet.report.heat_maps import rate_map
 from speechmoe_espnet.scoring.cer import METRICS
 from speechmoe_espnet.scoring.list_errors import ListErrors, count_errors
 from speechmoe_espnet.system.cli import ArgumentParser, run
@@ -20,37 +21,51 @@ FIELDS = {"lm_weight": "lm_logp", "insertion_bonus": "num_units", "nn_lm_weight"
 
 
 def get_parser() -> ArgumentParser:
-    """Return the parser of this command."""
+    """Return the command's options."""
     parser = ArgumentParser(
         prog="tune",
-        description="Rank the n-best lists of a development set anew for a grid of weights and "
-        "write the weights of the lowest error rate. A list holds what its search kept: decode "
-        "with a wide beam and a large n, near the weights that are looked for.",
+        description="Rerank the n-best lists of a development set for a grid of weights, and write "
+        "the weights with the lowest error rate. Lists contain only what the search kept: decode "
+        "with a wide beam and a large nbest, with weights near the expected ones.",
     )
     parser.add_argument(
-        "--decode_dir", type=Path, required=True, help=f"decoded set, with {NBEST_FILE}"
+        "--decode_dir",
+        type=Path,
+        required=True,
+        help=f"directory of the decoded set, with {NBEST_FILE}",
     )
     parser.add_argument(
-        "--data_dir", type=Path, required=True, help="directory with text, its references"
+        "--data_dir", type=Path, required=True, help="directory with the references in text"
     )
-    parser.add_argument("--metric", choices=METRICS, default="cer", help="what to minimise")
+    parser.add_argument("--metric", choices=METRICS, default="cer", help="error rate to minimise")
     parser.add_argument(
-        "--lm_weights", default="0:1.5:0.1", help="FIRST:LAST:STEP or values between commas"
+        "--lm_weights",
+        default="0:1.5:0.1",
+        help="values of the language model weight: FIRST:LAST:STEP, or separated by commas",
     )
     parser.add_argument(
         "--insertion_bonuses",
         default="-1:4:0.5",
-        help="the same, for each unit; where it begins with a minus: --insertion_bonuses=-1:4:0.5",
+        help="values of the bonus for each token; with a minus sign first, write "
+        "--insertion_bonuses=-1:4:0.5",
     )
     parser.add_argument(
-        "--nn_lm_weights", help="the same, for lists that `rescore` gave nn_lm_logp; default: 0"
+        "--nn_lm_weights",
+        help="values of the neural model's weight, for lists of rescore (default: 0 alone)",
     )
     parser.add_argument(
-        "--default_lm_weight", type=float, default=0.5, help="of equal points the closest one wins"
+        "--default_lm_weight",
+        type=float,
+        default=0.5,
+        help="of equal error rates, the weight closest to this one wins",
     )
-    parser.add_argument("--default_insertion_bonus", type=float, default=0.0, help="likewise")
-    parser.add_argument("--default_nn_lm_weight", type=float, default=0.3, help="likewise")
-    parser.add_argument("--output_dir", type=Path, required=True, help="where the files go")
+    parser.add_argument(
+        "--default_insertion_bonus", type=float, default=0.0, help="as --default_lm_weight"
+    )
+    parser.add_argument(
+        "--default_nn_lm_weight", type=float, default=0.3, help="as --default_lm_weight"
+    )
+    parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     return parser
 
 
@@ -58,12 +73,12 @@ def tune(args: argparse.Namespace) -> None:
     """Search the grid and write `tuning.json` and `tuning.svg`.
 
     Args:
-        args: What `get_parser` returns.
+        args: Parsed arguments of `get_parser`.
 
     Raises:
         FileNotFoundError: The lists or the references do not exist.
-        ValueError: They cannot be read, do not hold the same utterances or lack a score, or a
-            grid cannot be read.
+        ValueError: The files cannot be read, have different utterances or lack a score, or a grid
+            is not valid.
     """
     axes = _axes(args)
     fields = [FIELDS[axis.name] for axis in axes]
@@ -97,7 +112,7 @@ def _axes(args: argparse.Namespace) -> list[Axis]:
 def _errors(
     data_dir: Path, metric: str, list_name: Path, lists: dict[str, list[Hyp]]
 ) -> ListErrors:
-    """Read the references and count; nothing else here sees them."""
+    """Read the references and count errors; no other function reads references."""
     references = data_dir / "text"
     return count_errors(
         read_table(references),
@@ -139,13 +154,14 @@ def _picture(title: str, found: Tuning) -> str:
     at = "".join(
         f", {axis.name} {value:g}" for axis, value in zip(found.axes[2:], rest, strict=True)
     )
-    return rate_map(
+    figure = rate_map(
         title + at,
         (x_axis.name, x_axis.values),
         (y_axis.name, y_axis.values),
         {(x, y): rate for (x, y), rate in plane.items()},
         (found.best[0], found.best[1]),
     )
+    return standalone_svg(figure)
 
 
 def _report(args: argparse.Namespace, ranked: RankedLists, found: Tuning) -> None:
@@ -159,7 +175,7 @@ def _report(args: argparse.Namespace, ranked: RankedLists, found: Tuning) -> Non
         if axis.name in found.on_edge:
             print(
                 f"tune: warning: the best {axis.name}, {found.named(found.best)[axis.name]:g}, "
-                f"lies on the edge of its grid ({axis.values[0]:g} to {axis.values[-1]:g}); "
+                f"is at the edge of its grid ({axis.values[0]:g} to {axis.values[-1]:g}); "
                 f"widen the grid",
                 file=sys.stderr,
             )

@@ -1,4 +1,4 @@
-"""Check Kaldi data directories before anything is computed from them."""
+"""Check Kaldi data directories: files, ids, segments and audio paths."""
 
 import argparse
 import sys
@@ -9,21 +9,23 @@ from speechmoe_espnet.system import cli
 
 
 def get_parser() -> cli.ArgumentParser:
-    """Make the command's parser."""
+    """Return the command's options."""
     parser = cli.ArgumentParser(
         prog="validate_data_dir",
-        description="Check data directories (files, ids, segments, audio paths) and print what "
-        "they hold.",
+        description="Check Kaldi data directories (files, ids, segments, audio paths) and print a "
+        "summary.",
     )
     parser.add_argument("data_dirs", nargs="+", help="Kaldi data directories")
     parser.add_argument(
-        "--durations", action="store_true", help="also read audio headers and print hours"
+        "--durations",
+        action="store_true",
+        help="also read audio headers and print the duration in hours",
     )
     return parser
 
 
 def validate(args: argparse.Namespace) -> None:
-    """Run the command."""
+    """Check the directories and print a summary of each."""
     for path in args.data_dirs:
         data = validate_data_dir(path)
         line = (
@@ -38,7 +40,7 @@ def validate(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     return cli.run(validate, get_parser(), argv)
 
 

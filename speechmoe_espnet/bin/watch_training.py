@@ -1,6 +1,6 @@
-"""Run a training and show how far it has come: a line an epoch, a sign of life in between.
+"""Run a training and show its progress: one line per epoch, and signs of life in between.
 
-ESPnet's own log is hundreds of lines; trainings that run side by side would bury each other.
+ESPnet's own log has hundreds of lines, too many for several trainings on one screen.
 """
 
 import argparse
@@ -30,10 +30,10 @@ _SHOWN = ("loss", "loss_ctc", "cer_ctc", "cer")
 
 
 class Progress:
-    """Turns lines of an ESPnet training log into the few that a reader wants.
+    """Progress of a training, from the lines of its ESPnet log.
 
     Attributes:
-        state: Where the training is now, in words.
+        state: Current position in the training, in words.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Progress:
         self._remaining = ""
 
     def read(self, line: str) -> str | None:
-        """Take a line of the log; return what to show of it, or None."""
+        """Read a line of the log; return a line to show, or None."""
         if match := _STARTED.search(line):
             epoch, self._epochs, remaining = match.groups()
             self._remaining = f", ends in about {remaining}" if remaining else ""
@@ -71,13 +71,13 @@ def _figures(text: str) -> str:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Return the command's parser."""
+    """Return the command's options."""
     parser = cli.ArgumentParser(
         prog="watch_training",
         description=__doc__,
         usage="watch_training --name NAME --log FILE -- COMMAND [ARGUMENTS]",
     )
-    parser.add_argument("--name", required=True, help="what the lines begin with")
+    parser.add_argument("--name", required=True, help="prefix of the shown lines")
     parser.add_argument("--log", type=Path, required=True, help="ESPnet's log, read as it grows")
     return parser
 
@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _watch(name: str, log: Path, command: Sequence[str]) -> int:
     progress = Progress()
     lines = _new_lines(log)
-    next(lines)  # what an earlier run left
+    next(lines)  # lines of an earlier run
     child = start(command)
     shown = time.monotonic()
     try:
@@ -126,7 +126,7 @@ def _watch(name: str, log: Path, command: Sequence[str]) -> int:
 
 
 def _new_lines(log: Path) -> Iterator[list[str]]:
-    """Yield, each time, the whole lines written to the log since it was looked at last."""
+    """Yield the complete lines written to the log since the last call."""
     position, inode = 0, -1
     while True:
         lines: list[str] = []

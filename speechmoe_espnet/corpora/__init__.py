@@ -1,1 +1,1 @@
-"""Where the speech comes from: synthetic sets and public corpora."""
+"""Sources of speech: synthetic sets and public corpora."""

@@ -1,4 +1,4 @@
-"""lhotse's manifests turned into Kaldi data directories, with an error for what cannot be used."""
+"""Conversion of lhotse manifests to Kaldi data directories; unusable data is an error."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ _WHOLE_RECORDING_TOLERANCE_S = 0.02
 
 
 def data_dir_from_manifests(what: str, manifests: Sequence[Mapping[str, Any]]) -> DataDir:
-    """Turn lhotse's recordings and supervisions into a data directory.
+    """Convert lhotse's recordings and supervisions to a data directory.
 
-    Where each utterance is a whole recording, recordings take the utterances' names; otherwise
-    there are segments. An utterance whose speaker is unknown has its recording's id as speaker.
+    If each utterance is a whole recording, recordings get the ids of the utterances; otherwise the
+    directory has segments. An utterance without a speaker has the id of its recording as speaker.
 
     Args:
-        what: Names the set in messages.
+        what: Name of the set in messages.
         manifests: Dictionaries with `recordings` and `supervisions`.
 
     Raises:

@@ -1,6 +1,6 @@
 """Real corpora: lhotse reads their layouts, this module writes Kaldi data directories.
 
-Nothing is downloaded. What lhotse silently leaves out is counted, and what a recipe could not
+Nothing is downloaded. Utterances that lhotse silently skips are counted. Data that a recipe cannot
 use is an error here, before any feature is computed.
 """
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PublicCorpus:
-    """How lhotse prepares a corpus and what its parts are to a recipe.
+    """Preparation of a corpus by lhotse, and the sets of a recipe that its parts form.
 
     The corpus NAME is prepared by `prepare_NAME` of `lhotse.recipes.NAME`.
 
@@ -96,13 +96,13 @@ def prepare_public(corpus: str, corpus_dir: Path, output_dir: Path, nj: int = 1)
 
     Args:
         corpus: A name in `PUBLIC_CORPORA`, or `kaldi` for ready data directories.
-        corpus_dir: Where the corpus lies, as lhotse expects it; for `kaldi` the directory of
-            `train`, `dev` and `test`.
-        output_dir: Gets one directory a set.
-        nj: Number of processes, where lhotse can use them.
+        corpus_dir: Directory of the corpus, in the layout that lhotse expects; for `kaldi` the
+            directory with `train`, `dev` and `test`.
+        output_dir: Directory to write, with one subdirectory per set.
+        nj: Number of processes, if lhotse supports it for the corpus.
 
     Returns:
-        What was written.
+        The written data directories.
 
     Raises:
         ValueError: The corpus is unknown, or something in it cannot be used; the message
@@ -171,7 +171,7 @@ def _call_lhotse(
 
 @contextmanager
 def _collected_warnings() -> Iterator[list[str]]:
-    """Collect what lhotse tells the root logger about files that it leaves out."""
+    """Collect the warnings of lhotse about skipped files from the root logger."""
     messages: list[str] = []
 
     class Collector(logging.Handler):

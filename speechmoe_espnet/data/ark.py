@@ -1,10 +1,12 @@
-"""Kaldi's compressed matrices, fast: byte for byte what kaldiio writes, and omniio's values.
+"""Kaldi's compressed matrices, written and read fast.
 
-Kaldi's kSpeechFeature keeps four quantiles of each column in two bytes each, and a value as one
-byte that says where between two of them it lies. kaldiio partitions columns that lie scattered
-in memory and computes three candidates of each value to choose from; here columns lie in one
-piece, are sorted, and a value's byte is a sum of three saturating steps. Matrices of less than
-five rows are written as Kaldi does; kaldiio's bytes depend on the machine there.
+The bytes equal kaldiio's, and the values read back equal omniio's. Matrices of less than five
+rows are written as Kaldi writes them, because kaldiio's bytes then depend on the machine.
+
+Kaldi's kSpeechFeature stores four quantiles of each column in two bytes each. A value is one byte:
+its position between two quantiles. kaldiio partitions columns that are scattered in memory and
+chooses each value from three candidates. Here each column is contiguous and sorted, and a byte is
+the sum of three saturating steps.
 """
 
 import struct
@@ -17,7 +19,7 @@ type Floats = NDArray[np.float32]
 _HEADER = struct.Struct("<ffii")
 _TOP = 65535.0
 _ROUNDING = 0.499
-# Bytes that lie between two quantiles, from and below, and the part of the way that one takes.
+# First byte of each interval between quantiles, the byte after it, and the length of one step.
 _STRETCHES = ((0, 65, 1 / 64), (65, 193, 1 / 128), (193, 256, 1 / 63))
 _BYTES = tuple(
     np.arange(first, last, dtype=np.float32) - offset
@@ -32,10 +34,10 @@ def compressed_matrix(features: Floats) -> bytes:
         features: (rows, columns) float32, finite, at least one of both.
 
     Returns:
-        What stands behind the utterance id in an ark file.
+        The bytes that follow the utterance id in an ark file.
 
     Raises:
-        ValueError: It is not such a matrix.
+        ValueError: The matrix has another type or shape, no values, or values that are not finite.
     """
     if features.ndim != 2 or not features.size or features.dtype != np.float32:
         raise ValueError(
@@ -62,7 +64,7 @@ def compressed_matrix(features: Floats) -> bytes:
 
 
 def _quantile_steps(columns: Floats, least: np.float32, width: np.float32) -> NDArray[np.uint16]:
-    """Find minimum, quartiles and maximum of each column (columns, 4), all different."""
+    """Find minimum, two quartiles and maximum of each column: (columns, 4), all different."""
     rows = columns.shape[1]
     ordered = np.sort(columns, axis=1)
     if rows >= 5:
@@ -85,14 +87,14 @@ def _from_two_bytes(steps: NDArray[np.uint16], least: np.float32, width: np.floa
 
 
 def _to_bytes(columns: Floats, quantiles: Floats) -> NDArray[np.uint8]:
-    """Say where each value lies: 0 to 64, to 192 and to 255 from quantile to quantile.
+    """Encode the position of each value: 0 to 64, 64 to 192 and 192 to 255 between quantiles.
 
-    A value outside of the stretch between two quantiles gives that stretch's end, so the three
-    stretches add up; 64 and 192, counted twice, sum to 256 and vanish in a byte.
+    A value outside of an interval is clamped to the interval's end, so the three positions add
+    up. The inner ends 64 and 192 are counted twice; their sum, 256, vanishes in a byte.
     """
     total = np.zeros(columns.shape, np.uint8)
     scratch = np.empty_like(columns)
-    # Quantiles of next to constant values may be equal; kaldiio's bytes are undefined there.
+    # Quantiles of nearly constant values may be equal; kaldiio's bytes are undefined there.
     widths = np.maximum(np.diff(quantiles, axis=1), np.finfo(np.float32).tiny)
     for stretch, (low, high) in enumerate(((0, 64), (64, 192), (192, 255))):
         begin = quantiles[:, stretch, None]
@@ -109,7 +111,7 @@ def _to_bytes(columns: Floats, quantiles: Floats) -> NDArray[np.uint8]:
 def decompressed_matrix(payload: bytes | memoryview) -> Floats:
     """Decompress one matrix that was compressed with method 2.
 
-    A byte has 256 meanings in each column: these are worked out once and looked up.
+    The 256 values of each column are computed once and looked up.
 
     Args:
         payload: What follows `\\0BCM `: header, quantiles and bytes, all little-endian.
@@ -140,5 +142,5 @@ def decompressed_matrix(payload: bytes | memoryview) -> Floats:
     data = np.frombuffer(payload, np.uint8, columns * rows, _HEADER.size + 8 * columns)
     places = data.reshape(columns, rows).T.astype(np.intp, order="C")
     places += 256 * np.arange(columns)
-    # No place is out of range; "clip" spares the check.
+    # No index is out of range; "clip" skips the check.
     return meanings.reshape(-1).take(places, mode="clip")

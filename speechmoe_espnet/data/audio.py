@@ -1,4 +1,4 @@
-"""Audio files read as the recipes need them: one channel, a part or the whole, or a clear error."""
+"""Reader of audio files: one channel, a segment or the whole file, or a clear error."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from speechmoe_espnet.data.kaldi_dir import TO_THE_END, DataDir
 
 MAX_OVERSHOOT = 0.5
 INT16_SCALE = 32768.0
-# Formats where libsndfile's 16-bit samples are all that the file holds.
+# Formats that libsndfile reads into 16-bit samples without loss.
 INT16_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "NIST"})
 
 type Samples = NDArray[np.float32] | NDArray[np.int16]
@@ -19,22 +19,22 @@ type Samples = NDArray[np.float32] | NDArray[np.int16]
 def read_audio(
     path: str | Path, start: float = 0.0, end: float = TO_THE_END
 ) -> tuple[NDArray[np.float32], int]:
-    """Read one utterance as float, and no more of the file than it needs.
+    """Read one utterance as float; only the needed part of the file is read.
 
-    An end up to 0.5 s past the recording's end means the recording's end, as in Kaldi's
-    extract-segments; a later one is an error.
+    An end up to 0.5 s past the end of the recording is cut, as in Kaldi's extract-segments; a
+    later end is an error.
 
     Args:
-        path: A file of any format that libsndfile reads, header-less ones excepted.
-        start: Seconds.
-        end: Seconds, or -1 for the end of the file.
+        path: A file in a format that libsndfile reads and that has a header.
+        start: Start of the segment in seconds.
+        end: End of the segment in seconds, or -1 for the end of the file.
 
     Returns:
         Samples (num_samples,) in [-1, 1), and the sample rate in Hz.
 
     Raises:
         ValueError: The file cannot be read, has several channels, holds no samples or values
-            that are not finite, or the part lies outside of it.
+            that are not finite, or the segment lies outside of the file.
     """
     samples, rate = read_samples(path, start, end)
     return as_float(samples), rate
@@ -43,10 +43,10 @@ def read_audio(
 def read_samples(
     path: str | Path, start: float = 0.0, end: float = TO_THE_END
 ) -> tuple[Samples, int]:
-    """Read one utterance as `read_audio` does, but 16-bit samples as they are.
+    """Read one utterance as `read_audio` does, but keep 16-bit samples as integers.
 
-    A part of an MP3 file is read from a second before it: its frames borrow bits from earlier
-    ones, and after a mere seek the decoder gives silence until it has them.
+    A segment of an MP3 file is read from one second before its start: MP3 frames use bits of
+    earlier frames, and after a seek the decoder returns silence until it has them.
 
     Returns:
         Samples (num_samples,), int16 where the file holds 16-bit integers and float32 in
@@ -57,7 +57,7 @@ def read_samples(
     """
     if Path(path).suffix.lower() == ".raw":
         raise ValueError(
-            "is named as audio without a header, which tells no sample rate or encoding; "
+            "is named like audio without a header, which states no sample rate or encoding; "
             "convert it, e.g. `sox -r 16000 -e signed -b 16 -c 1 in.raw out.wav`"
         )
     try:
@@ -88,7 +88,7 @@ def read_samples(
 
 
 def as_float(samples: Samples) -> NDArray[np.float32]:
-    """Scale 16-bit samples to [-1, 1), exactly; floats stay as they are."""
+    """Scale 16-bit samples to [-1, 1) exactly; return floats unchanged."""
     if samples.dtype == np.int16:
         return samples * np.float32(1 / INT16_SCALE)
     return samples.astype(np.float32, copy=False)
@@ -115,7 +115,7 @@ def _sample_range(file: soundfile.SoundFile, start: float, end: float) -> tuple[
 
 
 def total_seconds(data: DataDir) -> float:
-    """Add up the durations of a data directory's utterances, reading headers only.
+    """Add up the durations of the utterances of a data directory; only headers are read.
 
     Args:
         data: A data directory whose audio files exist.

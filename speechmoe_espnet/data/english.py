@@ -1,17 +1,21 @@
-"""How Latin words are read: the 39 phones of CMUdict, without stress.
+"""Pronunciations of Latin words: the 39 phones of CMUdict, without stress.
 
-Mandarin transcripts hold English words, letters and acronyms, which are spoken in English. Phones
-are upper case (AA, B), so that no phone is ever taken for a syllable, which ends in a tone.
+Mandarin transcripts contain English words, letters and acronyms, which are spoken in English.
+Phones are upper case (AA, B) and have no tone, so that no phone looks like a syllable.
 
-In this order:
+The first rule that applies decides:
 
-1. a single letter is read by its name (`A` -> EY), then as CMUdict's word (`A` -> AH);
-2. a word of CMUdict as it says, first pronunciation first. Its apostrophes, points and hyphens do
-   not count, as they do not in a transcript: DONT is "don't", after any word spelled that way;
-3. a word without a vowel letter or of at most three letters is an acronym: names of its letters;
-4. any other word by espeak-ng (see `g2p`), and a word of at most five letters also by its letters.
+1. A single letter has its name (`A` -> EY), then the pronunciations of CMUdict (`A` -> AH).
+2. A word of CMUdict has the pronunciations listed there, in that order. Apostrophes, points and
+   hyphens are ignored, since transcripts lack them: DONT is read as "don't", after any CMUdict
+   word that is spelled DONT.
+3. A word without a vowel letter, or of at most three letters, is an acronym: the names of its
+   letters.
+4. Any other word is read by espeak-ng (see `g2p`); a word of at most five letters has the names of
+   its letters as a second pronunciation.
 
-Accents count only for espeak-ng. A word without any letter from A to Z has no pronunciation.
+Only espeak-ng takes accents into account. A word without a letter from A to Z has no
+pronunciation.
 """
 
 import unicodedata
@@ -30,20 +34,20 @@ PHONES = frozenset((
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _VOWELS = frozenset("AEIOUY")
 _LONGEST_ACRONYM = 3
-_LONGEST_THAT_MAY_BE_SPELLED = 5
+_LONGEST_SPELLED = 5
 _guessed: dict[str, tuple[str, ...]] = {}
 
 type Units = tuple[str, ...]
 
 
 def pronunciations(word: str) -> tuple[Units, ...]:
-    """Return the pronunciations of a Latin word, the one to be expected first.
+    """Return the pronunciations of a Latin word, the likeliest first.
 
     Args:
         word: A word as `segment` gives it, in upper case.
 
     Returns:
-        Pronunciations, each a tuple of phones, none twice; empty for a word that cannot be read.
+        Distinct pronunciations, each a tuple of phones; empty for a word that cannot be read.
 
     Raises:
         ValueError: The word needs espeak-ng, which is not installed.
@@ -60,13 +64,15 @@ def pronunciations(word: str) -> tuple[Units, ...]:
         return (_spell(spelling),)
     read_ahead([word])
     guess = [_guessed[word]] if _guessed[word] else []
-    if _LETTERS.issuperset(spelling) and len(spelling) <= _LONGEST_THAT_MAY_BE_SPELLED:
+    if _LETTERS.issuperset(spelling) and len(spelling) <= _LONGEST_SPELLED:
         guess.append(_spell(spelling))
     return _unique(*guess)
 
 
 def read_ahead(words: Iterable[str]) -> None:
-    """Have espeak-ng read the words that need it at once: each start costs as much as 100 words.
+    """Read all words that need espeak-ng in one batch.
+
+    One start of espeak-ng takes as long as 100 words.
 
     Args:
         words: Latin words in upper case.
@@ -111,7 +117,7 @@ def _letter_names() -> dict[str, Units]:
 
 @cache
 def _known(spelling: str) -> tuple[Units, ...]:
-    """CMUdict's pronunciations, those of words spelled without punctuation first."""
+    """Return CMUdict's pronunciations; words spelled without punctuation come first."""
     found = [*_cmudict().get(spelling.lower(), [])]
     for word in _punctuated().get(spelling, []):
         found += _cmudict()[word]
@@ -128,7 +134,7 @@ def _cmudict() -> dict[str, list[list[str]]]:
 
 @cache
 def _punctuated() -> dict[str, list[str]]:
-    """Words of CMUdict with apostrophes, points or hyphens, by their letters."""
+    """Map letters to the CMUdict words that have them and an apostrophe, point or hyphen."""
     found: dict[str, list[str]] = {}
     for word in _cmudict():
         if not word.isalpha():

@@ -1,12 +1,12 @@
-"""Log-mel filter banks, fast: everything that depends on the options alone is made once.
+"""Fast log-mel filter banks; all that depends on the options alone is computed once.
 
-Kaldi takes each frame's mean away, then pre-emphasises, then windows. Here the whole signal is
-pre-emphasised at once, and what the mean leaves of it, (1 - c) times the mean, is taken away
-from the frames: the same up to rounding, because the Povey window is 0 at a frame's first
-sample, the only one where the two differ. For the same reason it does not matter what lies
-before a block of frames.
+Kaldi subtracts the mean of each frame, then pre-emphasises, then applies the window. Here the whole
+signal is pre-emphasised at once, and (1 - c) times the mean is subtracted from each frame, where c
+is the pre-emphasis coefficient. Both orders differ only at the first sample of a frame, where the
+Povey window is 0, so the results agree up to rounding. For the same reason, the sample before a
+block of frames does not matter.
 
-Shapes: N samples, M frames, L samples a frame, P = L rounded up to a power of two, B mel filters.
+Shapes: N samples, M frames, L samples per frame, P = L rounded up to a power of two, B mel filters.
 """
 
 import threading
@@ -25,13 +25,13 @@ BLOCK_FRAMES = 512
 
 
 class FilterBank:
-    """Filter banks of one set of options; works in its own memory, so in one thread at a time.
+    """Filter banks for one set of options. An object may be used by one thread at a time.
 
-    Frames are worked on in blocks of BLOCK_FRAMES, always in the same memory: memory that is
-    asked for and given back for every utterance costs as much as the arithmetic does.
+    Frames are processed in blocks of BLOCK_FRAMES in buffers that are reused: allocating memory for
+    every utterance takes as long as the arithmetic.
 
     Args:
-        config: Options; `deltas` and `resample` mean nothing here.
+        config: Options; `deltas` and `resample` are ignored here.
     """
 
     def __init__(self, config: FbankConfig) -> None:
@@ -63,8 +63,8 @@ class FilterBank:
         """Compute the features of one utterance.
 
         Args:
-            samples: (N,) int16, or float32 in [-1, 1); N at least L.
-            seed: Of the dither.
+            samples: (N,) int16, or float32 in [-1, 1); N is at least L.
+            seed: Seed of the dither.
 
         Returns:
             (M, B) float32, natural logarithms.
@@ -86,21 +86,21 @@ class FilterBank:
         return energies.clamp_(min=self.floor).log_()
 
     def _cut(self, samples: Tensor, count: int) -> None:
-        """Put windowed frames into the padded block."""
+        """Write windowed frames into the padded block."""
         scaled = self._scaled(samples)
         emphasised = self._emphasised[: len(samples)]
         torch.sub(scaled[1:], scaled[:-1], alpha=PREEMPHASIS, out=emphasised[1:])
         self._window(self._frames(scaled, count), self._frames(emphasised, count))
 
     def _cut_and_dither(self, samples: Tensor, noise: Tensor) -> None:
-        """Put windowed frames with noise (m, L), which is overwritten, into the padded block."""
+        """Write windowed frames with noise (m, L) into the padded block; overwrites the noise."""
         frames = noise.mul_(self.dither).add_(self._frames(self._scaled(samples), len(noise)))
         emphasised = torch.zeros_like(frames)
         torch.sub(frames[:, 1:], frames[:, :-1], alpha=PREEMPHASIS, out=emphasised[:, 1:])
         self._window(frames, emphasised)
 
     def _noise(self, num_frames: int, seed: int) -> Tensor:
-        """Draw noise (M, L): Kaldi's dither differs in each frame that a sample lies in."""
+        """Draw noise (M, L): Kaldi draws new dither for every frame, also where frames overlap."""
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(num_frames, self.length, generator=generator)
 
@@ -119,7 +119,7 @@ class FilterBank:
         torch.sub(emphasised, leftover, out=block).mul_(self.window)
 
     def _squared_magnitude(self, spectrum: Tensor) -> Tensor:
-        # NumPy squares the interleaved parts faster than torch does.
+        # NumPy squares interleaved real and imaginary parts faster than torch.
         parts = spectrum.numpy()
         power, square = self._power[: len(parts)], self._square[: len(parts)]
         with np.errstate(over="ignore"):
@@ -129,7 +129,7 @@ class FilterBank:
 
 
 def filter_bank(config: FbankConfig) -> FilterBank:
-    """Make, or find again, this thread's filter banks of some options."""
+    """Return this thread's filter banks for the options, created once."""
     return _filter_bank(config, threading.get_ident())
 
 

@@ -1,4 +1,4 @@
-"""Options of the features, apart from their computation so that reading them needs no torch."""
+"""Options of the features, separate from the computation so that reading them needs no torch."""
 
 import math
 from dataclasses import dataclass, fields
@@ -10,20 +10,20 @@ import yaml
 
 @dataclass(frozen=True)
 class FbankConfig:
-    """Options of the features, named as Kaldi names them.
+    """Options of the features, with Kaldi's names.
 
     Attributes:
         num_mel_bins: Number of triangular mel filters.
-        frame_length: Milliseconds.
-        frame_shift: Milliseconds.
-        sample_frequency: Hz.
+        frame_length: Length of a frame in milliseconds.
+        frame_shift: Time from one frame to the next in milliseconds.
+        sample_frequency: Sample rate in Hz.
         low_freq: Lower edge of the lowest filter, Hz.
         high_freq: Upper edge of the highest filter, Hz; 0 or less counts down from half of
             sample_frequency.
-        dither: Standard deviation of the noise added to 16-bit samples; its seed is the
-            utterance id, so features do not depend on the number of processes.
+        dither: Standard deviation of the noise added to 16-bit samples. The utterance id is the
+            seed, so features do not depend on the number of processes.
         deltas: Whether to append first and second differences.
-        resample: Whether to convert audio of another sample rate rather than to refuse it.
+        resample: Whether to convert audio of another sample rate; otherwise it is an error.
     """
 
     num_mel_bins: int = 40
@@ -68,11 +68,12 @@ class FbankConfig:
         """Read options from a YAML file.
 
         Args:
-            path: A mapping of option names to values; options left out have their defaults.
+            path: A mapping of option names to values; missing options have their defaults.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file is not such a mapping, or an option is unknown or not allowed.
+            ValueError: The file is not such a mapping, or an option is unknown or has a value that
+                is not allowed.
         """
         try:
             values: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -94,17 +95,17 @@ class FbankConfig:
 
     @property
     def frame_samples(self) -> int:
-        """Samples a frame, rounded down as Kaldi does."""
+        """Samples per frame, rounded down as in Kaldi."""
         return int(self.sample_frequency * self.frame_length * 0.001)
 
     @property
     def shift_samples(self) -> int:
-        """Samples from a frame to the next, rounded down as Kaldi does."""
+        """Samples from one frame to the next, rounded down as in Kaldi."""
         return int(self.sample_frequency * self.frame_shift * 0.001)
 
     @property
     def feature_size(self) -> int:
-        """Values a frame."""
+        """Values per frame."""
         return self.num_mel_bins * (3 if self.deltas else 1)
 
 

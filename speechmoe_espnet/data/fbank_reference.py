@@ -1,4 +1,4 @@
-"""The slow way to the features: torchaudio's, which the fast ones are tested against."""
+"""Reference filter banks by torchaudio: slow, for the tests of the fast ones."""
 
 import torch
 from torch import Tensor
@@ -11,9 +11,9 @@ def reference_fbank(samples: Tensor, config: FbankConfig, seed: int = 0) -> Tens
     """Compute filter banks with torchaudio.
 
     Args:
-        samples: (num_samples,) float32 in units of 16-bit samples, one frame at least.
-        config: Options; `deltas` and `resample` mean nothing here.
-        seed: Of the dither.
+        samples: (num_samples,) float32 in the range of 16-bit samples; at least one frame.
+        config: Options; `deltas` and `resample` are ignored here.
+        seed: Seed of the dither.
 
     Returns:
         (num_frames, num_mel_bins), natural logarithms.

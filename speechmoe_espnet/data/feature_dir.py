@@ -1,4 +1,4 @@
-"""Stage 2: from a data directory to compressed features, the same bytes for any number of jobs."""
+"""Features of a data directory, compressed; the bytes do not depend on the number of jobs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,10 +58,10 @@ def extract_features(
     Args:
         data_dir: Data directory to read.
         output_dir: Directory to write, made if needed.
-        final_dir: Where the output will lie in the end; feats.scp points there.
+        final_dir: Final path of the output directory; feats.scp points there.
         config: Options of the features.
         num_jobs: Number of processes; the written bytes do not depend on it.
-        progress: Shows how far the work has come.
+        progress: Shows the progress.
 
     Returns:
         Number of frames.

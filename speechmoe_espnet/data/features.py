@@ -1,4 +1,4 @@
-"""Log-mel filter banks as Kaldi computes them, the input that the paper and Kaldi users know."""
+"""Log-mel filter banks as Kaldi computes them: the input of the paper."""
 
 import zlib
 from collections.abc import Iterator
@@ -24,18 +24,17 @@ def compute_features(
     """Compute the features of one utterance.
 
     Args:
-        samples: (num_samples,) float in [-1, 1), or int16, which gives the same features as
-            the same samples in float.
-        rate: Sample rate of the samples, Hz.
+        samples: (num_samples,) float in [-1, 1), or int16; both give the same features.
+        rate: Sample rate of the samples in Hz.
         config: Options.
-        utterance: Id, the seed of the dither.
+        utterance: Utterance id, the seed of the dither.
 
     Returns:
         (num_frames, config.feature_size), natural logarithms.
 
     Raises:
-        ValueError: The rate is not the options' and they do not ask to resample, there are too
-            few samples for one frame, or a feature is not finite.
+        ValueError: The sample rate differs from the options and `resample` is not set, there are
+            too few samples for one frame, or a feature is not finite.
     """
     if rate != config.sample_frequency:
         if not config.resample:
@@ -82,7 +81,7 @@ def add_deltas(features: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Let torch use one thread: the processes share the cores, and results stay the same."""
+    """Let torch use one thread: processes share the cores, and results do not change."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

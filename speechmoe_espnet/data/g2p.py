@@ -1,9 +1,9 @@
-"""Phones of Latin words that no dictionary has, by espeak-ng's American English.
+"""Phones of Latin words that CMUdict lacks, by espeak-ng's American English.
 
-espeak-ng comes with the optional extra `corpora`, library and data in one package, so nothing is
-downloaded when a word is met. The library is opened for a batch of words and closed again: the
-synthetic corpora rely on loading it afresh (see `corpora.synthetic.espeak`), so it may not stay
-loaded, and no session of theirs may be open meanwhile.
+espeak-ng comes with the optional extra `corpora`: one package holds the library and its data, so
+nothing is downloaded at run time. The library is opened for a batch of words and closed again,
+because the synthetic corpora need to load it afresh (see `corpora.synthetic.espeak`). No session of
+theirs may be open at that time.
 """
 
 import ctypes
@@ -120,7 +120,7 @@ def phones_of(words: Sequence[str]) -> list[tuple[str, ...]]:
         words: Words; case does not matter.
 
     Returns:
-        Phones of CMUdict for each word; empty where espeak-ng says nothing that is English.
+        Phones of CMUdict for each word; empty where espeak-ng gives a sound that is not English.
 
     Raises:
         ValueError: espeak-ng is not installed, or the library does not work with its data.
@@ -137,8 +137,8 @@ def to_phones(ipa: str) -> tuple[str, ...]:
         ipa: A word in IPA, stress marks included.
 
     Returns:
-        Phones without stress; empty where the IPA holds a symbol that is not known. A vowel with
-        its own R before another R (ʊɹ ɹ) gives one R.
+        Phones without stress; empty where the IPA has an unknown symbol. A vowel that ends in R
+        before another R (ʊɹ ɹ) gives one R.
     """
     phones: list[str] = []
     position = 0
@@ -161,7 +161,7 @@ def _to_ipa(words: Sequence[str]) -> list[str]:
         raise ValueError(
             f"{len(words)} Latin words are not in CMUdict and need espeak-ng ({shown}); install "
             f"the extra `corpora` (pip install 'speechmoe_espnet[corpora]'), or spell the words "
-            f"otherwise in the text"
+            f"differently in the text"
         ) from None
     import _ctypes
 

@@ -1,4 +1,4 @@
-"""JSON files of experiments, read so that a mistake in one names it."""
+"""Reader of the JSON files of experiments; errors name the file."""
 
 import json
 from collections.abc import Sequence
@@ -18,29 +18,29 @@ def read_text(path: Path) -> str:
 
 
 def read_object(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """Read a JSON object that has at least some keys.
+    """Read a JSON object and check its keys.
 
     Args:
         path: File to read.
-        keys: Keys that it must have.
+        keys: Required keys.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not such an object.
+        ValueError: The file is not a JSON object or lacks a key.
     """
     return parse_object(read_text(path), keys, str(path))
 
 
 def parse_object(text: str, keys: Sequence[str], place: str) -> dict[str, Any]:
-    """Read a JSON object out of text.
+    """Parse a JSON object and check its keys.
 
     Args:
-        text: What should be the object.
-        keys: Keys that it must have.
-        place: What messages call it.
+        text: JSON text.
+        keys: Required keys.
+        place: Name of the source in messages.
 
     Raises:
-        ValueError: It is not such an object.
+        ValueError: The text is not a JSON object or lacks a key.
     """
     try:
         fields = json.loads(text)

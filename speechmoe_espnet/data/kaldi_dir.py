@@ -1,4 +1,4 @@
-"""Kaldi data directories: what every stage reads, so that bad data stops before it costs hours.
+"""Kaldi data directories, checked when they are read, so that bad data stops a recipe early.
 
 A directory holds `wav.scp`, `text`, `utt2spk` and, where utterances are parts of recordings,
 `segments`; `spk2utt` follows from `utt2spk`. Files are joined by utterance id, never by line.
@@ -68,7 +68,7 @@ class Segment:
 
     @classmethod
     def whole(cls, recording: str) -> Self:
-        """Name all of a recording."""
+        """Return the segment that covers a whole recording."""
         return cls(recording, 0.0, TO_THE_END)
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class DataDir:
     """One data directory in memory; its files agree on their ids.
 
     Attributes:
-        path: Where it lies.
+        path: Path of the directory.
         wav_scp: Audio path by utterance id, or by recording id where there are segments.
         text: Transcript by utterance id.
         utt2spk: Speaker by utterance id.
@@ -167,14 +167,14 @@ class DataDir:
 
 
 def validate_data_dir(path: str | Path) -> DataDir:
-    """Read a data directory and see that its audio files are there.
+    """Read a data directory and check that its audio files exist.
 
     Args:
-        path: The data directory; relative paths in its `wav.scp` count from the current
-            directory, as in Kaldi.
+        path: The data directory; relative paths in its `wav.scp` start at the current directory,
+            as in Kaldi.
 
     Returns:
-        What was read.
+        The data directory.
 
     Raises:
         FileNotFoundError: A file of the directory, or an audio file, does not exist.
@@ -186,7 +186,7 @@ def validate_data_dir(path: str | Path) -> DataDir:
         example = min(missing)
         raise FileNotFoundError(
             f"{join_error(data.path / 'wav.scp', 'audio files do not exist for', missing)} "
-            f"({example}: {data.wav_scp[example]}; relative paths count from {Path.cwd()})"
+            f"({example}: {data.wav_scp[example]}; relative paths start at {Path.cwd()})"
         )
     return data
 
@@ -194,13 +194,13 @@ def validate_data_dir(path: str | Path) -> DataDir:
 def check_same_ids(
     reference: str | Path, expected: Iterable[str], other: str | Path, got: Iterable[str]
 ) -> None:
-    """See that two tables have the same ids.
+    """Check that two tables have the same ids.
 
     Args:
-        reference: Name of the table that says which ids there are.
-        expected: Its ids.
-        other: Name of the table compared.
-        got: Its ids.
+        reference: Name of the reference table.
+        expected: Ids of the reference table.
+        other: Name of the other table.
+        got: Ids of the other table.
 
     Raises:
         ValueError: Ids are missing or extra; the message names both tables and up to five ids.
@@ -213,7 +213,7 @@ def check_same_ids(
 
 
 def spk2utt_from(utt2spk: Mapping[str, str]) -> dict[str, str]:
-    """Turn `utt2spk` around.
+    """Invert `utt2spk`.
 
     Args:
         utt2spk: Speaker by utterance id.

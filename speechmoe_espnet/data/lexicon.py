@@ -1,7 +1,7 @@
-"""The lexicon: how words are made of a model's units, in Kaldi's format.
+"""Lexicon in Kaldi's format: the pronunciations of words in units of the model.
 
-Search through words can only find what the lexicon lets it say, and a line lost or doubled changes
-every result a little. So a lexicon is checked where it is read, and names the line.
+A word search finds only what the lexicon contains, and a lost or repeated line changes every
+result a little. A lexicon is therefore checked when it is read; errors name the line.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,8 +20,8 @@ class Lexicon:
         entries: The pronunciations of each word, the most frequent first, each a tuple of units.
 
     Raises:
-        ValueError: There is no word, a word or unit is empty or holds white space, a word has no
-            pronunciation, an empty one, or one twice.
+        ValueError: There are no words, a word or unit is empty or contains white space, a word has
+            no pronunciation, or a pronunciation is empty or repeated.
     """
 
     entries: Mapping[str, tuple[Pronunciation, ...]]
@@ -46,11 +46,11 @@ class Lexicon:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a `lexicon.txt`: a word and its units a line, a line for each pronunciation.
+        """Read a `lexicon.txt`: one line per pronunciation, a word followed by its units.
 
         Args:
-            path: The file. Lines may come in any order; those of one word count as ordered by
-                frequency.
+            path: The file. Words may come in any order; the pronunciations of a word come in order
+                of frequency.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -78,7 +78,7 @@ class Lexicon:
             lines = entries.setdefault(word, {})
             if units in lines:
                 raise ValueError(
-                    f"{path}, line {number}: {word} {' '.join(units)} already is on line "
+                    f"{path}, line {number}: {word} {' '.join(units)} is already on line "
                     f"{lines[units]}; remove one"
                 )
             lines[units] = number
@@ -88,7 +88,7 @@ class Lexicon:
         """Write `lexicon.txt`: words sorted by code point, each with its pronunciations in order.
 
         Args:
-            path: The file; the same lexicon always gives the same bytes.
+            path: The file; equal lexicons give equal bytes.
         """
         with Path(path).open("w", encoding="utf-8", newline="\n") as file:
             for word in sorted(self.entries):
@@ -102,7 +102,8 @@ class Lexicon:
             units: The model's units, e.g. `TokenList.units`.
 
         Raises:
-            ValueError: It lacks one; the message names the first word and says how many words.
+            ValueError: A unit is missing; the message names the first word that needs it and the
+                number of such words.
         """
         known = set(units)
         lacking = [

@@ -1,9 +1,8 @@
-"""Make the lexicon of a vocabulary: the readings its text shows, then those of dictionaries.
+"""Lexicon of a vocabulary: pronunciations observed in text, then those of dictionaries.
 
-A model is trained on what `SyllablePhoneTokenizer` makes of whole transcripts, where neighbours
-decide how a word is read. A search that is to find those units again needs the same readings, so
-the lexicon is observed in text by the same tokenizer; dictionaries add what the text happens not
-to show.
+A model is trained on the units that `SyllablePhoneTokenizer` makes of whole transcripts, where the
+context of a word decides its pronunciation. The search needs the same pronunciations, so they are
+observed in text with the same tokenizer. Dictionaries add pronunciations that the text lacks.
 """
 
 from collections import Counter
@@ -22,14 +21,14 @@ MOST_PRONUNCIATIONS = 8
 
 @dataclass(frozen=True)
 class LexiconBuild:
-    """A lexicon and what could not enter it.
+    """A lexicon and what was left out of it.
 
     Attributes:
-        lexicon: The words that the units can write.
-        oov: Words that they cannot, with their counts, most frequent first.
+        lexicon: The words that can be written in the units.
+        oov: Words that cannot, with their counts, the most frequent first.
         num_words: Sum of the counts of all words.
-        num_dropped: Pronunciations left out because a unit of theirs is not in the token list.
-        num_dropped_occurrences: How often those occurred in the sentences.
+        num_dropped: Pronunciations left out because a unit is not in the token list.
+        num_dropped_occurrences: Number of their occurrences in the sentences.
         num_over_bound: Pronunciations left out because their word has too many.
     """
 
@@ -42,7 +41,7 @@ class LexiconBuild:
 
     @property
     def num_oov(self) -> int:
-        """Sum of the counts of the words that are out of vocabulary."""
+        """Sum of the counts of the out-of-vocabulary words."""
         return sum(count for _, count in self.oov)
 
 
@@ -56,17 +55,17 @@ def build_lexicon(
     """Collect the pronunciations of words.
 
     Args:
-        words: Vocabulary, as `segment` writes words, with counts or without. Single Hanzi get
-            every reading that pypinyin knows, Latin words every one of CMUdict.
-        sentences: Text in which readings are observed; words outside the vocabulary only decide
-            how their neighbours are read.
+        words: Vocabulary, as `segment` writes words, with or without counts. A single Hanzi gets
+            every reading of pypinyin, a Latin word every pronunciation of CMUdict.
+        sentences: Text in which pronunciations are observed; words outside the vocabulary serve
+            only as context.
         units: The model's units, e.g. `TokenList.units`; None allows every unit.
-        max_pronunciations: Most pronunciations of a word: those observed come first, the most
-            frequent first, then those of the dictionaries in their order.
+        max_pronunciations: Maximum number of pronunciations of a word. Observed ones come first,
+            by frequency; those of the dictionaries follow in their order.
 
     Returns:
-        The lexicon, and what is not in it. The counts of words are those given, or without any
-        their occurrences in the sentences.
+        The lexicon and what was left out. Words have the given counts or, without counts, the
+        number of their occurrences in the sentences.
 
     Raises:
         ValueError: A word is not normalised or listed twice, max_pronunciations is less than 1,
@@ -90,14 +89,14 @@ def build_lexicon(
 def spell_lexicon(
     words: Mapping[str, int] | Iterable[str], *, units: Iterable[str] | None = None
 ) -> LexiconBuild:
-    """Make the lexicon of a model that writes characters: each word is its characters.
+    """Make the lexicon of a character model: each word is spelled in its characters.
 
     Args:
         words: Vocabulary, as for `build_lexicon`.
         units: The model's units; None allows every unit.
 
     Returns:
-        The lexicon, and what is not in it.
+        The lexicon and what was left out.
 
     Raises:
         ValueError: A word is not normalised or listed twice, or no word can be written.
@@ -116,7 +115,7 @@ def _choose(
     units: Iterable[str] | None,
     max_pronunciations: int,
 ) -> LexiconBuild:
-    """Keep the pronunciations that the units allow; those observed come before those of `more`."""
+    """Keep pronunciations that the units allow; observed ones come before those of `more`."""
     known = None if units is None else frozenset(units)
     entries: dict[str, tuple[Pronunciation, ...]] = {}
     oov: list[tuple[str, int]] = []
@@ -137,7 +136,7 @@ def _choose(
     if not entries:
         raise ValueError(
             f"none of the {len(vocabulary)} words can be written in the units of the token list; "
-            f"is it of another token_type?"
+            f"does it have another token_type?"
         )
     return LexiconBuild(
         Lexicon(entries),
@@ -154,7 +153,7 @@ def _vocabulary(words: Iterable[str]) -> set[str]:
     for word in words:
         if not word or normalize_text(word) != word:
             raise ValueError(
-                f"word {word!r} is not as transcripts are written (that would be "
+                f"word {word!r} is not normalised (expected "
                 f"{normalize_text(word)!r}); leave out special words such as <s>, and take "
                 f"words from the same segmentation"
             )
@@ -162,7 +161,7 @@ def _vocabulary(words: Iterable[str]) -> set[str]:
             raise ValueError(f"word {word} is listed twice")
         vocabulary.add(word)
     if not vocabulary:
-        raise ValueError("no words to make a lexicon of")
+        raise ValueError("no words to make a lexicon from")
     return vocabulary
 
 

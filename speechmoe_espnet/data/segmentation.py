@@ -1,8 +1,8 @@
-"""Words of a transcript: one rule for the language model, the lexicon and the search.
+"""Segmentation of text into words: one rule for language model, lexicon and search.
 
-A word list, an n-gram and a lexicon fit together only where all of them cut text alike. The words
-of a text are always a partition of what `normalize_text` makes of it, so that writing a hypothesis
-without spaces gives the text that is scored.
+A word list, an n-gram and a lexicon fit together only if all of them segment text in the same way.
+The words of a text, joined without spaces, are always its `normalize_text`: the text that is
+scored.
 
 =====================  ===================================  ==============================
 Part of the text       Words                                Example
@@ -35,16 +35,15 @@ _APOSTROPHES = frozenset("'’‘＇`´")
 def segment(text: str) -> list[str]:
     """Cut a transcript into words.
 
-    Words of Latin letters end where the text has white space, punctuation (apostrophes apart) or
-    a symbol. Hanzi are cut by jieba's dictionary without its model of unknown words, so that
-    every word of several characters is in the dictionary and the result never depends on the
-    machine.
+    Words of Latin letters end at white space, symbols and punctuation other than apostrophes.
+    Hanzi are segmented by jieba's dictionary without its model of unknown words, so every word of
+    several characters is in the dictionary and the result does not depend on the machine.
 
     Args:
         text: Any string.
 
     Returns:
-        Words, none of them empty; joined they are `normalize_text(text)`.
+        Non-empty words; joined they equal `normalize_text(text)`.
     """
     words: list[str] = []
     for piece in _pieces(text):
@@ -57,20 +56,20 @@ def segment(text: str) -> list[str]:
 
 
 def is_hanzi(word: str) -> bool:
-    """Whether a word is made of Hanzi alone (and is not empty)."""
+    """Whether a word consists of Hanzi alone and is not empty."""
     return bool(_ONLY_HANZI.fullmatch(word))
 
 
 def is_latin(word: str) -> bool:
-    """Whether a word is made of Latin letters (and their accents) alone and is not empty."""
+    """Whether a word consists of Latin letters, with or without accents, and is not empty."""
     return bool(_ONLY_LATIN.fullmatch(word))
 
 
 def _pieces(text: str) -> list[str]:
-    """Normalised text, in parts that no Latin word crosses."""
+    """Return the normalised text, split where no Latin word continues."""
     whole = normalize_text(text)
     pieces = [piece for piece in map(normalize_text, _between_cuts(text)) if piece]
-    # A combining mark joins the letter before it even across what is removed: no cut there.
+    # A combining mark joins the letter before it, even across removed characters: no cut there.
     return pieces if "".join(pieces) == whole else [whole]
 
 

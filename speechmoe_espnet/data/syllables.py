@@ -1,13 +1,14 @@
-"""How Hanzi are read: tonal syllables from pypinyin, with a rule for the suffix 儿.
+"""Readings of Hanzi: tonal syllables from pypinyin, with a rule for the suffix 儿.
 
-Tones are 1 to 4 and 5 for the neutral tone (`ma5`), ü is v (`nv3`), and the phrase that a
-character stands in decides its reading (`yin2 hang2`). Tones are those of the dictionary: where
-speakers change a tone for the next one (ni3 hao3), acoustic model and search learn it.
+Tones are 1 to 4, and 5 is the neutral tone (`ma5`). ü is written v (`nv3`). The phrase around a
+character decides its reading (`yin2 hang2`). Tones are those of the dictionary, without tone sandhi
+(ni3 hao3): the acoustic model and the search learn it.
 
-The suffix 儿 colours the syllable before it instead of being one, so it has a unit of its own,
-`er5` (hua1 er5), apart from the full syllable `er2` of 儿子 and 女儿. It is the suffix where it
-follows a Hanzi and neither starts a longer word, nor stands behind a character that makes a noun
-for a child (女儿, 幼儿园), nor before one (二儿子). pypinyin says er2 for many suffixes as well.
+The suffix 儿 is no syllable of its own: it colours the vowel before it. It is therefore a separate
+unit, `er5` (hua1 er5), and not the full syllable `er2` of 儿子 and 女儿. 儿 is the suffix where all
+of these hold: it follows a Hanzi, it does not start a longer word, it does not follow a character
+that makes it a noun for a child (女儿, 幼儿园), and it does not precede one (二儿子). pypinyin
+itself gives er2 for many suffixes.
 """
 
 import itertools
@@ -19,7 +20,8 @@ from speechmoe_espnet.data.segmentation import is_hanzi
 
 type Units = tuple[str, ...]
 
-# As read one by one, the usual reading first; 1 is also yao1 (telephone numbers), 2 liang3 (2 个).
+# Readings of single digits, the usual one first; 1 is also yao1 (telephone numbers), 2 is also
+# liang3 (2 个).
 DIGIT_READINGS: Mapping[str, tuple[Units, ...]] = {
     "0": (("ling2",),),
     "1": (("yi1",), ("yao1",)),
@@ -49,16 +51,16 @@ def is_syllable(unit: str) -> bool:
 
 
 def read_hanzi(words: Sequence[str]) -> list[Units]:
-    """Read words that follow each other, one unit a character.
+    """Read consecutive words, one unit per character.
 
     Args:
         words: Words of Hanzi, as `segment` cuts them.
 
     Returns:
-        The units of each word. A character without a reading stands for itself.
+        The units of each word. A character without a reading is its own unit.
 
     Raises:
-        ValueError: A word is not of Hanzi.
+        ValueError: A word contains a character that is not a Hanzi.
     """
     for word in words:
         if not is_hanzi(word):
@@ -80,18 +82,18 @@ def read_hanzi(words: Sequence[str]) -> list[Units]:
 
 
 def dictionary_readings(word: str) -> list[Units]:
-    """Return what a dictionary knows of a word of Hanzi, without a context.
+    """Return the dictionary's readings of a word of Hanzi, without context.
 
     Args:
         word: Hanzi.
 
     Returns:
-        Readings, each once: first the one that the word has alone, then all that pypinyin has for
-        a single character or for a phrase of its dictionary. A word with the suffix 儿 is also
-        read with the full syllable, and 儿 alone both ways.
+        Distinct readings: first the one of the word alone, then all that pypinyin has for a single
+        character or for a phrase of its dictionary. A word with the suffix 儿 is also read with the
+        full syllable, and 儿 alone is read both ways.
 
     Raises:
-        ValueError: The word is not of Hanzi.
+        ValueError: The word contains a character that is not a Hanzi.
     """
     from pypinyin import Style, pinyin
     from pypinyin.constants import PHRASES_DICT
@@ -123,7 +125,7 @@ def dictionary_readings(word: str) -> list[Units]:
 
 
 def _is_suffix(before: str, word: str, position: int) -> bool:
-    """Whether the 儿 at a position of a word, with this text before it, is a suffix."""
+    """Whether the 儿 at a position of a word is a suffix, given the text before the word."""
     if not before or before[-1] in _CHILD_BEFORE:
         return False
     if position == 0:
@@ -132,7 +134,7 @@ def _is_suffix(before: str, word: str, position: int) -> bool:
 
 
 def _phrases(run: str) -> Iterable[str]:
-    """Cut as pypinyin does; whole sentences through its front door take five times as long."""
+    """Cut as pypinyin does; its public function takes five times as long on whole sentences."""
     from pypinyin.seg.mmseg import seg
 
     phrases: Iterable[str] = seg.cut(run)

@@ -1,4 +1,4 @@
-"""Kaldi's text tables (`id value` lines), read so that every mistake names its file and line."""
+"""Kaldi's text tables (lines `id value`); errors name file and line."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,12 +12,12 @@ _NUM_SHOWN = 5
 def read_table(path: str | Path, *, allow_empty: bool = False) -> dict[str, str]:
     """Read a table.
 
-    Lines need not be sorted. The id ends at the first space or tab; blanks around the value do
-    not belong to it.
+    Lines need not be sorted. The id ends at the first space or tab; blanks around the value are
+    removed.
 
     Args:
         path: File to read, UTF-8.
-        allow_empty: Whether a line may hold an id only (an empty hypothesis).
+        allow_empty: Whether a line may consist of an id alone (an empty hypothesis).
 
     Returns:
         Value by id, in the order of the file.
@@ -62,14 +62,14 @@ def read_table(path: str | Path, *, allow_empty: bool = False) -> dict[str, str]
 
 
 def write_table(path: str | Path, table: Mapping[str, str]) -> None:
-    """Write a table sorted by id, so that `read_table` gives it back.
+    """Write a table sorted by id; `read_table` returns the same table.
 
     Args:
         path: File to write.
         table: Value by id; an empty value is written as the id alone.
 
     Raises:
-        ValueError: An id or value cannot be written on one line of UTF-8; the message names it.
+        ValueError: An id or value cannot be written on one line of UTF-8; the message names the id.
     """
     lines = []
     for name in sorted(table):
@@ -92,8 +92,8 @@ def join_error(path: str | Path, problem: str, names: Iterable[str]) -> ValueErr
     """Make the error for ids that do not join.
 
     Args:
-        path: The file at fault.
-        problem: What is wrong with the ids, e.g. "lacks utterances that text has".
+        path: File with the error.
+        problem: Problem with the ids, e.g. "lacks utterances that text has".
         names: The ids; up to five are shown.
     """
     names = sorted(names)

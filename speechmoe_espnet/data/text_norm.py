@@ -1,7 +1,7 @@
-"""One rule for what a transcript is, shared by training text, language model text and scoring.
+"""Text normalisation: one rule for training text, language model text and scoring.
 
-A character error rate compares characters, so two systems agree on it only where they agree on
-which characters count. Everything that writes or compares text calls `normalize_text`:
+Character error rates are comparable only if they count the same characters. All code that writes
+or compares text therefore calls `normalize_text`:
 
 ======================================  ==========================  =======================
 Input                                   Result                      Example
@@ -26,7 +26,7 @@ _VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x
 
 
 class _CharacterTable(dict[int, str]):
-    """What becomes of each code point, filled in as code points are met."""
+    """Replacement of each code point, computed at its first use."""
 
     def __missing__(self, code: int) -> str:
         result = self[code] = _replacement(code)
@@ -51,15 +51,15 @@ _TABLE = _CharacterTable()
 
 
 def normalize_text(text: str) -> str:
-    """Reduce a transcript to the characters that count.
+    """Reduce a transcript to the characters that are scored.
 
-    The result has no white space and normalising it again changes nothing.
+    The result has no white space. Normalising it again does not change it.
 
     Args:
         text: Any string.
 
     Returns:
-        The text by the rule of this module; empty where nothing countable is left.
+        The normalised text; empty if no scored character is left.
     """
     while True:
         result = unicodedata.normalize(

@@ -1,4 +1,4 @@
-"""The token list of a model: which unit each of its outputs stands for.
+"""Token list of a model: the token of each output.
 
 ESPnet fixes the layout: `<blank>` is 0, `<unk>` is 1 and `<sos/eos>` is last.
 """
@@ -39,20 +39,20 @@ class TokenList:
 
     @classmethod
     def from_units(cls, units: Iterable[str]) -> Self:
-        """Make the list of a set of units, sorted.
+        """Make a token list from units, which are sorted.
 
         Raises:
-            ValueError: A unit is empty, holds space or has the name of a special token.
+            ValueError: A unit is empty, contains white space or has the name of a special token.
         """
         return cls((BLANK, UNK, *sorted(set(units)), SOS_EOS))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a list, one token a line.
+        """Read a token list, one token per line.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file is not a token list; the message names it.
+            ValueError: The file is not a token list; the message names the file.
         """
         try:
             lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
@@ -61,7 +61,7 @@ class TokenList:
             raise ValueError(f"{path}: {error}") from None
 
     def write(self, path: str | Path) -> None:
-        """Write the list, one token a line."""
+        """Write the list, one token per line."""
         Path(path).write_text("\n".join(self.tokens) + "\n", encoding="utf-8")
 
     def __len__(self) -> int:
@@ -69,5 +69,5 @@ class TokenList:
 
     @property
     def units(self) -> tuple[str, ...]:
-        """Tokens without the three special ones."""
+        """Tokens without the three special tokens."""
         return self.tokens[2:-1]

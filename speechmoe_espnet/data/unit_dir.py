@@ -1,4 +1,4 @@
-"""Stage 3: the units of a corpus, and how much of its other sets they cover."""
+"""Units of a corpus, and their coverage of its other sets."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,12 +20,12 @@ BPE_MODEL = "bpe.model"
 
 @dataclass(frozen=True)
 class Coverage:
-    """How far a token list covers a set.
+    """Coverage of a set by a token list.
 
     Attributes:
         name: Name of the set.
         num_units: Number of units in its text.
-        unknown: How often each unit that is not in the list occurs, most frequent first.
+        unknown: Occurrences of each unit that is not in the list, the most frequent first.
     """
 
     name: str
@@ -56,27 +56,27 @@ def make_units(
     num_pieces: int | None = None,
     token_list: str | Path | None = None,
 ) -> tuple[TokenList, list[Coverage]]:
-    """Choose the units of a corpus from its training text, or take those of a trained model.
+    """Choose the units of a corpus from its training text, or take over those of a trained model.
 
-    Writes tokens.txt, for bpe also bpe.model, and for syllable_phone also <set>/text in units
-    for the training set and every other set.
+    Writes tokens.txt, for bpe also bpe.model, and for syllable_phone also <set>/text: the text of
+    the training set and of every other set in units.
 
     Args:
         token_type: "char", "bpe" or "syllable_phone".
         train_dir: Directory with the training `text`.
         set_dirs: Directories with the `text` of other sets; their names must differ.
         output_dir: Directory to write, made if needed.
-        num_pieces: For bpe without a token list: the size of the SentencePiece model.
+        num_pieces: Size of the SentencePiece model; required for bpe without a token list.
         token_list: tokens.txt of a trained model to take over unchanged; for bpe its
-            bpe.model must lie beside it.
+            bpe.model must be in the same directory.
 
     Returns:
         The token list, and its coverage of the training set and the other sets.
 
     Raises:
         FileNotFoundError: A text, the token list or its bpe.model does not exist.
-        ValueError: An argument is not allowed, a text is bad, or the token list has another
-            layout or none of the training text's units.
+        ValueError: An argument is not allowed, a text is not valid, or the token list has another
+            layout or none of the units of the training text.
     """
     if token_type not in TOKEN_TYPES:
         raise ValueError(f"token_type must be one of {', '.join(TOKEN_TYPES)}, got {token_type!r}")

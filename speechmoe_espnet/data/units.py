@@ -1,7 +1,7 @@
-"""Units that a model writes: characters, SentencePiece pieces, or syllables and phones.
+"""Units, which ESPnet calls tokens: characters, SentencePiece pieces, or syllables and phones.
 
-Every tokenizer normalises its text first, so that units never depend on how a corpus writes
-punctuation or case.
+Every tokenizer normalises its text first, so units do not depend on the punctuation and case of a
+corpus.
 """
 
 import io
@@ -25,17 +25,17 @@ class Tokenizer(Protocol):
     """Turns text into units and units back into text."""
 
     def text_to_units(self, text: str) -> list[str]:
-        """Cut a transcript into units, none of them empty or with white space."""
+        """Cut a transcript into units; no unit is empty or contains white space."""
         ...
 
     def units_to_text(self, units: Sequence[str]) -> str:
-        """Join units as they are scored."""
+        """Join units into the text that is scored."""
         ...
 
 
 @dataclass(frozen=True)
 class CharTokenizer:
-    """One unit a character; `units_to_text` gives the normalised text back."""
+    """One unit per character; `units_to_text` restores the normalised text."""
 
     def text_to_units(self, text: str) -> list[str]:
         """Cut a transcript into characters."""
@@ -51,13 +51,13 @@ class SyllablePhoneTokenizer:
     """Tonal Mandarin syllables and English phones, the units of the SpeechMoE paper.
 
     Hanzi are read by `syllables` (`yin2 hang2`), digits one by one in Mandarin, Latin words and
-    letters by `english` (`W AY F AY`). A word without a reading (kana, Cyrillic, a rare Hanzi)
-    stands for itself as one unit; `has_reading` tells. There is no way back to text without a
-    lexicon and a language model: `units_to_text` gives units separated by spaces.
+    letters by `english` (`W AY F AY`). A word without a reading (kana, Cyrillic, a rare Hanzi) is
+    one unit of its own; `has_reading` detects it. Text cannot be restored without a lexicon and a
+    language model: `units_to_text` joins the units with spaces.
     """
 
     def text_to_units(self, text: str) -> list[str]:
-        """Read a transcript out as syllables and phones.
+        """Convert a transcript into syllables and phones.
 
         Raises:
             ValueError: A Latin word needs espeak-ng, which is not installed.
@@ -68,10 +68,10 @@ class SyllablePhoneTokenizer:
         """Read the words of one transcript.
 
         Args:
-            words: Words as `segment` cuts them. Neighbours decide how Hanzi are read.
+            words: Words as `segment` cuts them. Neighbouring words decide the readings of Hanzi.
 
         Returns:
-            The units of each word; joined they are the units of the transcript.
+            The units of each word; concatenated they are the units of the transcript.
 
         Raises:
             ValueError: A Latin word needs espeak-ng, which is not installed.
@@ -83,7 +83,7 @@ class SyllablePhoneTokenizer:
         return readings
 
     def read_texts(self, texts: Iterable[str]) -> Iterator[tuple[list[str], list[tuple[str, ...]]]]:
-        """Read transcripts as `text_to_units` does, but faster where Latin words are unknown.
+        """Read transcripts as `text_to_units` does; unknown Latin words are read in one batch.
 
         Args:
             texts: Transcripts.
@@ -106,7 +106,7 @@ class SyllablePhoneTokenizer:
 
     @staticmethod
     def has_reading(unit: str) -> bool:
-        """Whether a unit is a syllable or a phone and not a word standing for itself."""
+        """Whether a unit is a syllable or a phone, not a word without a reading."""
         return is_syllable(unit) or unit in PHONES
 
 
@@ -119,10 +119,10 @@ def _read_word(word: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class BpeTokenizer:
-    """Pieces of a SentencePiece model; `units_to_text` gives the normalised text back.
+    """Pieces of a SentencePiece model; `units_to_text` restores the normalised text.
 
     Attributes:
-        model: The model's bytes, as in a `bpe.model` file.
+        model: Bytes of the model, as in a `bpe.model` file.
     """
 
     model: bytes = field(repr=False)
@@ -139,15 +139,15 @@ class BpeTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], num_pieces: int) -> Self:
-        """Train a model; the same texts give the same bytes.
+        """Train a model; equal texts give equal bytes.
 
         Args:
             texts: Transcripts.
-            num_pieces: Size of its vocabulary, three special pieces included.
+            num_pieces: Size of the vocabulary, including three special pieces.
 
         Raises:
-            ValueError: num_pieces is less than the number of characters, or more than the
-                texts can give.
+            ValueError: There is no text, or num_pieces is too small for the characters of the texts
+                or too large for their length.
         """
         from sentencepiece import SentencePieceTrainer
 
@@ -192,7 +192,7 @@ class BpeTokenizer:
 
     @property
     def pieces(self) -> list[str]:
-        """All pieces but the special ones."""
+        """All pieces except the special ones."""
         processor = self._processor
         return [
             processor.id_to_piece(number)
@@ -201,7 +201,7 @@ class BpeTokenizer:
         ]
 
     def text_to_units(self, text: str) -> list[str]:
-        """Cut a transcript into pieces; characters unknown to the model stay as they are."""
+        """Cut a transcript into pieces; characters unknown to the model are kept."""
         pieces: list[str] = self._processor.encode(normalize_text(text), out_type=str)
         return pieces
 

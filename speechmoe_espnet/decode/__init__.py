@@ -1,1 +1,1 @@
-"""CTC decoding, batched."""
+"""Batched CTC decoding: searches, graphs, tuning and hypothesis files."""

@@ -1,4 +1,4 @@
-"""How to decode, read from YAML and checked before a model is loaded."""
+"""Decode configuration, read from YAML and checked before a model is loaded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -22,7 +22,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     ESPNET_JOINT: ("beam_size", "nbest", "ctc_weight", "penalty", "maxlenratio", "minlenratio"),
 }
-"""The keys that each method knows, beside method and batch_frames."""
+"""Keys of each method, in addition to method and batch_frames."""
 METHODS = tuple(OPTIONS)
 
 
@@ -32,26 +32,26 @@ class DecodeConfig:
 
     Attributes:
         method: ctc_greedy, ctc_prefix_beam, wfst or espnet_joint.
-        batch_frames: Input frames (of 10 ms, padding included) in a batch, at most; a longer
-            utterance makes a batch of its own.
-        beam_size: Prefixes kept an utterance (ctc_prefix_beam, espnet_joint).
-        nbest: Hypotheses written an utterance; for the beams of a fixed size at most that.
-        max_units: Units that may start new prefixes in a frame; None: as many as make the
+        batch_frames: Maximum number of input frames (10 ms each, padding included) in a batch; a
+            longer utterance is a batch of its own.
+        beam_size: Prefixes kept per utterance (ctc_prefix_beam, espnet_joint).
+        nbest: Hypotheses written per utterance; at most beam_size for methods that have it.
+        max_units: Number of units that may extend prefixes in a frame; None: enough to make the
             result without an n-gram equal to trying all of them.
-        blank_threshold: Blank probability from which on a frame is skipped; None: never.
+        blank_threshold: Frames with at least this blank probability are skipped; None: never.
         use_ngram: Whether ctc_prefix_beam adds an n-gram model over units.
         beam: wfst: paths worse than the best by more than this are dropped.
-        max_active: wfst: paths kept a frame, at most; None: as many as the beam holds.
+        max_active: wfst: maximum number of paths kept per frame; None: no limit besides the beam.
         acoustic_scale: wfst: factor of acoustic log-probabilities.
-        lm_weight: Factor of the n-gram's or the graph's log-probabilities.
+        lm_weight: Factor of the log-probabilities of the n-gram or the graph.
         insertion_bonus: Added to the score for each unit.
         lattice_beam: wfst: lattice paths worse than the best by more than this are dropped.
-        write_lattices: wfst: whether lattices are written too.
-        ctc_weight: espnet_joint: weight of CTC, the attention decoder has the rest; None: 0.5
-            for a model with both.
+        write_lattices: wfst: whether lattices are written.
+        ctc_weight: espnet_joint: weight of CTC; the attention decoder has the rest. None: 0.5 for a
+            model with both.
         penalty: espnet_joint: added to the score for each unit.
-        maxlenratio: espnet_joint: units an utterance at most, as a share of encoder frames.
-        minlenratio: espnet_joint: units an utterance at least, likewise.
+        maxlenratio: espnet_joint: maximum number of units per encoder frame.
+        minlenratio: espnet_joint: minimum number of units per encoder frame.
 
     Raises:
         ValueError: A value is out of its range, or two of them contradict each other.
@@ -125,10 +125,10 @@ class DecodeConfig:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Make a configuration of named values.
+        """Make a configuration from named values.
 
         Args:
-            values: Value by key; keys left out take their defaults.
+            values: Value by key; missing keys take their defaults.
 
         Raises:
             ValueError: A key is unknown or does not apply to the method, `method` is missing,
@@ -143,12 +143,12 @@ class DecodeConfig:
         known = ("method", "batch_frames", *OPTIONS.get(method, allowed))
         if useless := [name for name in values if name not in known]:
             raise ValueError(
-                f"{', '.join(useless)}: no meaning with method {method}, which knows "
+                f"{', '.join(useless)}: not used by method {method}; its keys are "
                 f"{', '.join(known)}"
             )
         lacks_lm = method == CTC_PREFIX_BEAM and not values.get("use_ngram")
         if lacks_lm and (useless := [name for name in _WEIGHTS if name in values]):
-            raise ValueError(f"{', '.join(useless)}: no meaning without use_ngram: true")
+            raise ValueError(f"{', '.join(useless)}: not used without use_ngram: true")
         return cls(**values)
 
     @classmethod
@@ -157,11 +157,11 @@ class DecodeConfig:
 
         Args:
             path: The file.
-            more: Values that take the place of the file's, e.g. weights tuned on dev.
+            more: Values that replace those of the file, e.g. weights tuned on dev.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is not a mapping, or as `from_mapping`; the message names the file.
+            ValueError: The file is not a mapping, or as `from_mapping`; the message names the file.
         """
         path = Path(path)
         if not path.is_file():

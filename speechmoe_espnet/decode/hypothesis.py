@@ -1,15 +1,15 @@
-"""What every search returns, so that writing results does not depend on the search."""
+"""Hypotheses, the result of every search."""
 
 from typing import NamedTuple
 
 
 class Word(NamedTuple):
-    """A word of a hypothesis and where it was heard.
+    """A word of a hypothesis and its time.
 
     Attributes:
-        text: The word as the lexicon writes it.
+        text: The word as written in the lexicon.
         start: First frame of its first unit.
-        end: Frame after the last of its last unit.
+        end: Frame after the last frame of its last unit.
     """
 
     text: str
@@ -18,20 +18,19 @@ class Word(NamedTuple):
 
 
 class Hypothesis(NamedTuple):
-    """One unit sequence found for an utterance.
+    """One unit sequence of an utterance.
 
     All scores are natural logarithms; higher is better.
 
     Attributes:
         units: Unit ids without blanks, repeats collapsed.
-        score: What the search ranks by: `acoustic_score + lm_score`.
-        acoustic_score: Greedy and WFST search: log-probability of the best frame path. Prefix
-            beam search: of all frame paths of this sequence that stayed in the beam. As the
-            search weighted it.
-        lm_score: What language model, graph and insertion bonus add, as the search weighted
-            it; 0 without them.
-        words: The words of a search that knows words, None for searches over units.
-        unit_frames: First frame and the frame after the last of each unit, for searches that
+        score: Score that the search ranks by: `acoustic_score + lm_score`.
+        acoustic_score: Weighted log-probability of the best frame path (greedy and WFST search), or
+            of all frame paths of this sequence that stayed in the beam (prefix beam search).
+        lm_score: Weighted score of language model or graph, plus the insertion bonus; 0 without
+            them.
+        words: Words, for a search over words; None for a search over units.
+        unit_frames: First frame of each unit and the frame after its last one, for searches that
             follow a single path; None for others.
     """
 

@@ -1,4 +1,4 @@
-"""Writes what was recognised, in the files that scoring and reports read."""
+"""Writer of the decoding results that scoring and reports read."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from speechmoe_espnet.decode.routing_summary import RoutingTotals
 
 @dataclass(frozen=True)
 class Weights:
-    """How a search weighted its scores: `acoustic_scale * A + lm_weight * G + bonus * N`.
+    """Weights of a search: the score is `acoustic_scale * A + lm_weight * G + bonus * N`.
 
     Attributes:
         acoustic_scale: Factor of the acoustic log-probability A.
@@ -42,16 +42,19 @@ class Weights:
 def write_hypotheses(
     directory: Path, results: Sequence[Recognized], weights: Weights | None = None
 ) -> None:
-    """Write what was recognised, sorted by utterance id.
+    """Write recognised utterances, sorted by utterance id.
 
-    `text` has the best hypothesis of each utterance as it is scored, `units` its units, separated
-    by spaces, `nbest.jsonl` all hypotheses with scores and times, `ctm` (where the search knows
-    words) the time of each word in seconds, and `lattice.ark.txt` lattices, where there are any.
+    Files:
+        text: The best hypothesis of each utterance, as it is scored.
+        units: Its units, separated by spaces.
+        nbest.jsonl: All hypotheses with scores and times.
+        ctm: The time of each word in seconds, for a search over words.
+        lattice.ark.txt: Lattices, if the search returns them.
 
     Args:
-        directory: Where to write; it exists.
-        results: One entry an utterance.
-        weights: How the search weighted its scores.
+        directory: Existing output directory.
+        results: One entry per utterance.
+        weights: Weights that the search applied to its scores.
     """
     by_name = {result.name: result for result in results}
     write_table(directory / "text", {name: r.texts[0] for name, r in by_name.items()})
@@ -110,12 +113,12 @@ def write_rtf(
     """Write `rtf.json`.
 
     Args:
-        directory: Where to write; it exists.
-        seconds_audio: Duration of the set.
-        seconds_decode: Wall time from reading the first input to the last hypothesis; loading
-            the model is not part of it.
-        num_utts: Utterances of the set.
-        threads: CPU threads that computed, over all processes.
+        directory: Existing output directory.
+        seconds_audio: Duration of the set in seconds.
+        seconds_decode: Wall time in seconds from reading the first input to the last hypothesis,
+            without loading the model.
+        num_utts: Number of utterances in the set.
+        threads: Number of computing CPU threads in all processes.
     """
     write_json(
         directory / "rtf.json",
@@ -135,9 +138,9 @@ def write_routing(
     """Write `routing.json` and `routing_example.npz`.
 
     Args:
-        directory: Where to write; it exists.
-        totals: What the routers did on the set; without layers nothing is written.
-        example: Arrays of one utterance, None for none.
+        directory: Existing output directory.
+        totals: Routing totals of the set; without MoE layers nothing is written.
+        example: Arrays of one utterance, or None.
     """
     if not totals.layers:
         return

@@ -1,9 +1,9 @@
-"""N-best lists on disk, read so that every mistake names its file, line and utterance.
+"""N-best lists on disk; errors name file, line and utterance.
 
-`nbest.jsonl` has one object a line, `{"utt": ID, "hyps": [{"text": ..., "score": ...}, ...]}`, the
-best hypothesis first. Fields that this module does not know are kept: whoever ranks lists anew
-loses nothing of what the search wrote. Scores are natural logarithms; names that end in `_logp`
-are as the model gave them, names that end in `_score` as the search weighted them.
+`nbest.jsonl` has one object per line, `{"utt": ID, "hyps": [{"text": ..., "score": ...}, ...]}`,
+with the best hypothesis first. Unknown fields are kept, so rescoring loses nothing that the search
+wrote. Scores are natural logarithms. Names that end in `_logp` are scores of the model, names that
+end in `_score` are weighted by the search.
 """
 
 import json
@@ -22,7 +22,7 @@ def read_nbest(path: str | Path, numbers: Sequence[str] = ("score",)) -> dict[st
 
     Args:
         path: A `nbest.jsonl`.
-        numbers: Fields that every hypothesis must have, finite numbers.
+        numbers: Fields that every hypothesis must have, as finite numbers.
 
     Returns:
         Hypotheses by utterance id, in the order of the file; each has `text` and `numbers`.
@@ -30,7 +30,7 @@ def read_nbest(path: str | Path, numbers: Sequence[str] = ("score",)) -> dict[st
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is empty, a line is not such an object, an utterance occurs twice
-            or has no hypothesis, or a field is missing or no finite number.
+            or has no hypothesis, or a field is missing or not a finite number.
     """
     path = Path(path)
     if not path.is_file():
@@ -53,7 +53,7 @@ def read_nbest(path: str | Path, numbers: Sequence[str] = ("score",)) -> dict[st
 
 
 def write_nbest(path: str | Path, lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Write n-best lists sorted by utterance id, so that `read_nbest` gives them back.
+    """Write n-best lists sorted by utterance id; `read_nbest` returns the same lists.
 
     Args:
         path: File to write.

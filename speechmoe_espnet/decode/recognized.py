@@ -1,4 +1,4 @@
-"""One recognised utterance: hypotheses, their texts, their times."""
+"""Recognised utterance: hypotheses with their texts and times."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ from speechmoe_espnet.decode.hypothesis import Hypothesis
 
 @dataclass(frozen=True)
 class Recognized:
-    """One utterance.
+    """One recognised utterance.
 
     Attributes:
         name: Utterance id.
-        texts: Text of each hypothesis, best first: words where the search knows words.
+        texts: Text of each hypothesis, best first; made of words for a search over words.
         unit_texts: Units of each hypothesis, separated by spaces.
-        hypotheses: The hypotheses themselves.
-        frame_seconds: Seconds an encoder frame stands for.
-        lattice: Lattice in Kaldi's text format, empty for none.
-        is_too_short: Whether the model has no output for so few frames.
+        hypotheses: The hypotheses.
+        frame_seconds: Duration of an encoder frame in seconds.
+        lattice: Lattice in Kaldi's text format, or an empty string.
+        is_too_short: Whether the utterance has too few frames for the model.
     """
 
     name: str

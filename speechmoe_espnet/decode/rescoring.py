@@ -1,16 +1,16 @@
-"""N-best lists ranked anew with the score of another language model.
+"""Rescoring of n-best lists with another language model.
 
-The total of a hypothesis is what it was decoded with plus the weighted log-probability of its text,
+By default the score of a hypothesis is its score in decoding plus the weighted log-probability of
+its text:
 
-    score = acoustic_score + lm_score + nn_lm_weight * ln P_nn(text),
+    score = acoustic_score + lm_score + nn_lm_weight * ln P_nn(text)
 
-or, with other weights than the search had, everything is weighted anew from the raw scores, in
-natural logarithms:
+With `lm_weight`, all parts are weighted anew from the raw scores:
 
     score = acoustic_logp + lm_weight * lm_logp + insertion_bonus * num_units
-            + nn_lm_weight * ln P_nn(text).
+            + nn_lm_weight * ln P_nn(text)
 
-A list that is rescored again takes the new model's score in place of the old one.
+Scores are natural logarithms. Rescoring a list again replaces the score of the previous model.
 """
 
 import math
@@ -32,10 +32,10 @@ class RescoringWeights:
     """Weights of the scores.
 
     Attributes:
-        nn_lm_weight: Of the log-probability that the other model gives the text.
-        lm_weight: Of the language model that the search used; None leaves the scores as the
+        nn_lm_weight: Weight of the other model's log-probability of the text.
+        lm_weight: Weight of the language model that the search used; None keeps the scores as the
             search weighted them.
-        insertion_bonus: For each unit; only with lm_weight; None is 0.
+        insertion_bonus: Added for each unit; only with lm_weight; None means 0.
 
     Raises:
         ValueError: A weight is not finite, or an insertion bonus is given without lm_weight.
@@ -58,26 +58,26 @@ class RescoringWeights:
 
     @classmethod
     def from_tuning(cls, path: str | Path) -> Self:
-        """Read the weights that tuning found.
+        """Read tuned weights.
 
         Args:
             path: A `tuning.json`.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is not JSON or lacks one of the three weights.
+            ValueError: The file is not JSON or lacks one of the three weights.
         """
         return cls(**read_tuning(path, WEIGHTS))
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """Fields that a hypothesis needs."""
+        """Fields that every hypothesis must have."""
         if self.lm_weight is None:
             return ("acoustic_score", "lm_score")
         return ("acoustic_logp", "lm_logp", "num_units")
 
     def decoded_scores(self, hyp: Mapping[str, Any]) -> tuple[float, float]:
-        """Return acoustic and language model score of a hypothesis, without the other model's."""
+        """Return acoustic and language model score of a hypothesis, without the other model."""
         if self.lm_weight is None:
             return hyp["acoustic_score"], hyp["lm_score"]
         bonus = self.insertion_bonus or 0.0
@@ -90,20 +90,21 @@ class RescoringWeights:
 def rescore(
     lists: Mapping[str, Sequence[Hyp]], score_texts: TextScorer, weights: RescoringWeights
 ) -> dict[str, list[Hyp]]:
-    """Rank n-best lists anew.
+    """Rescore n-best lists.
 
     Args:
         lists: Hypotheses by utterance id with `weights.numbers`, as `read_nbest` returns them.
-        score_texts: Gives ln P of texts; called once, with each different text once.
-        weights: What the parts count.
+        score_texts: Returns ln P of texts; called once, with all distinct texts.
+        weights: Weights of the scores.
 
     Returns:
-        Lists with the highest score first; of equal scores the earlier one stays first.
+        Lists with the highest score first; hypotheses of equal score keep their order.
         Hypotheses are copies with `nn_lm_logp` (ln P of the text), `nn_lm_score` (weighted),
         `acoustic_score`, `lm_score` and `score` (the sum of the three) set.
 
     Raises:
-        ValueError: The model gives a text a score that is not finite; the utterance is named.
+        ValueError: The model gives a text a score that is not finite; the message names the
+            utterance.
     """
     texts = sorted({hyp["text"] for hyps in lists.values() for hyp in hyps})
     known = dict(zip(texts, score_texts(texts), strict=True))

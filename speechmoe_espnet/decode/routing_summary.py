@@ -1,6 +1,6 @@
-"""Which experts the routers chose on a set: totals that batches and processes add up to.
+"""Routing statistics of a set: totals that add up over batches and processes.
 
-Shapes: B utterances, T encoder frames, E experts, K chosen experts a frame.
+Shapes: B utterances, T encoder frames, E experts, K chosen experts per frame.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import torch
 
 
 class Routing(Protocol):
-    """What one router decided: probs (B, T, E), and indices (B, T, K), most probable first."""
+    """Decisions of one router: probs (B, T, E), and indices (B, T, K), most probable first."""
 
     @property
     def probs(self) -> torch.Tensor:
@@ -24,7 +24,7 @@ class Routing(Protocol):
 
 @dataclass(frozen=True)
 class LayerTotals:
-    """One MoE layer.
+    """Totals of one MoE layer.
 
     Attributes:
         choices: How often each expert was chosen.
@@ -37,11 +37,11 @@ class LayerTotals:
 
 @dataclass(frozen=True)
 class RoutingTotals:
-    """All MoE layers, first layer first; no layers for a static model.
+    """Totals of all MoE layers, first layer first; no layers for a dense model.
 
     Attributes:
-        layers: What the layers did.
-        num_frames: Valid encoder frames that it counts.
+        layers: Totals of each layer.
+        num_frames: Number of valid encoder frames.
     """
 
     layers: tuple[LayerTotals, ...] = ()
@@ -52,7 +52,7 @@ class RoutingTotals:
         """Count a batch.
 
         Args:
-            routings: One a layer; layers of one expert are left out.
+            routings: One per layer; layers of one expert are left out.
             lengths: Valid encoder frames of each utterance, (B,).
         """
         layers = []
@@ -83,10 +83,10 @@ class RoutingTotals:
         return RoutingTotals(layers, self.num_frames + other.num_frames)
 
     def summary(self) -> dict[str, Any]:
-        """Return what `routing.json` holds.
+        """Return the contents of `routing.json`.
 
-        Of each layer `load` is the share of choices that fell on each expert, `confidence`
-        the mean probability of the first choice, `entropy` that of the load, in nats (0: one
+        For each layer, `load` is the share of the choices of each expert, `confidence` the mean
+        probability of the first choice, and `entropy` the entropy of the load in nats (0: one
         expert takes all; ln E: balanced).
         """
         layers = []

@@ -1,9 +1,9 @@
-"""Choosing weights of scores on a development set.
+"""Tuning of score weights on a development set.
 
-Where an error rate comes from and how its minimum is looked for are separate things. A source of
-error rates is any function of the weights: `RankedLists` ranks the n-best lists of one decoding
-anew, which takes milliseconds a point but cannot find what the search had thrown away; a function
-that decodes again with each setting can. `grid_search` tries every point, `pattern_search` few.
+The source of error rates and the search for their minimum are independent. A source is any function
+of the weights. `RankedLists` reranks the n-best lists of one decoding: this takes milliseconds per
+point, but cannot recover hypotheses that the search pruned. A function that decodes again can.
+`grid_search` tries every point, `pattern_search` a few.
 """
 
 import itertools
@@ -26,8 +26,8 @@ class Axis:
     Attributes:
         name: Name of the weight.
         values: Its values, ascending.
-        default: Where nothing speaks for another value: points of equal error rate are told
-            apart by their distance to the defaults, in steps of the grid.
+        default: Preferred value: of points with equal error rate, the closest to the defaults in
+            steps of the grid wins.
 
     Raises:
         ValueError: There is no value, one is not finite, or they do not ascend.
@@ -52,7 +52,7 @@ class Axis:
 
         Args:
             name: Name of the weight.
-            text: For instance `0:1.5:0.1` (both ends belong to it) or `0.3,0.5,1`.
+            text: For instance `0:1.5:0.1` (both ends included) or `0.3,0.5,1`.
             default: As `default` of the class.
 
         Raises:
@@ -83,14 +83,14 @@ class Axis:
 
 @dataclass(frozen=True)
 class RankedLists:
-    """N-best lists with the errors of each hypothesis; calling it with weights ranks them anew.
+    """N-best lists with the errors of each hypothesis; a call reranks them with given weights.
 
-    U utterances with up to N hypotheses. The total of a hypothesis is `fixed` plus the sum of
-    weight times `weighted`; where two are equal, the earlier one of the list wins.
+    Shapes: U utterances, up to N hypotheses, W weights. The score of a hypothesis is `fixed` plus
+    the sum of weight times `weighted`; of equal scores, the first in the list wins.
 
     Attributes:
-        fixed: What no weight applies to, (U, N), -inf where a list has ended.
-        weighted: One plane a weight, (W, U, N).
+        fixed: Unweighted part of the score, (U, N); -inf after the end of a list.
+        weighted: Scores to be weighted, (W, U, N).
         errors: Errors of each hypothesis, (U, N).
         num_units: Characters (or other units) of all references, at least 1.
     """
@@ -116,8 +116,8 @@ class RankedLists:
             lists: Hypotheses by utterance id, as `read_nbest` returns them.
             errors: Errors of each hypothesis, by utterance id.
             num_units: Units of all references, at least 1.
-            fixed: Field that no weight applies to.
-            weighted: Fields, one a weight.
+            fixed: Field without a weight.
+            weighted: Fields, one per weight.
         """
         assert num_units >= 1
         assert lists.keys() == errors.keys()
@@ -138,12 +138,12 @@ class RankedLists:
         return totals.argmax(axis=1)
 
     def __call__(self, weights: Weights) -> float:
-        """Return the error rate of the hypotheses that these weights choose, in percent."""
+        """Return the error rate with these weights, in percent."""
         return self._rate(np.take_along_axis(self.errors, self.best(weights)[:, None], axis=1))
 
     @property
     def first(self) -> float:
-        """Error rate of the first hypotheses, those that the search put on top, in percent."""
+        """Error rate of the first hypotheses, as ranked by the search, in percent."""
         return self._rate(self.errors[:, 0])
 
     @property
@@ -158,12 +158,12 @@ class RankedLists:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a search for weights found.
+    """Result of a search for weights.
 
     Attributes:
         axes: The weights and their values.
-        rates: Error rate of every point that was tried.
-        best: Weights of the lowest rate; of several, those closest to the defaults, then the
+        rates: Error rate of every point tried.
+        best: Weights with the lowest rate; of several, those closest to the defaults, then the
             smallest.
     """
 
@@ -178,7 +178,7 @@ class Tuning:
 
     @property
     def on_edge(self) -> list[str]:
-        """Name the weights whose best value is the first or last of several."""
+        """Return the weights whose best value is the first or last of their axis."""
         return [
             axis.name
             for axis, value in zip(self.axes, self.best, strict=True)
@@ -202,14 +202,14 @@ def grid_search(rate: ErrorRate, axes: Sequence[Axis]) -> Tuning:
 
 
 def pattern_search(rate: ErrorRate, axes: Sequence[Axis]) -> Tuning:
-    """Walk over the grid from the defaults, for error rates that are dear.
+    """Walk over the grid from the defaults, for error rates that are expensive to compute.
 
-    From the point closest to the defaults, each axis is tried a quarter of its length to both
-    sides; the walk goes on from the best point, and where none is better, with half the step.
-    It ends at a point without a better neighbour along an axis, at most a local minimum.
+    The walk starts at the point closest to the defaults. The first step is a quarter of each axis,
+    in both directions. The walk continues from the best point; if no point is better, the step is
+    halved. It ends at a local minimum: a point without a better neighbour along an axis.
 
     Args:
-        rate: Error rate at given weights, in the order of `axes`; called once a point.
+        rate: Error rate at given weights, in the order of `axes`; called once per point.
         axes: The weights.
     """
     rates: dict[Weights, float] = {}

@@ -1,4 +1,4 @@
-"""Reads the weights that `tune` chose on a development set."""
+"""Reader of the weights that `tune` chose on a development set."""
 
 import json
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ def read_tuning(path: str | Path, names: Sequence[str] = DECODING) -> dict[str, 
 
     Args:
         path: A `tuning.json`.
-        names: Weights it must have.
+        names: Weights that it must contain.
 
     Returns:
         Weight by name.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not JSON, or lacks a weight.
+        ValueError: The file is not JSON, or lacks a weight.
     """
     path = Path(path)
     if not path.is_file():

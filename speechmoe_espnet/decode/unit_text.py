@@ -1,4 +1,4 @@
-"""From unit ids to the text that is written and scored."""
+"""Conversion of unit ids to the text that is written and scored."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,14 +13,13 @@ TOKEN_TYPES = ("char", "word", "bpe")
 class UnitText:
     """Writes the units of one model as text.
 
-    Characters are joined as they are, words and syllables with a space, pieces by
-    SentencePiece. `<unk>`, the blank and `<sos/eos>` have no text: an unknown unit can match
-    no reference, so leaving it out costs the deletion that writing it would cost as a
-    substitution.
+    Characters are joined directly, words and syllables with a space, pieces by SentencePiece.
+    `<unk>`, the blank and `<sos/eos>` have no text. An unknown unit matches no reference: left out
+    it is one deletion, written it would be one substitution.
 
     Args:
-        units: Units by id, as the model knows them.
-        token_type: ESPnet's: char, bpe or word (syllables are words).
+        units: The model's units by id.
+        token_type: ESPnet's token type: char, bpe or word (for syllables).
         bpemodel: SentencePiece model, for bpe.
 
     Raises:
@@ -40,13 +39,13 @@ class UnitText:
         return " ".join(self._join(self.visible(unit_ids)).split())
 
     def visible(self, unit_ids: Sequence[int]) -> list[str]:
-        """Return the units of unit ids, those without text left out."""
+        """Return the units of unit ids, without those that have no text."""
         units = [self.units[unit_id] for unit_id in unit_ids]
         return [unit for unit in units if unit not in self._silent]
 
 
 def join_words(words: Sequence[str]) -> str:
-    """Write words as Mandarin is written: a space between Latin words, none elsewhere.
+    """Join words as Mandarin is written: a space between Latin words, none elsewhere.
 
     Args:
         words: Words without white space.

@@ -1,7 +1,8 @@
-"""Where each unit and each word of a frame path was heard.
+"""Times of the units and words of a frame path.
 
-Determinization moves words along their units, so that the frame at which a path writes a word
-says little. The units tell: each word is made of the next units by one of its pronunciations.
+Determinization moves words along their units, so the frame at which a path outputs a word is not
+its time. Words are aligned with units instead: each word covers the units of one of its
+pronunciations.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,13 @@ def units_of_path(
 
     Args:
         unit_ids: Unit of each frame searched.
-        frame_numbers: Number of each of these frames, rising; frames between were skipped as
+        frame_numbers: Number of each of these frames, ascending; missing frames were skipped as
             blanks.
         num_frames: Number of frames of the utterance.
         blank_id: Id of the blank.
 
     Returns:
-        The units, and first frame and the frame after the last of each.
+        The units, and for each its first frame and the frame after its last one.
     """
     units: list[int] = []
     spans: list[tuple[int, int]] = []
@@ -45,23 +46,23 @@ def align_words(
     spans: Sequence[tuple[int, int]],
     lexicon: Mapping[str, Sequence[Pronunciation]],
 ) -> tuple[Word, ...]:
-    """Say when each word was heard.
+    """Align words with units.
 
     Args:
         words: Words of a path.
-        units: Its units, the pronunciations of the words one after the other.
-        spans: First frame and the frame after the last of each unit.
+        units: Units of the path: the concatenated pronunciations of the words.
+        spans: First frame of each unit and the frame after its last one.
         lexicon: Pronunciations by word.
 
     Returns:
-        The words with their frames. Where several choices of pronunciations fit, the words
-        before get the longest ones.
+        The words with their frames. If several choices of pronunciations fit, earlier words get
+        the longest ones.
 
     Raises:
-        ValueError: The units are not made of the words.
+        ValueError: The units are no sequence of pronunciations of the words.
     """
     units = tuple(units)
-    # reachable[k]: where the k-th word may end, and where it then starts.
+    # reachable[k]: possible ends of the k-th word, each with its start.
     reachable: list[dict[int, int]] = [{0: 0}]
     for word in words:
         ends: dict[int, int] = {}

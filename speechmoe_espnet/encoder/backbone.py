@@ -1,4 +1,4 @@
-"""What every backbone is: features in, encoder frames and routing out."""
+"""Backbones: stacks of blocks from features to encoder frames and routing."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from speechmoe_espnet.moe.layer import padding_of
 
 
 class Block(nn.Module):
-    """What a backbone repeats; it has one feed-forward layer that may be a mixture of experts."""
+    """Block of a backbone, with one feed-forward layer that may be a mixture of experts."""
 
     feed_forward: MoEFeedForward
 
 
 class Backbone(nn.Module):
-    """A stack of blocks. The embedding network is one, and so is what follows the routers.
+    """Stack of blocks: the embedding network and the main network are one each.
 
     Args:
         blocks: The blocks.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
-            what is inside them again in the backward pass.
+            everything else again in the backward pass.
     """
 
     def __init__(self, blocks: Sequence[Block], activation_checkpointing: bool = False) -> None:
@@ -40,8 +40,8 @@ class Backbone(nn.Module):
         Args:
             x: (B, T', D).
             mask: Valid frames (B, T'), bool.
-            embedding: What the routers see of the embedding network (B, T', De), or None.
-            context: What every block is also called with, after the mask.
+            embedding: Detached output of the embedding network (B, T', De), or None.
+            context: Further arguments of every block, after the embedding's logits.
 
         Returns:
             (B, T', D), and the routing of each block that has experts.

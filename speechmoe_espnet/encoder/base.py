@@ -1,4 +1,4 @@
-"""What the SpeechMoE encoders have in common, and what the model asks of them."""
+"""Base class of the SpeechMoE encoders: the interface that the model uses."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from speechmoe_espnet.encoder.stacking import StackedFeatures
 
 
 class AbsSpeechMoEEncoder(AbsEncoder):
-    """An encoder of which each frame uses a few of many experts.
+    """Encoder in which each frame uses a few of many experts.
 
-    A shared embedding network (a small static backbone on the same input) tells the routers
-    what is being said; its output is detached before them, and trained by a CTC head that
-    the model owns, since encoders know no vocabulary. SpeechMoE (arXiv 2105.03036), section 3.
+    A shared embedding network (a small dense backbone on the same input) tells the routers what
+    is being said. Its output is detached before the routers. Its CTC head belongs to the model,
+    because encoders do not know the vocabulary. SpeechMoE (arXiv 2105.03036), section 3.
 
     Attributes:
-        features: What both networks see of the fbank features.
+        features: Stacked features, the input of both networks; None where they read fbank.
         embedding: The shared embedding network, or None.
         backbone: The blocks.
     """
@@ -72,14 +72,14 @@ class AbsSpeechMoEEncoder(AbsEncoder):
         return out.encoder_out, out.encoder_out_lens, None
 
     def forward_with_routing(self, xs_pad: Tensor, ilens: Tensor) -> SpeechMoEOutput:
-        """Encode, and return what the routers decided.
+        """Encode, and return the routing as well.
 
         Args:
             xs_pad: Features (B, T, F).
             ilens: Valid frames (B,).
 
         Returns:
-            The output; its routing is empty for a static encoder.
+            The output; its routing is empty for a dense encoder.
         """
         ilens = torch.as_tensor(ilens, device=xs_pad.device)
         if self.features is not None:

@@ -1,7 +1,7 @@
 """Conformer blocks whose second feed-forward layer is a mixture of experts.
 
-The blocks of 3M-ASR (arXiv 2204.03178), built on ESPnet's attention and convolution modules
-and made blind to padding: an utterance gives the same result in a batch and alone.
+The blocks of 3M-ASR (arXiv 2204.03178), built on ESPnet's attention and convolution modules.
+Padding does not change results: an utterance gives the same output in a batch and alone.
 """
 
 from dataclasses import dataclass
@@ -25,13 +25,10 @@ from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import (
 from torch import Tensor, nn
 
 from speechmoe_espnet.encoder.backbone import Backbone, Block
-from speechmoe_espnet.encoder.options import (
-    MoEOptions,
-    check_attention_heads,
-    check_num_blocks,
-)
+from speechmoe_espnet.encoder.options import check_attention_heads, check_num_blocks
 from speechmoe_espnet.encoder.output import valid_frames
-from speechmoe_espnet.moe import MoEFeedForward, Routing
+from speechmoe_espnet.moe import MoEFeedForward, MoEOptions, Routing
+from speechmoe_espnet.moe.routing_options import DENSE
 
 # (kernel, stride) of each convolution of ESPnet's subsampling modules.
 CONV2D = {
@@ -82,7 +79,7 @@ class ConformerOptions:
 class ConformerMoEBlock(Block):
     """Half FFN, self-attention, convolution, half MoE FFN, LayerNorm; pre-LayerNorm inside."""
 
-    def __init__(self, options: ConformerOptions, moe: MoEOptions) -> None:
+    def __init__(self, options: ConformerOptions, moe: MoEOptions, embedding_size: int) -> None:
         super().__init__()
         size = options.output_size
         activation = get_activation(options.activation_type)
@@ -99,11 +96,13 @@ class ConformerMoEBlock(Block):
         # Batch statistics would count padding and depend on the batch.
         self.conv.norm = _ChannelLayerNorm(size)
         self.norm_feed_forward = nn.LayerNorm(size)
-        self.feed_forward = MoEFeedForward(
+        self.feed_forward = MoEFeedForward.from_options(
             size,
             options.linear_units,
+            moe,
+            embedding_size=embedding_size,
             activation=options.activation_type,
-            **moe.layer_arguments(options.dropout_rate),
+            dropout_rate=options.dropout_rate,
         )
         self.norm_final = nn.LayerNorm(size)
         self.dropout = nn.Dropout(options.dropout_rate)
@@ -135,8 +134,9 @@ class ConformerBackbone(Backbone):
 
     Args:
         input_size: Features a frame (or the width of stacked features).
-        options: Size.
+        options: Sizes.
         moe: Routing of the blocks' second feed-forward layers.
+        embedding_size: Width of the shared embedding that the routers see; 0 for none.
         activation_checkpointing: See Backbone.
     """
 
@@ -144,11 +144,14 @@ class ConformerBackbone(Backbone):
         self,
         input_size: int,
         options: ConformerOptions,
-        moe: MoEOptions,
+        moe: MoEOptions = DENSE,
+        embedding_size: int = 0,
         activation_checkpointing: bool = False,
     ) -> None:
         numbers = range(1, options.num_blocks + 1)
-        blocks = [ConformerMoEBlock(options, moe.of_block(number)) for number in numbers]
+        blocks = [
+            ConformerMoEBlock(options, moe.of_block(number), embedding_size) for number in numbers
+        ]
         super().__init__(blocks, activation_checkpointing)
         size = options.output_size
         positions = RelPositionalEncoding(size, options.positional_dropout_rate)
@@ -198,11 +201,11 @@ class ConformerBackbone(Backbone):
         return x, out_lengths, routing
 
     def _check_lengths(self, x: Tensor, lengths: Tensor) -> None:
-        # An exported graph cannot look at lengths; whoever runs it knows the least.
+        # An exported graph cannot look at lengths; its metadata holds the least number of frames.
         if not self.strides or torch.compiler.is_exporting():
             return
-        # A GPU would have to be waited for: like ESPnet, look at the padded length alone there.
-        # A shorter utterance then gives no frame, which its output length says.
+        # Reading lengths would wait for a GPU: there only the padded length is checked, as in
+        # ESPnet. A shorter utterance then has the output length 0.
         shortest = int(lengths.min()) if lengths.device.type == "cpu" else x.size(1)
         least = self.least_frames()
         if shortest < least:

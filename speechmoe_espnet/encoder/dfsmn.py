@@ -1,4 +1,4 @@
-"""The paper's backbone: feed-forward, sequential memory and, now and then, self-attention."""
+"""DFSMN backbone of the paper: feed-forward, sequential memory and some self-attention layers."""
 
 from dataclasses import asdict, dataclass
 
@@ -6,14 +6,11 @@ from espnet2.legacy.nets.pytorch_backend.transformer.attention import MultiHeade
 from torch import Tensor, nn
 
 from speechmoe_espnet.encoder.backbone import Backbone, Block
-from speechmoe_espnet.encoder.options import (
-    MoEOptions,
-    check_attention_heads,
-    check_num_blocks,
-)
+from speechmoe_espnet.encoder.options import check_attention_heads, check_num_blocks
 from speechmoe_espnet.encoder.output import valid_frames
 from speechmoe_espnet.encoder.sequential_memory import SequentialMemory
-from speechmoe_espnet.moe import MoEFeedForward, Routing
+from speechmoe_espnet.moe import MoEFeedForward, MoEOptions, Routing
+from speechmoe_espnet.moe.routing_options import DENSE
 
 
 @dataclass(frozen=True)
@@ -61,17 +58,21 @@ class DFSMNOptions:
 
 
 class DFSMNBlock(Block):
-    """x + FFN(LN(x)), then x + memory(LN(x)), then perhaps x + attention(LN(x))."""
+    """x + FFN(LN(x)), then x + memory(LN(x)), then x + attention(LN(x)) in some blocks."""
 
-    def __init__(self, options: DFSMNOptions, moe: MoEOptions, attention: bool) -> None:
+    def __init__(
+        self, options: DFSMNOptions, moe: MoEOptions, embedding_size: int, attention: bool
+    ) -> None:
         super().__init__()
         size = options.output_size
         self.norm_feed_forward = nn.LayerNorm(size)
-        self.feed_forward = MoEFeedForward(
+        self.feed_forward = MoEFeedForward.from_options(
             size,
             options.linear_units,
+            moe,
+            embedding_size=embedding_size,
             activation=options.activation_type,
-            **moe.layer_arguments(options.dropout_rate),
+            dropout_rate=options.dropout_rate,
         )
         self.norm_memory = nn.LayerNorm(size)
         self.memory = SequentialMemory(size, **asdict(options.memory))
@@ -103,8 +104,9 @@ class DFSMNBackbone(Backbone):
 
     Args:
         input_size: Width of the stacked features.
-        options: Size.
+        options: Sizes.
         moe: Routing of the feed-forward layers.
+        embedding_size: Width of the shared embedding that the routers see; 0 for none.
         activation_checkpointing: See Backbone.
     """
 
@@ -112,12 +114,18 @@ class DFSMNBackbone(Backbone):
         self,
         input_size: int,
         options: DFSMNOptions,
-        moe: MoEOptions,
+        moe: MoEOptions = DENSE,
+        embedding_size: int = 0,
         activation_checkpointing: bool = False,
     ) -> None:
         every = options.attention_every
         blocks = [
-            DFSMNBlock(options, moe.of_block(number), attention=every > 0 and number % every == 0)
+            DFSMNBlock(
+                options,
+                moe.of_block(number),
+                embedding_size,
+                attention=every > 0 and number % every == 0,
+            )
             for number in range(1, options.num_blocks + 1)
         ]
         super().__init__(blocks, activation_checkpointing)

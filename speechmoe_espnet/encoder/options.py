@@ -1,68 +1,77 @@
-"""Options shared by the encoders, checked where they are read.
+"""Options of the encoders, checked where they are read.
 
-A YAML key that nobody reads is an error: nested `*_conf` dictionaries become dataclasses.
+Nested `*_conf` dictionaries become dataclasses. An unknown key is an error.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+import logging
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
+from speechmoe_espnet.moe import MoEOptions
 
-@dataclass(frozen=True)
-class MoEOptions:
-    """How the feed-forward layers of an encoder route.
+MOE_KEYS = tuple(field.name for field in fields(MoEOptions))
 
-    Attributes:
-        num_experts: E; 1 is the static twin.
-        embedding_size: Width of the shared embedding that the routers see; 0 for none.
-        top_k: Experts per frame.
-        router: "speechmoe" or "switch".
-        router_scale: "paper" or "straight_through", see MoEFeedForward.
-        backend: "auto", "fused", "grouped_mm" or "loop", see moe.Experts.
-        routing_warmup: "top_2" or "soft", see MoEFeedForward.
-        routing_warmup_steps: Training forwards until routing is that of top_k; 0 for at once.
-        router_noise: Width of the noise on routers in training; 0 for none.
-        router_noise_type: "gaussian" or "jitter", see moe.Router.
-        expert_dropout_rate: Dropout inside the experts; None for that of the encoder. A static
-            layer keeps the encoder's.
-        blocks: Numbers, from 1, of the blocks with experts; the others have the static layer.
-            None for all.
+
+def read_moe_conf(
+    encoder: type, moe_conf: Mapping[str, Any] | None, flat: Mapping[str, Any], num_blocks: int
+) -> MoEOptions:
+    """Read the routing options of an encoder; flat keys are read with one warning.
+
+    Args:
+        encoder: The encoder's class, for messages.
+        moe_conf: The encoder's `moe_conf`; None for all defaults.
+        flat: Keyword arguments that the encoder does not name: keys of `moe_conf` as older
+            configurations write them.
+        num_blocks: Blocks of the encoder.
+
+    Raises:
+        TypeError: Where a key is neither an argument of the encoder nor one of `moe_conf`.
+        ValueError: Where a key of `moe_conf` is unknown, out of range, or given twice.
     """
+    unknown = sorted(set(flat) - set(MOE_KEYS))
+    if unknown:
+        raise TypeError(f"{encoder.__name__} got an unexpected keyword argument {unknown[0]!r}")
+    conf = with_nested_routing({"moe_conf": moe_conf, **flat})
+    options = from_conf(MoEOptions, conf["moe_conf"], "moe_conf")
+    options.check_blocks(num_blocks)
+    if flat:
+        written = (
+            f"{key}: {'null' if value is None else value}"
+            for key, value in conf["moe_conf"].items()
+        )
+        logging.warning(
+            "encoder_conf: routing keys outside moe_conf are still read; "
+            f"write moe_conf: {{{', '.join(written)}}}"
+        )
+    return options
 
-    num_experts: int = 1
-    embedding_size: int = 0
-    top_k: int = 1
-    router: str = "speechmoe"
-    router_scale: str = "paper"
-    backend: str = "auto"
-    routing_warmup: str = "top_2"
-    routing_warmup_steps: int = 0
-    router_noise: float = 0.0
-    router_noise_type: str = "gaussian"
-    expert_dropout_rate: float | None = None
-    blocks: Sequence[int] | None = None
 
-    def of_block(self, number: int) -> "MoEOptions":
-        """Options of one block.
+def with_nested_routing(encoder_conf: Mapping[str, Any]) -> dict[str, Any]:
+    """Move the routing keys of an encoder_conf into its moe_conf.
 
-        Args:
-            number: Its number, from 1.
-        """
-        if self.blocks is None or number in self.blocks:
-            return self
-        return replace(self, num_experts=1, top_k=1)
+    Args:
+        encoder_conf: Options of an encoder, with routing keys in `moe_conf`, outside it, or both.
 
-    def layer_arguments(self, dropout_rate: float) -> dict[str, Any]:
-        """Arguments of MoEFeedForward.
+    Returns:
+        A copy with all routing keys in `moe_conf`; an equal copy where none is outside.
 
-        Args:
-            dropout_rate: The encoder's dropout.
-        """
-        arguments = asdict(self)
-        own_rate = arguments.pop("expert_dropout_rate")
-        arguments.pop("blocks")
-        has_own = own_rate is not None and self.num_experts > 1
-        return {**arguments, "dropout_rate": own_rate if has_own else dropout_rate}
+    Raises:
+        ValueError: Where a key is given in both places, or moe_conf is not a mapping.
+    """
+    conf = dict(encoder_conf)
+    flat = {key: conf.pop(key) for key in MOE_KEYS if key in conf}
+    if not flat:
+        return conf
+    nested = _mapping(conf.get("moe_conf"), "moe_conf")
+    twice = sorted(set(flat) & set(nested))
+    if twice:
+        key = twice[0]
+        raise ValueError(
+            f"encoder_conf: {key} is given twice: {flat[key]!r}, and {nested[key]!r} in moe_conf; "
+            f"keep the one in moe_conf (on a command line: --encoder_conf moe_conf.{key}=VALUE)"
+        )
+    return {**conf, "moe_conf": {**nested, **flat}}
 
 
 def from_conf[T](options: type[T], conf: Mapping[str, Any] | None, name: str) -> T:
@@ -74,9 +83,9 @@ def from_conf[T](options: type[T], conf: Mapping[str, Any] | None, name: str) ->
         name: The mapping's name in the YAML file.
 
     Raises:
-        ValueError: Where a key is not a field of the dataclass.
+        ValueError: Where it is not a mapping, or a key is not a field of the dataclass.
     """
-    conf = {} if conf is None else dict(conf)
+    conf = _mapping(conf, name)
     allowed = [field.name for field in fields(options)]  # type: ignore[arg-type]
     unknown = sorted(set(conf) - set(allowed))
     if unknown:
@@ -84,22 +93,18 @@ def from_conf[T](options: type[T], conf: Mapping[str, Any] | None, name: str) ->
     return options(**conf)
 
 
+def _mapping(conf: object, name: str) -> dict[str, Any]:
+    if conf is None:
+        return {}
+    if not isinstance(conf, Mapping):
+        raise ValueError(f"{name}: expected a mapping, got {conf!r}")
+    return dict(conf)
+
+
 def check_num_blocks(num_blocks: int) -> None:
     """Raise ValueError for a backbone without blocks."""
     if num_blocks < 1:
         raise ValueError(f"num_blocks: {num_blocks} is less than 1")
-
-
-def check_moe_blocks(moe_blocks: Sequence[int] | None, num_blocks: int) -> None:
-    """Raise ValueError where blocks with experts are none, or not those of the backbone."""
-    if moe_blocks is None:
-        return
-    numbers = set(moe_blocks) if isinstance(moe_blocks, Sequence) else set()
-    if not numbers or not numbers <= set(range(1, num_blocks + 1)):
-        raise ValueError(
-            f"moe_blocks: expected a list of blocks, each 1 to num_blocks ({num_blocks}), "
-            f"got {moe_blocks}"
-        )
 
 
 def check_attention_heads(output_size: int, attention_heads: int) -> None:

@@ -1,7 +1,7 @@
-"""What a SpeechMoE encoder hands to its model.
+"""Output of a SpeechMoE encoder, and masks of valid frames.
 
-ESPnet's encoders return three values and ESPnet's model drops the third, so the routing
-state travels in a value of its own instead of in a global.
+ESPnet's encoders return three values, and ESPnet's model drops the third. So the routing has a
+return value of its own; no global holds it.
 """
 
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from speechmoe_espnet.moe import Routing
 
 
 class SpeechMoEOutput(NamedTuple):
-    """Encoder output with everything the auxiliary losses need.
+    """Encoder output with all inputs of the auxiliary losses.
 
     Attributes:
         encoder_out: (B, T', D).
         encoder_out_lens: Valid frames of each utterance (B,), int64.
         embedding_out: Output of the shared embedding network (B, T', De), not detached;
             None where there is no embedding network.
-        routing: One Routing a MoE layer, from the input to the output; empty when static.
+        routing: One Routing per MoE layer, from input to output; empty for a dense encoder.
     """
 
     encoder_out: Tensor

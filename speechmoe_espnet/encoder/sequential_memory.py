@@ -1,4 +1,4 @@
-"""The sequential memory layer of a (deep) feed-forward sequential memory network."""
+"""Sequential memory layer of a (deep) feed-forward sequential memory network."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

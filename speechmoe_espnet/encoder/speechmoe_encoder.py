@@ -1,11 +1,10 @@
 """`encoder: speechmoe`, the encoder of the SpeechMoE paper."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.dfsmn import DFSMNBackbone, DFSMNOptions, MemoryOptions
-from speechmoe_espnet.encoder.options import MoEOptions, check_moe_blocks, from_conf
+from speechmoe_espnet.encoder.options import from_conf, read_moe_conf
 from speechmoe_espnet.encoder.stacking import StackedFeatures
 
 
@@ -29,26 +28,19 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         deltas: Compute deltas and delta-deltas here (false where extraction did).
         stack: Frames stacked into one.
         subsampling: Input frames per output frame.
-        num_experts: E; 1 is the static twin: same embedding network, one FFN, no router.
-        moe_blocks: Numbers, from 1, of the blocks with experts; the others have one static
-            feed-forward layer. None for all.
-        top_k: Experts per frame.
-        router: "speechmoe" or "switch" (sees the layer's input alone).
-        router_scale: "paper" or "straight_through", see MoEFeedForward.
-        expert_backend: "auto", "fused", "grouped_mm" or "loop", see moe.Experts.
-        routing_warmup: What routers do at first, "top_2" or "soft", see MoEFeedForward.
-        routing_warmup_steps: Training forwards (batches) until warm-up ends; 0 for none.
-        router_noise: Width of the noise on routers in training, see moe.Router; 0 for none.
-        router_noise_type: "gaussian" (on logits) or "jitter" (on the router's input).
-        expert_dropout_rate: Dropout inside experts, where there are several; None for
-            dropout_rate.
+        moe_conf: Routing: the keys of MoEOptions. `num_experts: 1` is the dense baseline: same
+            embedding network, one feed-forward network a block, no router.
         use_embedding: Whether there is an embedding network.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
             the rest again in the backward pass: less memory, about a third more computation.
-        embedding_conf: Its size: the keys of DFSMNOptions, with `memory_conf` for the memory.
-            By default 3 blocks, as wide as the encoder, without self-attention.
+        embedding_conf: Sizes of the embedding network: the keys of DFSMNOptions, with
+            `memory_conf` for the memory. By default 3 blocks, as wide as the encoder, without
+            self-attention.
+        flat_moe: Keys of moe_conf outside it, as older configurations write them; a warning
+            shows the moe_conf to write.
 
     Raises:
+        TypeError: Where an argument is unknown.
         ValueError: Where an option is unknown or out of range.
     """
 
@@ -67,56 +59,34 @@ class SpeechMoEEncoder(AbsSpeechMoEEncoder):
         deltas: bool = True,
         stack: int = 8,
         subsampling: int = 3,
-        num_experts: int = 4,
-        moe_blocks: Sequence[int] | None = None,
-        top_k: int = 1,
-        router: str = "speechmoe",
-        router_scale: str = "paper",
-        expert_backend: str = "auto",
-        routing_warmup: str = "top_2",
-        routing_warmup_steps: int = 0,
-        router_noise: float = 0.0,
-        router_noise_type: str = "gaussian",
-        expert_dropout_rate: float | None = None,
+        moe_conf: dict[str, Any] | None = None,
         use_embedding: bool = True,
         activation_checkpointing: bool = False,
         embedding_conf: dict[str, Any] | None = None,
+        **flat_moe: Any,
     ) -> None:
+        moe = read_moe_conf(type(self), moe_conf, flat_moe, num_blocks)
         options = DFSMNOptions(
-            output_size,
-            linear_units,
-            num_blocks,
-            attention_every,
-            attention_heads,
-            dropout_rate,
-            attention_dropout_rate,
-            activation_type,
-            from_conf(MemoryOptions, memory_conf, "memory_conf"),
+            output_size=output_size,
+            linear_units=linear_units,
+            num_blocks=num_blocks,
+            attention_every=attention_every,
+            attention_heads=attention_heads,
+            dropout_rate=dropout_rate,
+            attention_dropout_rate=attention_dropout_rate,
+            activation_type=activation_type,
+            memory=from_conf(MemoryOptions, memory_conf, "memory_conf"),
         )
         features = StackedFeatures(input_size, deltas, stack, subsampling)
+        width = features.output_size()
         embedding, embedding_size = None, 0
         if use_embedding:
             small = _embedding_options(options, embedding_conf)
             embedding = DFSMNBackbone(
-                features.output_size(), small, MoEOptions(), activation_checkpointing
+                width, small, activation_checkpointing=activation_checkpointing
             )
             embedding_size = small.output_size
-        check_moe_blocks(moe_blocks, num_blocks)
-        moe = MoEOptions(
-            num_experts,
-            embedding_size,
-            top_k,
-            router,
-            router_scale,
-            expert_backend,
-            routing_warmup,
-            routing_warmup_steps,
-            router_noise,
-            router_noise_type,
-            expert_dropout_rate,
-            moe_blocks,
-        )
-        backbone = DFSMNBackbone(features.output_size(), options, moe, activation_checkpointing)
+        backbone = DFSMNBackbone(width, options, moe, embedding_size, activation_checkpointing)
         super().__init__(features, embedding, backbone, output_size, embedding_size)
 
 

@@ -1,8 +1,8 @@
 """Deltas, stacking and subsampling of fbank inside the encoder.
 
 The paper's input is 40-dim fbank with deltas and delta-deltas, 8 frames stacked and
-subsampled by 3. Frames beyond an utterance's ends repeat its first and last valid frame, so
-what an utterance becomes does not depend on how far its batch is padded.
+subsampled by 3. Frames beyond an utterance's ends repeat its first and last valid frame, so the
+result does not depend on the padding of the batch.
 """
 
 import torch

@@ -1,1 +1,1 @@
-"""All that touches ESPnet's training: task, model, tables of encoders, patches, checkpoints."""
+"""ESPnet's training: task, model, tables of encoders, patches, checkpoints."""

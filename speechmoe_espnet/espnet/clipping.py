@@ -1,8 +1,8 @@
-"""Gradients of routers, of experts and of the rest, each clipped on its own.
+"""Gradient clipping by group: routers, experts and all other parameters.
 
-ESPnet clips all parameters by one norm: a jump in the gradient of the embedding network or of the
-output layer then shrinks the routers' gradient too, which is small beside theirs, and the other
-way round.
+ESPnet clips all parameters by one norm. A jump in the gradient of the embedding network or of the
+output layer then also shrinks the gradient of the routers, which is smaller, and the other way
+round.
 """
 
 import argparse
@@ -32,7 +32,7 @@ class GroupClippingTrainer(Trainer):
 def clip_before_step(
     optimizer: torch.optim.Optimizer, model: nn.Module, max_norm: float, norm_type: float
 ) -> None:
-    """Have an optimizer clip the groups of a model before every step.
+    """Make an optimizer clip the groups of a model before every step.
 
     Args:
         optimizer: The optimizer; gradients must not be scaled when it steps.

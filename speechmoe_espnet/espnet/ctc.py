@@ -1,14 +1,14 @@
 """ESPnet's CTC loss in fewer passes over the vocabulary.
 
-A CTC head of a few thousand characters costs a small model more than its encoder does, and most of
-that is not the products: torch's loss and log-softmax go over frames x vocabulary some ten times,
-though an utterance names no more than its own labels. Here the recursion runs on the columns of
-those labels alone, padding is no row, and the gradient of the logits, softmax less occupancies
-(Graves et al. 2006, equation 16), is made from the log-softmax in place.
+A CTC head of a few thousand characters costs a small model more than its encoder does. Most of the
+cost is not the products: torch's loss and log-softmax go over frames x vocabulary about ten times,
+though an utterance needs only the columns of its own labels. Here the recursion runs on these
+columns, without rows of padding. The gradient of the logits, softmax minus occupancies (Graves et
+al. 2006, equation 16), is computed from the log-softmax in place.
 
-On a GPU those passes cost little, but ESPnet cuts the labels of each utterance out by a length that
-only the device knows: the host waits for it as often as there are utterances. There torch gets the
-padded labels.
+On a GPU these passes cost little. But ESPnet cuts out the labels of each utterance by a length that
+is on the device, so the host waits once per utterance. On a GPU torch therefore gets the padded
+labels.
 """
 
 from typing import Any, NamedTuple, cast
@@ -23,7 +23,7 @@ from speechmoe_espnet.encoder.output import valid_frames
 
 
 def ctc_loss(ctc: CTC, hs_pad: Tensor, hlens: Tensor, ys_pad: Tensor, ys_lens: Tensor) -> Tensor:
-    """Compute `ctc(hs_pad, hlens, ys_pad, ys_lens)`: the same loss and gradients, sooner.
+    """Compute `ctc(hs_pad, hlens, ys_pad, ys_lens)`: the same loss and gradients, faster.
 
     With torch's loss averaged over utterances (ESPnet's defaults), in few passes on a CPU in
     float32 or float64; any other loss is left to ESPnet.
@@ -49,13 +49,13 @@ def ctc_loss(ctc: CTC, hs_pad: Tensor, hlens: Tensor, ys_pad: Tensor, ys_lens: T
     )
     losses = cast(Tensor, losses)
     if ctc.ctc_loss.zero_infinity:
-        # Not a product: infinity times zero is no number.
+        # A product would not do: infinity times zero is not a number.
         losses = losses.masked_fill(losses == torch.inf, 0.0)
     return losses.sum() / hlens.numel()
 
 
 def _padded(ctc: CTC, hs_pad: Tensor, hlens: Tensor, ys_pad: Tensor, ys_lens: Tensor) -> Tensor:
-    """Give torch the labels as they are; it wants lengths on the host, two copies in all."""
+    """Compute torch's loss of the padded labels; copies the lengths to the host, two copies."""
     logits = ctc.ctc_lo(F.dropout(hs_pad, p=ctc.dropout_rate)).transpose(0, 1)
     log_probs = logits.log_softmax(2)
     losses = F.ctc_loss(
@@ -80,7 +80,7 @@ def _in_few_passes(ctc: CTC, hs_pad: Tensor) -> bool:
 
 
 class _Labels(NamedTuple):
-    """What a batch's utterances say, in columns of their own.
+    """Labels of a batch, and the columns of the vocabulary that they need.
 
     Attributes:
         frames: Valid frames (B,).
@@ -155,7 +155,7 @@ def _forward_backward(label_log_probs: Tensor, labels: _Labels) -> tuple[Tensor,
         padded = padded.transpose(0, 1).requires_grad_()
         losses = F.ctc_loss(padded, labels.targets, labels.frames, labels.lengths, reduction="none")
         (grad,) = torch.autograd.grad(losses.sum(), padded)
-    # torch takes log-softmax for granted, and its gradient is that of the logits: p - occupancy.
+    # torch assumes log-softmax as input; its gradient is that of the logits: p - occupancy.
     occupancies = label_log_probs.exp() - grad.transpose(0, 1)[mask]
     impossible = (losses.detach() == torch.inf)[labels.utterances]
     return losses.detach(), occupancies.masked_fill(impossible.unsqueeze(1), 0.0)

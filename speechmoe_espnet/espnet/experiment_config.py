@@ -1,4 +1,4 @@
-"""The config.yaml of an experiment, valid from any working directory.
+"""config.yaml of an experiment, valid from any working directory.
 
 ESPnet's config.yaml names files (feature statistics, a SentencePiece model) as they were given to
 the training, which for a recipe is relative to the recipe's folder.

@@ -1,7 +1,7 @@
-"""Finds utterances too short for CTC before training does.
+"""Length check before training: utterances that are too short for CTC.
 
-CTC needs a frame for every label. ESPnet's trainer neither catches TooShortUttError nor names
-an utterance whose CTC loss is infinite; here both are found from the shape files.
+CTC needs a frame for every label. ESPnet's trainer neither catches TooShortUttError nor names an
+utterance whose CTC loss is infinite. This check finds both from the shape files.
 """
 
 import logging
@@ -15,6 +15,7 @@ from espnet2.tasks.asr import encoder_choices, specaug_choices
 from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
+from speechmoe_espnet.encoder.options import with_nested_routing
 
 SHOWN = 10
 
@@ -44,7 +45,7 @@ def check_lengths(args: Namespace) -> None:
         )
         return
     with torch.device("meta"):
-        encoder = encoder_class(input_size=args.input_size or 80, **args.encoder_conf)
+        encoder = encoder_class(args.input_size or 80, **with_nested_routing(args.encoder_conf))
     hop = None if args.input_size else int(args.frontend_conf.get("hop_length", 128))
     variation = _variation(args)
     for part in ("train", "valid"):
@@ -58,7 +59,7 @@ def check_lengths(args: Namespace) -> None:
 
 
 def _variation(args: Namespace) -> FeatureVariation | None:
-    """What makes features of training shorter, if anything does."""
+    """The variation of training features that may make them shorter, or None."""
     specaug_class = specaug_choices.get_class(args.specaug) if args.specaug else None
     if specaug_class is None or not issubclass(specaug_class, FeatureVariation):
         return None

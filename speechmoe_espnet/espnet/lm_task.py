@@ -1,4 +1,4 @@
-"""ESPnet's language model task with checkpoints that survive a kill and a readable record."""
+"""ESPnet's language model task, with atomic checkpoints and a readable record of training."""
 
 import argparse
 from pathlib import Path

@@ -150,7 +150,7 @@ class SpeechMoEASRModel(ESPnetASRModel):
             speech_lengths: (B,).
             text: Token ids (B, L), padded with ignore_id.
             text_lengths: (B,).
-            kwargs: What else ESPnet's loader puts in a batch (`utt_id`).
+            kwargs: Other entries of a batch of ESPnet's loader (`utt_id`).
 
         Returns:
             Loss, stats and batch size, as ESPnet's trainer expects them.
@@ -178,7 +178,7 @@ class SpeechMoEASRModel(ESPnetASRModel):
         return out.encoder_out, out.encoder_out_lens
 
     def encode_with_routing(self, speech: Tensor, speech_lengths: Tensor) -> SpeechMoEOutput:
-        """Encode, and return what the routers decided.
+        """Encode, and return the routing as well.
 
         Args:
             speech: Waveforms (B, samples) or features (B, T, F).
@@ -209,7 +209,7 @@ class SpeechMoEASRModel(ESPnetASRModel):
     def _asr_loss(
         self, out: SpeechMoEOutput, text: Tensor, text_lengths: Tensor, stats: dict[str, Any]
     ) -> Tensor:
-        """CTC, attention, or ESPnet's interpolation of both."""
+        """Loss of CTC, of attention, or ESPnet's interpolation of both."""
         loss_ctc: Tensor | None = None
         loss_att: Tensor | None = None
         if self.ctc_weight != 0.0:
@@ -276,7 +276,7 @@ class SpeechMoEASRModel(ESPnetASRModel):
         return loss
 
     def _weight(self, name: str) -> float:
-        """Weight of a loss that may have a schedule, now."""
+        """Current weight of a loss, after its schedule if it has one."""
         weight: float = getattr(self.weights, name)
         schedule = self.schedules.get(name)
         if schedule is None:

@@ -1,7 +1,7 @@
-"""Routers, experts and the rest of a model, which may learn at rates of their own.
+"""Parameter groups with learning rates of their own: routers, experts and all others.
 
-A router decides for every frame and hardens quickly; an expert sees a share of the frames. What is
-a good learning rate for the rest of a model need not be one for them.
+A router decides for every frame and hardens quickly; an expert sees a share of the frames. A good
+learning rate for the rest of a model need not be good for them.
 """
 
 import argparse
@@ -25,12 +25,12 @@ SCHEDULERS_OF_ONE_RATE = (
 
 
 class ParameterGroups(NamedTuple):
-    """The parameters of a model, each in one list, in the model's order.
+    """Parameters of a model, each in one group, in the model's order.
 
     Attributes:
-        rest: What is in no other list; feed-forward layers without a router are here.
-        routers: Of the routers.
-        experts: Of the experts that a router chooses from.
+        rest: All parameters that are in no other group, dense feed-forward layers included.
+        routers: Parameters of the routers.
+        experts: Parameters of the experts that a router chooses from.
     """
 
     rest: list[nn.Parameter]
@@ -39,7 +39,7 @@ class ParameterGroups(NamedTuple):
 
 
 def parameter_groups(model: nn.Module) -> ParameterGroups:
-    """Tell routers and experts from the rest of a model."""
+    """Split the parameters of a model into groups."""
     routers = {id(p) for module in model.modules() for p in _of_router(module)}
     experts = {id(p) for module in model.modules() for p in _of_experts(module)}
     groups = ParameterGroups([], [], [])

@@ -1,4 +1,4 @@
-"""Every place where this package changes what ESPnet does, and why.
+"""Patches of ESPnet: every place where this package changes its behaviour, and why.
 
 Each patch is a context manager, lasts as long as one command, and names the defect upstream and
 the version that has it. A patch goes when ESPnet no longer needs it.
@@ -88,7 +88,7 @@ def unchecked_training() -> Iterator[None]:
 
 @contextmanager
 def training_patches() -> Iterator[None]:
-    """What every training needs: atomic checkpoints, fast loading."""
+    """Patches of every training: atomic checkpoints, fast loading."""
     with atomic_torch_save(), fast_decompression(), unchecked_training():
         yield
 

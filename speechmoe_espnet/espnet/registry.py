@@ -1,4 +1,4 @@
-"""Adds SpeechMoE to ESPnet's tables of encoders, models and feature augmentation."""
+"""Registration of SpeechMoE in ESPnet's tables of encoders, models and feature augmentation."""
 
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.asr.specaug.abs_specaug import AbsSpecAug
@@ -20,7 +20,7 @@ SPECAUGS: dict[str, type] = {"vary": FeatureVariation}
 
 
 def register() -> None:
-    """Make the plug-in's names known: `ENCODERS`, `MODELS` and `SPECAUGS`.
+    """Register the plug-in's names: `ENCODERS`, `MODELS` and `SPECAUGS`.
 
     Calling it again changes nothing.
 

@@ -1,7 +1,7 @@
-"""How far training is, for what changes on its way: routing at first and weights of losses.
+"""Step count of a training, and schedules over it: routing warm-up and weights of losses.
 
-The count is in checkpoints, so that a resumed training goes on where it was, and on the host, so
-that reading it never waits for a device.
+Checkpoints hold the count, so that a resumed training goes on from it. The count is also on the
+host, so that reading it never waits for a device.
 """
 
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ class Schedule:
 class StepCounter(nn.Module):
     """Training forwards so far: batches, not optimiser steps, where `accum_grad` is above 1.
 
-    A state without the count loads without a complaint, and counting starts from 0.
+    A state without the count loads without an error; counting then starts from 0.
 
     Attributes:
         value: The count, int64, as checkpoints keep it.

@@ -2,13 +2,17 @@
 
 import argparse
 import inspect
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask, encoder_choices
 
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
+from speechmoe_espnet.encoder.options import MOE_KEYS, with_nested_routing
 from speechmoe_espnet.espnet.checkpoints import repair_after_kill, write_train_stats
 from speechmoe_espnet.espnet.clipping import GroupClippingTrainer, clip_before_step
 from speechmoe_espnet.espnet.lengths import check_lengths
@@ -17,14 +21,15 @@ from speechmoe_espnet.espnet.parameter_groups import optimizer_with_scales
 from speechmoe_espnet.espnet.patches import init_param_loader, training_patches
 from speechmoe_espnet.espnet.registry import register
 from speechmoe_espnet.espnet.upcycling import load_init_param
+from speechmoe_espnet.moe import MoEOptions
 
 
 class SpeechMoEASRTask(ASRTask):
-    """ESPnet's ASRTask, arguments and all, with what SpeechMoE needs around it.
+    """ESPnet's ASRTask with the same arguments, extended for SpeechMoE.
 
-    The model defaults to `speechmoe`; `--init_param` upcycles a static twin; routers and
-    experts may learn at rates of their own; too-short utterances are named before training starts;
-    checkpoints are written atomically and train_stats.jsonl when training ends.
+    The model defaults to `speechmoe`. `--init_param` upcycles a dense baseline. Routers and
+    experts may have learning rates of their own. Too-short utterances are named before training
+    starts. Checkpoints are written atomically, and train_stats.jsonl when training ends.
     """
 
     trainer = GroupClippingTrainer
@@ -38,6 +43,18 @@ class SpeechMoEASRTask(ASRTask):
         return parser
 
     @classmethod
+    def get_default_config(cls) -> dict[str, Any]:
+        """ESPnet's `--print_config`, with the routing options of a SpeechMoE encoder."""
+        config: dict[str, Any] = super().get_default_config()
+        if issubclass(encoder_choices.get_class(config["encoder"]), AbsSpeechMoEEncoder):
+            conf = with_nested_routing(config["encoder_conf"])
+            config["encoder_conf"] = {
+                **conf,
+                "moe_conf": {**asdict(MoEOptions()), **(conf["moe_conf"] or {})},
+            }
+        return config
+
+    @classmethod
     def build_model(cls, args: argparse.Namespace) -> ESPnetASRModel:
         """Build the model of a configuration.
 
@@ -48,7 +65,7 @@ class SpeechMoEASRTask(ASRTask):
         """
         register()
         encoder_class = encoder_choices.get_class(args.encoder)
-        _refuse_unknown_keys(args, encoder_class)
+        _refuse_unknown_keys(args)
         if (
             encoder_class is not None
             and issubclass(encoder_class, AbsSpeechMoEEncoder)
@@ -87,6 +104,7 @@ class SpeechMoEASRTask(ASRTask):
         first = not args.distributed or args.dist_rank in (None, 0)
         output_dir = Path(args.output_dir)
         if training:
+            _refuse_unknown_keys(args)
             check_lengths(args)
             if first and args.resume:
                 repair_after_kill(output_dir)
@@ -96,16 +114,24 @@ class SpeechMoEASRTask(ASRTask):
             write_train_stats(output_dir, args.accum_grad)
 
 
-def _refuse_unknown_keys(args: argparse.Namespace, encoder_class: type | None) -> None:
+def _refuse_unknown_keys(args: argparse.Namespace) -> None:
+    """Raise ValueError where the encoder does not know a key of encoder_conf."""
+    encoder_class = encoder_choices.get_class(args.encoder)
     if encoder_class is None:
         return
     parameters = dict(inspect.signature(encoder_class).parameters)
     parameters.pop("input_size", None)
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+    others = [name for name, p in parameters.items() if p.kind is inspect.Parameter.VAR_KEYWORD]
+    routing: Sequence[str] = ()
+    if issubclass(encoder_class, AbsSpeechMoEEncoder):
+        routing = MOE_KEYS
+    elif others:
         return
-    unknown = sorted(set(args.encoder_conf) - set(parameters))
+    named = [name for name in parameters if name not in others]
+    unknown = sorted(set(args.encoder_conf) - {*named, *routing})
     if unknown:
+        more = f"; moe_conf takes {', '.join(routing)}" if routing else ""
         raise ValueError(
             f"encoder_conf: unknown key {unknown[0]!r}; encoder: {args.encoder} takes "
-            f"{', '.join(parameters)}"
+            f"{', '.join(named)}{more}"
         )

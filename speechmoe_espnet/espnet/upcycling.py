@@ -1,8 +1,8 @@
-"""`--init_param` for models with experts: a trained static twin becomes a mixture of experts.
+"""Upcycling by `--init_param`: a trained dense baseline becomes a mixture of experts.
 
-ESPnet's own loading drops tensors whose shape differs (with a warning) or leaves tensors that
-the file lacks at their random values (without one). For experts either would silently throw
-the trained function away, so a model with a SpeechMoE encoder is loaded here instead.
+ESPnet's own loading drops tensors whose shape differs (with a warning) and leaves tensors that
+the file lacks at their random values (without one). For experts either would silently lose the
+trained function, so this module loads models that have a SpeechMoE encoder.
 """
 
 import logging
@@ -50,12 +50,12 @@ def load_init_param(
 ) -> None:
     """Load pre-trained parameters; takes the place of ESPnet's load_pretrained_model.
 
-    A feed-forward layer with one expert in the file fills every expert of the model (so with
-    `router_scale: straight_through` the outputs at step 0 are the twin's, unless the model's
-    `expert_init` makes experts differ). Routers that the
-    file lacks keep their initial values. Every other tensor of an expert must be loaded,
-    whatever `ignore_init_mismatch` says, unless the value of `--init_param` excludes it by name.
-    The file's count of training steps is not taken over: a training starts.
+    A feed-forward layer with one expert in the file fills every expert of the model. With
+    `router_scale: straight_through` the outputs at step 0 are then those of the dense baseline,
+    unless the model's `expert_init` makes experts differ. Routers that the file lacks keep their
+    initial values. Every other tensor of an expert must be loaded, also with
+    `ignore_init_mismatch`, unless the value of `--init_param` excludes it by name. The file's
+    count of training steps is not loaded: a new training starts from 0.
 
     Args:
         init_param: `file[:src_key[:dst_key[:exclude,...]]]`, as in ESPnet.
@@ -120,7 +120,7 @@ def _read_source(spec: InitParam, map_location: str) -> dict[str, Tensor]:
 
 
 def _expert_tensors(target: nn.Module) -> set[str]:
-    """Names of the tensors that belong to experts, static layers included."""
+    """Names of the tensors of experts, dense layers included."""
     return {
         f"{prefix}.{name}" if prefix else name
         for prefix, module in target.named_modules()
@@ -130,19 +130,19 @@ def _expert_tensors(target: nn.Module) -> set[str]:
 
 
 def _expand(key: str, value: Tensor, wanted: Tensor) -> Tensor:
-    """Repeat the one expert of a static layer for every expert of the model."""
+    """Repeat the one expert of a dense layer for every expert of the model."""
     if value.dim() == wanted.dim() and value.size(0) == 1 and value.shape[1:] == wanted.shape[1:]:
         return value.expand_as(wanted).contiguous()
     if value.shape != wanted.shape:
         raise ValueError(
             f"init_param: {key}: cannot make {tuple(wanted.shape)} of {tuple(value.shape)}: "
-            "experts are loaded one to one, or from a static twin of the same width"
+            "experts are loaded one to one, or from a dense baseline of the same width"
         )
     return value
 
 
 def _varied(source: Mapping[str, Tensor], copied: set[str], init: ExpertInit) -> dict[str, Tensor]:
-    """The copied tensors, layer by layer, made to differ between experts."""
+    """Copied tensors, changed layer by layer so that experts differ."""
     generator = torch.Generator().manual_seed(init.seed)
     varied: dict[str, Tensor] = {}
     for layer in sorted({key[: key.rfind(".") + 1] for key in copied}):
@@ -171,7 +171,7 @@ def _check_experts(
     if missing:
         raise ValueError(
             f"init_param: {init_param}: has no {_some(missing)}; these feed-forward layers would "
-            "keep random values. Use a static twin of the same architecture"
+            "keep random values. Use a dense baseline of the same architecture"
         )
 
 

@@ -1,4 +1,4 @@
-"""The part of an ASR model that is exported: features to log-probabilities of units."""
+"""Exported part of an ASR model: features to log-probabilities of units."""
 
 import inspect
 import logging
@@ -176,7 +176,7 @@ def trace_module(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says about itself."""
+    """Suppress the messages of torch's exporter."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

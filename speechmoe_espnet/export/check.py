@@ -1,4 +1,4 @@
-"""Compares an exported graph with PyTorch, at batches and lengths that the export never saw."""
+"""Comparison of an exported graph with PyTorch, at batches and lengths unseen by the export."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ NEAR_TIE = 1e-5
 
 @dataclass(frozen=True)
 class Batch:
-    """What both sides are given.
+    """Batch that both sides compute.
 
     Attributes:
         features: (B, T, F), padding holds large values that must not matter.
@@ -35,7 +35,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a graph is from PyTorch.
+    """Difference between a graph and PyTorch.
 
     Attributes:
         num_batches: Batches compared.
@@ -63,13 +63,13 @@ class Difference:
 
 
 def make_batches(model: Any, num_features: int, least: int, seed: int = 0) -> Iterator[Batch]:
-    """Make batches that look like normalised speech features where the model knows what does.
+    """Make batches that look like normalised speech features, if the model has statistics.
 
     Args:
         model: The ASR model or the AcousticModel.
         num_features: F.
         least: Frames of the shortest utterance.
-        seed: Of the values.
+        seed: Seed of the values.
     """
     generator = torch.Generator().manual_seed(seed)
     mean, std = torch.zeros(num_features), torch.ones(num_features)
@@ -95,7 +95,7 @@ def compare(session: Any, model: AcousticModel, batches: Iterator[Batch]) -> Dif
     """Run both on each batch.
 
     Args:
-        session: Of the exported graph.
+        session: Session of the exported graph.
         model: The same in PyTorch.
         batches: What to run them on.
 
@@ -137,7 +137,7 @@ def compare(session: Any, model: AcousticModel, batches: Iterator[Batch]) -> Dif
 
 
 def _undecided(model: AcousticModel, batch: Batch) -> list[bool]:
-    """Whether a router nearly ties between its last choice and the next, by utterance."""
+    """Utterances in which a router nearly ties between its last choice and the next."""
     undecided = torch.zeros(len(batch.lengths), dtype=torch.bool)
     if not isinstance(model.encoder, AbsSpeechMoEEncoder):
         return undecided.tolist()

@@ -1,4 +1,4 @@
-"""From a trained model to a file: traced, written, checked, moved into place."""
+"""Export of a trained model to a file: traced, written, checked, moved into place."""
 
 import os
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ MAX_BYTES = 2**31 - 1
 
 @dataclass(frozen=True)
 class Traced:
-    """A model as it was traced, to be written in any precision.
+    """Traced model, which can be written in any precision.
 
     Attributes:
         model: The model in PyTorch.
         graph: The graph with opaque feed-forward nodes.
         layers: Their weights.
-        metadata: What the file will say; its precision is filled in when it is written.
+        metadata: Metadata of the file; its precision is filled in on writing.
     """
 
     model: AcousticModel
@@ -53,15 +53,15 @@ class Traced:
 
 
 def export(traced: Traced, precision: Precision, path: Path) -> Difference:
-    """Write a file that was compared with PyTorch; a failure leaves what was there before.
+    """Write a file after comparing it with PyTorch; a failure leaves the former file.
 
     Args:
         traced: The model.
-        precision: Of the feed-forward layers.
+        precision: Precision of the feed-forward layers.
         path: File to write.
 
     Returns:
-        How far the file's results are from PyTorch's.
+        Difference between the file's results and PyTorch's.
 
     Raises:
         ValueError: A float32 graph differs from PyTorch by more than TOLERANCE, or the model is

@@ -1,7 +1,7 @@
-"""A model's forward as the exporter can trace it, with feed-forward layers as opaque nodes.
+"""Traceable forward of a model, with feed-forward layers as opaque nodes.
 
-The code that trains is fast, not traceable. Within `traceable` the modules that matter compute
-the same in other words; their parameters stay where they are, and so does everything else.
+The training code is fast, but the exporter cannot trace it. Within `traceable` some modules compute
+the same results by traceable code; parameters and all other modules stay as they are.
 """
 
 import math
@@ -25,7 +25,7 @@ from speechmoe_espnet.moe import MoEFeedForward, Routing
 
 @contextmanager
 def traceable(model: nn.Module) -> Iterator[None]:
-    """Let a model be traced for a while; its parameters and modules stay as they are.
+    """Make a model traceable inside the context; parameters and modules stay as they are.
 
     Args:
         model: A model in evaluation mode.
@@ -81,7 +81,7 @@ def moe_feed_forward(
     """
     padding = ~mask.unsqueeze(-1)
     if layer.router is None:
-        # Eight-bit scales are of all rows: padding must not be among them.
+        # Eight-bit scales are those of all rows, so rows of padding must be 0.
         out = _feed_forward(name, x.masked_fill(padding, 0.0))
         probs = mask.unsqueeze(-1).float()
         return out, Routing(probs, mask.unsqueeze(-1).long() - 1, probs - probs)

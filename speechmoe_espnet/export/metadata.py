@@ -1,4 +1,4 @@
-"""What an exported file says about itself, so that it decodes without anything beside it."""
+"""Metadata of an exported file, with all that decoding needs."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ class Metadata:
         config_sha256: Digest of the experiment's config.yaml.
         model_sha256: Digest of the model file.
         versions: speechmoe_espnet, torch and onnx.
-        format: What these keys mean.
+        format: Version of these keys.
     """
 
     units: tuple[str, ...]

@@ -1,9 +1,9 @@
-"""Writes feed-forward layers into a graph in place of the opaque nodes that stand for them.
+"""Feed-forward layers as ONNX nodes, written in place of the opaque nodes of a traced graph.
 
-Why sorted rows: a runtime multiplies fastest by constants, which it packs once, on many rows at a
-time, and copies cost little beside that. So frames are sorted by expert once a layer, each
-expert's share is one gather, two matrix products by its own constants, and the results are put
-back by one scatter. Rows that belong to no expert (padding) are never touched.
+Rows are sorted by expert, because a runtime multiplies fastest by constants, which it packs once,
+on many rows at a time; copies cost little in comparison. So each layer sorts its frames once. An
+expert takes one gather and two matrix products with its own constants, and one scatter puts the
+results back. Rows of padding belong to no expert and are never read.
 """
 
 from collections.abc import Callable, Mapping
@@ -151,7 +151,7 @@ def expand(
     """Replace every opaque feed-forward node of a model, in place.
 
     Args:
-        model: What the exporter made of a traceable model.
+        model: Graph of a traceable model, from the exporter.
         layers: Weights by path.
         precision: How products with constant weights are written.
         dispatch: How rows reach their experts.

@@ -1,4 +1,4 @@
-"""Runs ONNX files; the one place that needs onnxruntime, which is not required otherwise."""
+"""Sessions of onnxruntime; no other module needs that package."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

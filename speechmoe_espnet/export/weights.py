@@ -1,4 +1,4 @@
-"""The weights of feed-forward layers, as the nodes that stand for them name them."""
+"""Weights of feed-forward layers, by the names that the opaque nodes use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class FeedForwardWeights:
 
 
 def activation_name(activation: object) -> str:
-    """relu, swish or gelu, of a name, a module or a function; "" for one not known here."""
+    """Name of an activation (a name, module or function): relu, swish or gelu; "" if unknown."""
     if not isinstance(activation, str):
         activation = getattr(activation, "__name__", type(activation).__name__)
     return _ACTIVATIONS.get(str(activation), "")

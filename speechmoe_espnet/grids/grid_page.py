@@ -1,7 +1,7 @@
 """A grid on one self-contained page: tables first, pictures after."""
 
 from collections.abc import Callable
-from html import escape
+from typing import TYPE_CHECKING
 
 from speechmoe_espnet.grids.markdown import COST_HEAD, cost_cells, seeds_words, settings_rows
 from speechmoe_espnet.grids.pictures import (
@@ -15,21 +15,23 @@ from speechmoe_espnet.grids.training_pictures import (
     rate_picture,
     router_picture,
 )
-from speechmoe_espnet.report.markup import (
-    document,
-    facts_table,
-    fit,
-    heading,
+from speechmoe_espnet.report.figure import inline_svg
+from speechmoe_espnet.report.pages import (
+    SYNTHETIC_NOTE,
+    Cell,
+    Chart,
+    Table,
     interval_cells,
-    table,
+    render,
 )
-from speechmoe_espnet.report.page import SYNTHETIC_NOTE
-from speechmoe_espnet.report.svg import element
 from speechmoe_espnet.results.comparison import Provenance, short_commit
 from speechmoe_espnet.scoring.seeds import SeedInterval
 from speechmoe_espnet.system.provenance import machine_words
 
-PICTURES: dict[str, Callable[[Summary], str | None]] = {
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PICTURES: "dict[str, Callable[[Summary], Figure | None]]" = {
     "changes": change_picture,
     "flops": rate_against_flops,
     "parameters": rate_against_parameters,
@@ -37,7 +39,7 @@ PICTURES: dict[str, Callable[[Summary], str | None]] = {
     "loss": loss_picture,
     "routing": router_picture,
 }
-"""All pictures, by the name of the file that `scoring.svg.standalone` makes of them."""
+"""All charts, by the name of the file that is made of them."""
 _EXPLANATIONS = {
     "changes": (
         "Relative change by set",
@@ -76,42 +78,34 @@ def build_page(summary: Summary, provenance: Provenance, *, title: str, corpus: 
     Returns:
         HTML.
     """
-    metric = summary.metric.upper()
-    sections = [
-        element("h1", escape(title)),
-        element(
-            "p",
-            escape(
-                f"{', '.join(summary.places)} · corpus {corpus} · {seeds_words(summary)} · "
-                f"commit {short_commit(provenance.commit)}"
-            ),
-            class_="faint",
-        ),
-        _headline(summary),
+    charts = [
+        Chart(*_EXPLANATIONS[name], inline_svg(figure))
+        for name, draw in PICTURES.items()
+        if (figure := draw(summary))
     ]
-    if corpus == "synthetic":
-        sections.append(element("div", element("p", SYNTHETIC_NOTE), class_="note"))
-    sections += [
-        heading(f"{metric} by set", "In percent, mean over seeds ± standard deviation."),
-        _rates(summary, lambda system: system.rates),
-    ]
-    if any(system.unit_rates for system in summary.systems.values()):
-        sections += [
-            heading("Syllables", "SER in percent, of the best hypothesis as units."),
-            _rates(summary, lambda system: system.unit_rates),
-        ]
-    sections += [heading("Cost and losses", "Means over seeds."), _costs(summary)]
-    sections += [heading("Settings", "What the grid set."), _settings(summary)]
-    for name, draw in PICTURES.items():
-        if drawing := draw(summary):
-            sections += [heading(*_EXPLANATIONS[name]), fit(drawing)]
-    sections += [heading("How this was made"), _facts(summary, provenance)]
-    return document(title, sections)
+    estimates = [system.rates[summary.headline].estimate for system in summary.systems.values()]
+    in_units = any(system.unit_rates for system in summary.systems.values())
+    return render(
+        "grid.html.j2",
+        title=title,
+        subtitle=f"{', '.join(summary.places)} · corpus {corpus} · {seeds_words(summary)} · "
+        f"commit {short_commit(provenance.commit)}",
+        metric=summary.metric.upper(),
+        headline=_headline(summary),
+        single_seeds=any(_mark(item) for item in estimates),
+        synthetic_note=SYNTHETIC_NOTE if corpus == "synthetic" else None,
+        rates=_rates(summary, lambda system: system.rates),
+        unit_rates=_rates(summary, lambda system: system.unit_rates) if in_units else None,
+        costs=_costs(summary),
+        settings=[(name, ", ".join(settings) or "-") for name, settings in settings_rows(summary)],
+        charts=charts,
+        facts=_facts(summary, provenance),
+    )
 
 
-def _headline(summary: Summary) -> str:
+def _headline(summary: Summary) -> Table:
     place, metric = summary.headline, summary.metric.upper()
-    head = ["system", f"{metric} % <span class=small>{escape(place)}, 95 % interval</span>"]
+    head: list[str | Cell] = ["system", Cell(f"{metric} %", f"{place}, 95 % interval")]
     head += ["sd over seeds", "seeds"]
     if summary.compared:
         head += ["errors saved", "verdict"]
@@ -119,66 +113,49 @@ def _headline(summary: Summary) -> str:
     for system in summary.systems.values():
         rate = system.rates[place]
         interval = rate.estimate.interval
-        cells = [
-            escape(system.name),
-            f"{rate.mean:.2f} <span class=small>[{interval.low:.2f}, {interval.high:.2f}]"
-            f"{_mark(rate.estimate)}</span>",
+        ends = f"[{interval.low:.2f}, {interval.high:.2f}]{_mark(rate.estimate)}"
+        cells: list[str | Cell] = [
+            system.name,
+            Cell(f"{rate.mean:.2f}", ends),
             _deviation(rate),
             str(len(system.seeds)),
         ]
         if system.changes:
             change = system.changes[place]
-            saved, verdict = interval_cells(change.interval)
-            cells += [saved + _mark(change), verdict]
+            cells += interval_cells(change.interval, _mark(change))
         elif summary.compared:
             cells += ["", "control"]
         rows.append(cells)
-    html = table(head, rows)
-    estimates = [system.rates[place].estimate for system in summary.systems.values()]
-    if any(_mark(item) for item in estimates):
-        words = "An asterisk marks intervals of one seed: they cover utterances only."
-        html += element("p", words, class_="faint")
-    return html
+    return Table(head, rows)
 
 
-def _rates(summary: Summary, rates_of: Callable[[SystemSummary], dict[str, Rate]]) -> str:
-    rows = [
-        [
-            escape(system.name),
-            *(_rate_cell(rate) for rate in rates_of(system).values()),
-        ]
+def _rates(summary: Summary, rates_of: Callable[[SystemSummary], dict[str, Rate]]) -> Table:
+    rows: list[list[str | Cell]] = [
+        [system.name, *(_rate_cell(rate) for rate in rates_of(system).values())]
         for system in summary.systems.values()
         if rates_of(system)
     ]
-    return table(["system", *map(escape, summary.places)], rows)
+    return Table(["system", *summary.places], rows)
 
 
-def _rate_cell(rate: Rate) -> str:
-    spread = "" if rate.deviation is None else f" <span class=small>± {_deviation(rate)}</span>"
-    return f"{rate.mean:.2f}{spread}"
+def _rate_cell(rate: Rate) -> Cell:
+    return Cell(f"{rate.mean:.2f}", "" if rate.deviation is None else f"± {_deviation(rate)}")
 
 
-def _costs(summary: Summary) -> str:
-    head = ["system", "parameters", "active", *COST_HEAD]
+def _costs(summary: Summary) -> Table:
     rows = [
         [
-            escape(system.name),
+            system.name,
             f"{system.params_total / 1e6:.2f} M",
             f"{system.params_active / 1e6:.2f} M",
             *cost_cells(system),
         ]
         for system in summary.systems.values()
     ]
-    return table(head, rows)
+    return Table(["system", "parameters", "active", *COST_HEAD], rows)
 
 
-def _settings(summary: Summary) -> str:
-    return facts_table(
-        [(name, ", ".join(settings) or "-") for name, settings in settings_rows(summary)]
-    )
-
-
-def _facts(summary: Summary, provenance: Provenance) -> str:
+def _facts(summary: Summary, provenance: Provenance) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [*provenance.meta.items(), ("seed", provenance.seed)]
     rows.append(("commit of this page", provenance.commit))
     if provenance.seconds_total is not None:
@@ -194,7 +171,7 @@ def _facts(summary: Summary, provenance: Provenance) -> str:
         for name, system in summary.systems.items()
     ]
     rows.append(("intervals", _INTERVALS))
-    return facts_table(rows)
+    return rows
 
 
 def _deviation(rate: Rate) -> str:

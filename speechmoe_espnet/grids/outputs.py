@@ -13,7 +13,7 @@ from speechmoe_espnet.grids.markdown import headline, tables
 from speechmoe_espnet.grids.results_file import details_link, write_results
 from speechmoe_espnet.grids.run_table import run_rows, write_csv, write_json
 from speechmoe_espnet.grids.summary import summarize
-from speechmoe_espnet.report.svg import standalone
+from speechmoe_espnet.report.figure import standalone_svg
 from speechmoe_espnet.results.comparison import Provenance
 
 
@@ -57,12 +57,12 @@ def write_report(
     (directory / "summary.json").write_text(text, encoding="utf-8")
     (directory / "index.html").write_text(page, encoding="utf-8")
     for name, draw in PICTURES.items():
-        picture = draw(summary)
+        figure = draw(summary)
         path = directory / f"{name}.svg"
-        if picture is None:
+        if figure is None:
             path.unlink(missing_ok=True)
         else:
-            path.write_text(standalone(picture), encoding="utf-8")
+            path.write_text(standalone_svg(figure), encoding="utf-8")
     markdown = tables(summary, provenance)
     if any(run.point for run in grid.runs()):
         markdown += "\n" + choice_markdown(best_points(grid, finished))

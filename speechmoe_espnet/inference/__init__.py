@@ -1,1 +1,1 @@
-"""Trained experiments: loading a model, recognising utterances and recordings."""
+"""Inference with trained experiments: loading models, recognising utterances and recordings."""

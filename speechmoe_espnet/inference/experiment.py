@@ -1,7 +1,7 @@
-"""Experiments as models: configuration and parameters of a training, loaded in one way.
+"""Loader of trained models: configuration and parameters of an experiment.
 
-Importing ESPnet takes seconds, so it waits until a model is built: a mistake in an option is told
-at once.
+ESPnet takes seconds to import, so it is imported only when a model is built; a mistake in an option
+is reported before.
 """
 
 from pathlib import Path
@@ -16,12 +16,13 @@ def read_experiment(model_dir: Path, model_file: str) -> dict[str, Any]:
     """Read the configuration of an experiment whose model can be loaded.
 
     Args:
-        model_dir: The experiment: config.yaml and checkpoints.
+        model_dir: Experiment directory with config.yaml and checkpoints.
         model_file: Name of a checkpoint in it.
 
     Raises:
-        FileNotFoundError: Configuration or checkpoint is missing; the message names what is there.
-        ValueError: config.yaml is not one that ESPnet wrote.
+        FileNotFoundError: Configuration or checkpoint is missing; the message lists the existing
+            checkpoints.
+        ValueError: config.yaml was not written by ESPnet.
     """
     path = model_dir / "config.yaml"
     if not path.is_file():
@@ -44,11 +45,11 @@ def read_experiment(model_dir: Path, model_file: str) -> dict[str, Any]:
 
 
 def load_model(conf: dict[str, Any], model_file: str | Path, device: str = "cpu") -> Any:
-    """Build the model of an experiment and load its parameters, every one of them.
+    """Build the model of an experiment and load all its parameters.
 
     Args:
-        conf: Its configuration, from `load_config`.
-        model_file: Its parameters.
+        conf: Configuration of the experiment, from `load_config`.
+        model_file: Checkpoint with the parameters.
         device: "cpu", "cuda" or "cuda:N".
 
     Returns:
@@ -69,14 +70,14 @@ def load_model(conf: dict[str, Any], model_file: str | Path, device: str = "cpu"
 
 
 def check_all_loaded(model: torch.nn.Module, model_file: Path) -> None:
-    """Refuse a checkpoint that lacks tensors: ESPnet leaves those at their random values.
+    """Check that a checkpoint has all tensors of a model; ESPnet leaves missing ones random.
 
     Args:
         model: The model after loading.
         model_file: The checkpoint it was loaded from.
 
     Raises:
-        ValueError: Naming the first missing tensors.
+        ValueError: Tensors are missing; the message names the first ones.
     """
     saved = torch.load(model_file, map_location="cpu", mmap=True, weights_only=True)
     for wrapper in ("module", "state_dict"):

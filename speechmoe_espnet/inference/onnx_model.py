@@ -1,4 +1,4 @@
-"""An exported model in the place of a PyTorch one, so that the same searches score both."""
+"""Exported model with the interface of a PyTorch model, for the same searches."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 
 class OnnxAcousticModel(nn.Module):
-    """What `Recognizer` calls of a model, answered by an exported graph.
+    """Exported graph with the methods that `Recognizer` calls on a model.
 
     Args:
-        session: onnxruntime's session of the graph.
-        least_frames: Frames of the shortest utterance the graph takes.
+        session: onnxruntime session of the graph.
+        least_frames: Minimum number of frames of an utterance.
     """
 
     class TooShortError(Exception):
-        """An utterance has fewer frames than the graph takes."""
+        """An utterance has too few frames for the graph."""
 
     def __init__(self, session: Any, least_frames: int) -> None:
         super().__init__()

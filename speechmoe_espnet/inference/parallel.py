@@ -1,8 +1,7 @@
-"""Shares the batches of a set among processes.
+"""Parallel decoding of the batches of a set.
 
-Processes are forked after the model is loaded, so that they share it and none pays for
-importing ESPnet again. Call `torch.set_num_threads(1)` before loading a model that is going
-to be forked: OpenMP threads do not survive a fork.
+Processes are forked after the model is loaded, so they share it and do not import ESPnet again.
+Call `torch.set_num_threads(1)` before loading the model: OpenMP threads do not survive a fork.
 """
 
 import multiprocessing
@@ -23,9 +22,9 @@ def recognize_batches(
     """Decode batches.
 
     Args:
-        recognizer: Decodes one batch.
-        batches: What to decode.
-        num_processes: 1 decodes in this process.
+        recognizer: Recogniser that decodes one batch.
+        batches: Batches to decode.
+        num_processes: Number of processes; 1 decodes in this process.
 
     Yields:
         The result of each batch, in order.

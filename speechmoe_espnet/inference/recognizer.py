@@ -1,10 +1,9 @@
-"""From utterances to hypotheses with any ESPnet ASR model that has a CTC head.
+"""Recogniser: from utterances to hypotheses, with any ESPnet ASR model that has a CTC head.
 
-Knows a model by what it calls (`encode` or `encode_with_routing`, and `ctc.log_softmax`), so
-that it needs no ESPnet itself.
+It calls `encode` or `encode_with_routing`, and `ctc.log_softmax`; it does not import ESPnet.
 
-Results do not depend on how many processes share the batches. Batches of another shape may
-change the last bits of a model's float32 output, and so, very rarely, a near tie.
+Results do not depend on the number of processes. Batches of another shape may change the last bits
+of a model's float32 output, which very rarely changes a hypothesis that is nearly tied.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,22 +27,22 @@ from speechmoe_espnet.inference.utterances import Utterance
 
 @dataclass(frozen=True)
 class _Batch:
-    """A batch as the model sees it, with routing, one entry a layer."""
+    """Model outputs of a batch, with routing: one entry per layer."""
 
     encoded: Encoded
     routing: tuple[Routing, ...]
 
 
 class Recognizer:
-    """A model with a way to search.
+    """A model with a search.
 
     Args:
-        model: The ASR model; it is set to evaluation.
-        search: Finds hypotheses in what the model computes.
-        text: Writes its units.
-        device: Where the model is.
-        num_bins: Bins of its features, None where it takes audio.
-        too_short: Error by which its encoder refuses a batch of too few frames.
+        model: The ASR model; it is switched to evaluation mode.
+        search: Finds hypotheses in the model's outputs.
+        text: Converts units to text.
+        device: Device of the model.
+        num_bins: Feature size of the model, None if it takes audio.
+        too_short: Error that the encoder raises for too few frames.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class Recognizer:
             batch: Utterances, at least one.
 
         Returns:
-            What was recognised, in the order of the batch, and what the routers did.
+            Recognised utterances in the order of the batch, and routing totals.
 
         Raises:
             ValueError: An utterance cannot be read or does not fit the model; the message
@@ -87,16 +86,16 @@ class Recognizer:
         speech: torch.Tensor,
         lengths: torch.Tensor,
     ) -> tuple[list[Recognized], RoutingTotals]:
-        """Decode a batch that is in memory.
+        """Decode a batch of inputs in memory.
 
         Args:
-            utterances: Name and duration in seconds of each, at least one.
+            utterances: Id and duration in seconds of each utterance, at least one.
             speech: Padded features (B, T, F) or waveforms (B, T), on the model's device.
-            lengths: Valid frames or samples of each, (B,).
+            lengths: Number of valid frames or samples of each utterance, (B,).
 
         Returns:
-            What was recognised, in the order of the batch, and what the routers did. An utterance
-            too short for the model has an empty text.
+            Recognised utterances in the order of the batch, and routing totals. An utterance that
+            is too short for the model has an empty text.
         """
         computed = self._encode(speech, lengths)
         if computed is None:
@@ -133,7 +132,7 @@ class Recognizer:
         speech: torch.Tensor,
         lengths: torch.Tensor,
     ) -> tuple[list[Recognized], RoutingTotals]:
-        """Find out which utterances of a batch are too short for the model."""
+        """Decode utterances one by one, to find those that are too short for the model."""
         if len(utterances) == 1:
             name, _ = utterances[0]
             empty = Recognized(name, ("",), ("",), (Hypothesis((), 0.0),), is_too_short=True)
@@ -150,16 +149,16 @@ class Recognizer:
 
     @torch.inference_mode()
     def example(self, utterance: Utterance) -> dict[str, NDArray[Any]] | None:
-        """Show how one utterance was routed, frame by frame.
+        """Return the routing of one utterance, frame by frame.
 
         Args:
-            utterance: What to decode.
+            utterance: Utterance to decode.
 
         Returns:
             Arrays by name: utt; feats (T, bins) float32; expert and prob (layers, T'), the
             first choice of each MoE layer and its probability; units (T'), the best unit of
-            each frame, empty for blank; subsampling, input frames an output frame stands for.
-            None where the model has no MoE layer or the utterance is too short.
+            each frame, empty for blank; subsampling, input frames per output frame. None if
+            the model has no MoE layer or the utterance is too short.
         """
         speech, lengths = self._load([utterance])
         computed = self._encode(speech, lengths)
@@ -203,7 +202,7 @@ class Recognizer:
         return pad_sequence(inputs, batch_first=True).to(self.device), lengths.to(self.device)
 
     def _encode(self, speech: torch.Tensor, lengths: torch.Tensor) -> _Batch | None:
-        """Run the model; None where it refuses an utterance for having too few frames."""
+        """Run the model; None if an utterance has too few frames for it."""
         routing: tuple[Routing, ...] = ()
         try:
             if hasattr(self.model.encoder, "forward_with_routing"):
@@ -226,19 +225,19 @@ def make_recognizer(
     graph_dir: Path | None = None,
     ngram: Path | None = None,
 ) -> Recognizer:
-    """Put a model and the search of a configuration together.
+    """Make the recogniser of a model and a decode configuration.
 
     Args:
         model: A model with a CTC head, from `load_model`.
         model_config: Its configuration.
-        config: How to search.
-        device: Where the model is.
+        config: Decode configuration.
+        device: Device of the model.
         graph_dir: Decoding graph, for method wfst.
         ngram: ARPA file over tokens, for ctc_prefix_beam with `use_ngram`.
 
     Raises:
         FileNotFoundError: A file of the search is missing.
-        ValueError: The search does not fit the model, or something given is of no use to it.
+        ValueError: The search does not fit the model, or an argument is not used by the search.
     """
     from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
 

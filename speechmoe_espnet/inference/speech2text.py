@@ -1,10 +1,10 @@
-"""Decode a recording in three lines of Python.
+"""Speech recognition in three lines of Python.
 
 from speechmoe_espnet import Speech2Text
 speech2text = Speech2Text.from_experiment("exp/synthetic/speechmoe")
 text, tokens, token_ids, hypothesis = speech2text("utterance.wav")[0]
 
-With `graph_dir="lang/synthetic/graph_syllable_phone5"` a model of syllables writes Hanzi.
+With `graph_dir="lang/synthetic/graph_syllable_phone5"` a syllable model writes Hanzi.
 """
 
 from collections.abc import Mapping
@@ -34,25 +34,25 @@ from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
 class Speech2Text(asr_inference.Speech2Text):
     """ESPnet's Speech2Text with SpeechMoE registered.
 
-    It also takes the path of a recording, and computes fbank features where the model was
-    trained on extracted ones.
+    It also accepts the path of a recording, and computes fbank features for a model that was
+    trained on extracted features.
 
     Args:
         asr_train_config: config.yaml of the experiment.
-        asr_model_file: Its parameters.
-        fbank_config: YAML of the features the model was trained on; by default fbank.yaml
-            beside the configuration, else the default features.
-        graph_dir: Decoding graph (stage 7 of a recipe); the search goes through it, with
-            `decode_config`, instead of ESPnet's, and writes words.
-        decode_config: Decode YAML of method wfst; by default the method as it comes.
-        tuning: tuning.json whose weights win over those of `decode_config` (stage 8).
+        asr_model_file: Checkpoint with the parameters.
+        fbank_config: YAML of the features that the model was trained on; default: fbank.yaml
+            beside config.yaml or, without it, the default features.
+        graph_dir: Decoding graph (stage 7 of a recipe). The WFST search replaces ESPnet's search
+            and writes words.
+        decode_config: Decode YAML of method wfst; default: the default options of wfst.
+        tuning: tuning.json (stage 8); its weights replace those of `decode_config`.
         kwargs: ESPnet's arguments (beam_size, ctc_weight, nbest, device, ...). For a model
             without an attention decoder `ctc_weight` defaults to 1.0.
 
     Raises:
-        FileNotFoundError: Where a file of the graph or of the weights is missing.
-        ValueError: Where the features are not as wide as the model's input, the graph was built
-            for another model, or `decode_config` or `tuning` is given without a graph.
+        FileNotFoundError: A file of the graph or the tuning file is missing.
+        ValueError: The feature size is not the model's input size, the graph was built for another
+            model, or `decode_config` or `tuning` is given without a graph.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Speech2Text(asr_inference.Speech2Text):
         self.fbank = FbankConfig() if fbank_config is None else FbankConfig.from_yaml(fbank_config)
         if conf.get("input_size") not in (None, self.fbank.feature_size):
             raise ValueError(
-                f"{asr_train_config}: the model takes {conf['input_size']} features a frame, the "
+                f"{asr_train_config}: the model takes {conf['input_size']} features per frame, the "
                 f"features have {self.fbank.feature_size}; give fbank_config= the YAML of stage 2"
             )
         frontend = self.asr_model.frontend is not None
@@ -94,7 +94,7 @@ class Speech2Text(asr_inference.Speech2Text):
         """Load config.yaml and a model file from an experiment directory.
 
         Raises:
-            FileNotFoundError: Where one of the two is missing.
+            FileNotFoundError: One of the two files is missing.
         """
         directory = Path(directory)
         for name in ("config.yaml", model_file):
@@ -110,16 +110,16 @@ class Speech2Text(asr_inference.Speech2Text):
         Args:
             speech: Path of a recording, waveform (samples,) in [-1, 1] at the model's sample
                 rate, or features (T, F) for a model trained on extracted ones.
-            kwargs: ESPnet's.
+            kwargs: Further arguments of ESPnet's `Speech2Text.__call__`.
 
         Returns:
-            ESPnet's n-best list of (text, tokens, token ids, hypothesis); with a graph the
-            text is of words, and the hypothesis a `decode.hypothesis.Hypothesis` with times in
+            ESPnet's n-best list of (text, tokens, token ids, hypothesis). With a graph the text
+            consists of words, and the hypothesis is a `decode.hypothesis.Hypothesis` with times in
             encoder frames.
 
         Raises:
-            FileNotFoundError: Where there is no such recording.
-            ValueError: Where a recording cannot be read or has another sample rate.
+            FileNotFoundError: There is no such recording.
+            ValueError: A recording cannot be read or has another sample rate.
         """
         rate = self.sample_rate
         name = "waveform"
@@ -158,7 +158,7 @@ class Speech2Text(asr_inference.Speech2Text):
     ) -> Recognizer | None:
         if graph_dir is None:
             if decode_config is not None or tuning is not None:
-                raise ValueError("decode_config and tuning are for searches with a graph_dir=")
+                raise ValueError("decode_config and tuning need graph_dir=, the decoding graph")
             return None
         weights = {} if tuning is None else read_tuning(tuning)
         if decode_config is None:

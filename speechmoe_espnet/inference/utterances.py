@@ -1,7 +1,7 @@
-"""The utterances of a data directory in batches of similar length, read when their turn comes.
+"""Utterances of a data directory, in batches of similar length, loaded one batch at a time.
 
-Batches follow from the lengths and the configuration alone, never from the number of
-processes, so that results do not depend on it.
+Batches depend on the lengths and the configuration alone, so results do not depend on the number of
+processes.
 """
 
 from collections.abc import Sequence
@@ -22,16 +22,16 @@ FRAMES_PER_SECOND = 100
 
 @dataclass(frozen=True)
 class Utterance:
-    """Where an utterance's input lies.
+    """Location of the input of an utterance.
 
     Attributes:
         name: Utterance id.
         source: The table that lists it, for messages.
         location: `file.ark:offset` of its features, or its audio file.
-        seconds: Its duration.
-        sample_rate: Hz where the location is audio, None where it is features.
-        start: Where it starts in its audio file, in seconds.
-        end: Where it ends, in seconds; -1 for the file's end.
+        seconds: Duration in seconds.
+        sample_rate: Sample rate of audio in Hz, None for features.
+        start: Start in the audio file, in seconds.
+        end: End in the audio file, in seconds; -1 for the end of the file.
     """
 
     name: str
@@ -51,8 +51,8 @@ class Utterance:
         """Read features (frames, bins) or samples (num_samples,).
 
         Raises:
-            ValueError: They cannot be read or hold a value that is not finite; the message
-                names the file and the utterance.
+            ValueError: The input cannot be read or contains a value that is not finite; the
+                message names the file and the utterance.
         """
         try:
             if self.sample_rate is None:
@@ -86,12 +86,11 @@ def list_features(data_dir: Path) -> list[Utterance]:
         data_dir: A Kaldi data directory.
 
     Returns:
-        Utterances sorted by id; without `utt2num_frames` all features are read to know their
-        lengths.
+        Utterances sorted by id; without `utt2num_frames` all features are read to count frames.
 
     Raises:
         FileNotFoundError: There is no `feats.scp`.
-        ValueError: A table is wrong, empty, or the two disagree about their ids.
+        ValueError: A table is not valid or empty, or the two have different ids.
     """
     scp = data_dir / "feats.scp"
     if not scp.is_file():
@@ -116,14 +115,14 @@ def list_audio(data_dir: Path, sample_rate: int) -> list[Utterance]:
 
     Args:
         data_dir: A Kaldi data directory.
-        sample_rate: What the model expects, in Hz.
+        sample_rate: Sample rate of the model in Hz.
 
     Returns:
         Utterances sorted by id.
 
     Raises:
         FileNotFoundError: There is no `wav.scp`.
-        ValueError: A table is wrong or empty, a segment's recording is missing, or an audio
+        ValueError: A table is not valid or empty, a segment's recording is missing, or an audio
             file cannot be read.
     """
     scp = data_dir / "wav.scp"
@@ -161,15 +160,15 @@ def list_audio(data_dir: Path, sample_rate: int) -> list[Utterance]:
 
 
 def make_batches(utterances: Sequence[Utterance], batch_frames: int) -> list[list[Utterance]]:
-    """Put utterances of similar length together, longest first.
+    """Group utterances of similar length, longest first.
 
     Args:
-        utterances: In any order.
-        batch_frames: Frames of a batch, padding included, at most; a longer utterance makes a
-            batch of its own.
+        utterances: Utterances in any order.
+        batch_frames: Maximum number of frames in a batch, padding included; a longer utterance is
+            a batch of its own.
 
     Returns:
-        Batches; the same for the same utterances.
+        Batches; they depend on the set of utterances, not on its order.
     """
     batches: list[list[Utterance]] = []
     for utterance in sorted(utterances, key=lambda utt: (-utt.num_frames, utt.name)):
@@ -187,7 +186,7 @@ def _read_scp(path: Path) -> dict[str, str]:
     if not table:
         raise ValueError(f"{path}: no utterances")
     if pipes := [name for name, location in table.items() if "|" in location]:
-        raise join_error(path, "pipes are not supported; write to files what they print:", pipes)
+        raise join_error(path, "pipes are not supported; write their output to files:", pipes)
     return table
 
 

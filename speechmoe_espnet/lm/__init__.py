@@ -1,1 +1,1 @@
-"""Language models: their text, n-grams, and what a neural one learns from."""
+"""Language models: their text, n-grams, and the neural language model."""

@@ -1,7 +1,7 @@
-"""Back-off n-gram models and the ARPA files they live in.
+"""Back-off n-gram models and their ARPA files.
 
-The reader checks what graph builders and searches take for granted (counts, orders, histories),
-so that a cut-off or edited file is named with its line instead of giving a silently worse search.
+The reader checks counts, orders and histories, on which graph construction and searches rely. A
+truncated or wrongly edited file is an error that names the line, not a silently worse search.
 
 The format, section by section::
 
@@ -39,7 +39,7 @@ class NgramModel:
     Attributes:
         order: Length of the longest n-grams.
         ngrams: log10 probability of the last word after the others, and log10 back-off weight
-            (0 where there is none), by n-gram; shorter n-grams come first.
+            (0 if there is none), by n-gram; shorter n-grams come first.
     """
 
     order: int
@@ -51,17 +51,17 @@ class NgramModel:
             yield ngram, log10_prob, log10_backoff
 
     def counts(self) -> tuple[int, ...]:
-        """Number of n-grams of each order, from 1 up."""
+        """Number of n-grams of each order, starting with order 1."""
         counts = [0] * self.order
         for ngram in self.ngrams:
             counts[len(ngram) - 1] += 1
         return tuple(counts)
 
     def log10_prob(self, ngram: Ngram) -> float:
-        """Probability of the last word after the others.
+        """Return the log-probability of the last word after the others.
 
         Args:
-            ngram: One word or more; of a longer history than the model's only the end counts.
+            ngram: One word or more; words before the longest history of the model are ignored.
 
         Returns:
             log10 probability.
@@ -81,11 +81,11 @@ class NgramModel:
 
 
 def write_arpa(path: str | Path, model: NgramModel) -> None:
-    """Write a model, with seven decimals; the name's ending `.gz` compresses it.
+    """Write a model with seven decimals; the suffix `.gz` compresses the file.
 
     Args:
         path: File to write.
-        model: The model; its words hold no white space.
+        model: The model; its words contain no white space.
     """
     sections: list[list[str]] = [[] for _ in range(model.order)]
     for ngram, log10_prob, log10_backoff in model.entries():
@@ -111,10 +111,10 @@ def read_arpa(path: str | Path) -> NgramModel:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not a whole ARPA file: a line that does not fit, an order or
-            count that is not what was announced, a number that is none, a positive log
-            probability, an n-gram that comes twice or whose history or last word is missing.
-            The message starts with `file:line`.
+        ValueError: The file is not a complete ARPA file: a line has the wrong format, an order or
+            count differs from the header, a number is not valid, a log-probability is positive, an
+            n-gram occurs twice, or its history or last word is missing. The message starts with
+            `file:line`.
     """
     path = Path(path)
     if not path.is_file():
@@ -156,12 +156,12 @@ class _Reader:
         return counts
 
     def _next(self) -> str:
-        """The next line with something on it."""
+        """Return the next line that is not blank."""
         while self._at < len(self._lines):
             self._at += 1
             if line := self._lines[self._at - 1].strip(_BLANKS):
                 return line
-        raise self._error(f"the file ends before {_END}; it is cut off, or no ARPA file")
+        raise self._error(f"the file ends before {_END}; it is cut off or not an ARPA file")
 
     def _read_section(self, order: int, count: int, last: bool) -> None:
         ngrams, lines = self._ngrams, self._lines
@@ -189,17 +189,17 @@ class _Reader:
             if last and log10_backoff:
                 raise self._error(f"an n-gram of the highest order has no back-off: {line!r}")
             if ngram in ngrams:
-                raise self._error(f"n-gram {' '.join(ngram)} comes twice")
+                raise self._error(f"n-gram {' '.join(ngram)} occurs twice")
             if order > 1 and (ngram[:-1] not in ngrams or ngram[-1:] not in ngrams):
                 missing = ngram[-1] if ngram[:-1] in ngrams else " ".join(ngram[:-1])
-                raise self._error(f"n-gram {' '.join(ngram)} stands without n-gram {missing}")
+                raise self._error(f"n-gram {' '.join(ngram)} lacks n-gram {missing}")
             ngrams[ngram] = (log10_prob, log10_backoff)
             found += 1
         if found != count:
             raise self._error(f"\\data\\ announces {count} {order}-grams, the file has {found}")
 
     def _split(self, line: str, order: int) -> tuple[list[str], Ngram]:
-        """Split a line that some tools write with spaces only."""
+        """Split a line at tabs or spaces; some tools write spaces only."""
         fields = re.split(r"[ \t]+", line)
         if len(fields) not in (order + 1, order + 2):
             raise self._error(
@@ -217,7 +217,7 @@ def _read_lines(path: Path) -> list[str]:
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError) as error:
-            raise ValueError(f"{path}: not a whole gzip file: {error}") from None
+            raise ValueError(f"{path}: not a complete gzip file: {error}") from None
     try:
         return content.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:

@@ -1,7 +1,7 @@
 """Character data of a neural language model, in the layout that ESPnet's lm_train reads.
 
-Characters are those that scoring compares: normalised, without spaces or punctuation. So one model
-rescores the hypotheses of any search, whatever its units and words.
+Characters are those that scoring compares: normalised, without spaces or punctuation. One model
+therefore rescores the hypotheses of any search, whatever its units and words.
 """
 
 import random
@@ -19,15 +19,15 @@ SHAPE_FILE = "text_shape"
 
 @dataclass(frozen=True)
 class CharacterData:
-    """How much text there is.
+    """Sizes of the character data.
 
     Attributes:
         num_tokens: Entries of the token list.
-        train_sentences: Sentences to learn from.
-        train_characters: Their characters.
-        dev_sentences: Sentences held out.
-        dev_characters: Their characters.
-        dev_unknown: Of these, those that do not occur in the training text.
+        train_sentences: Sentences of the training text.
+        train_characters: Characters of the training text.
+        dev_sentences: Sentences of the dev text.
+        dev_characters: Characters of the dev text.
+        dev_unknown: Characters of the dev text that do not occur in the training text.
     """
 
     num_tokens: int
@@ -54,14 +54,14 @@ def make_character_data(
     """Write `tokens.txt` and, for train and dev, `text` with ids and its shapes.
 
     Args:
-        train_texts: Files to learn from, see `lm.text.read_text`; a sentence that several hold
-            counts several times.
+        train_texts: Training text files, see `lm.sentences.read_text`; a sentence that occurs in
+            several files counts several times.
         dev_text: File with held-out text.
         output_dir: Directory to write, made if needed.
-        max_sentences: Learn from so many sentences at most, drawn by chance, always the same.
+        max_sentences: Maximum number of training sentences; a fixed random subset is used.
 
     Returns:
-        What was written.
+        Sizes of the written data.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -92,7 +92,7 @@ def make_character_data(
 
 
 def _write_set(directory: Path, sentences: Sequence[str]) -> None:
-    """Write sentences with ids; shapes are lengths alone, so that batch_bins are characters."""
+    """Write sentences with ids; shapes are lengths alone, so that batch_bins counts characters."""
     directory.mkdir(exist_ok=True)
     table = {f"sentence_{number:08d}": text for number, text in enumerate(sentences, start=1)}
     write_table(directory / KALDI_TEXT, table)

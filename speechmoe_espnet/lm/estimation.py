@@ -1,17 +1,16 @@
-"""Kneser-Ney estimation and entropy pruning: kaldingram, with what it leaves undefined defined.
+"""Kneser-Ney estimation and entropy pruning by kaldingram, with its gaps filled.
 
-kaldingram works as SRILM does with `-ukndiscount -kn-modify-counts-at-end` (back-off, one
-discount an order) and prunes as SRILM's `-prune` (Stolcke 1998, Entropy-based Pruning of Backoff
-Language Models). Around it:
+kaldingram estimates as SRILM does with `-ukndiscount -kn-modify-counts-at-end` (back-off, one
+discount per order) and prunes as SRILM's `-prune` does (Stolcke 1998, Entropy-based Pruning of
+Backoff Language Models). This module changes four things:
 
-- `<unk>` and the characters that the text never has by themselves get the unigram count of a word
-  seen after one other word. So every context leaves something to back off to, and every
-  character has a probability.
+- `<unk>`, and each character that the text has only inside words, gets the unigram count of a word
+  seen after one other word. Every context then has a back-off, and every character a probability.
 - Where counts of counts do not define a discount (no n-gram seen twice, as in very little text),
-  it is `FALLBACK_DISCOUNT`; kaldingram would take away singletons entirely.
-- Unigram models know nothing of `<s>` as a word.
-- In pruning, the context `<s>` is as probable as `</s>`. kaldingram gives it the probability 0
-  and so prunes all words after it that start no longer n-gram.
+  the discount is `FALLBACK_DISCOUNT`; kaldingram would discount singletons entirely.
+- Unigram models do not contain `<s>` as a word.
+- In pruning, the context `<s>` is as probable as `</s>`. kaldingram gives it probability 0 and
+  therefore prunes all words after it that start no longer n-gram.
 """
 
 import contextlib
@@ -33,13 +32,13 @@ _NOBODY = ""
 
 
 def check_order(order: int) -> None:
-    """Raise ValueError where n-grams of this length cannot be estimated."""
+    """Raise ValueError if n-grams of this length cannot be estimated."""
     if not 1 <= order <= MAX_ORDER:
         raise ValueError(f"order must be from 1 to {MAX_ORDER}, got {order}")
 
 
 def check_threshold(threshold: float) -> None:
-    """Raise ValueError where a threshold of pruning is negative or not a number."""
+    """Raise ValueError if a pruning threshold is negative or not a number."""
     if not 0 <= threshold < math.inf:
         raise ValueError(f"prune_threshold must be a number of at least 0, got {threshold}")
 
@@ -50,14 +49,14 @@ def estimate(sentences: Iterable[Sequence[str]], order: int, unseen: Iterable[st
     Args:
         sentences: Words of each sentence.
         order: Length of the longest n-grams, 1 to 5.
-        unseen: Words that the text never has but the model shall know.
+        unseen: Further words of the model that the text does not contain.
 
     Returns:
         kaldingram's model; `to_model` converts it.
 
     Raises:
-        ValueError: The order is not from 1 to 5, there is no sentence, or a word cannot stand in
-            a model (see `vocabulary.check_word`).
+        ValueError: The order is not from 1 to 5, there is no sentence, or a word is not allowed
+            in a model (see `vocabulary.check_word`).
     """
     check_order(order)
     with _quiet():
@@ -85,12 +84,11 @@ def estimate(sentences: Iterable[Sequence[str]], order: int, unseen: Iterable[st
 
 
 def prune_entropy(arpa: Arpa, threshold: float) -> None:
-    """Take out of a model, in place, the n-grams whose loss changes it least.
+    """Remove, in place, the n-grams that change a model least.
 
     Args:
-        arpa: What `estimate` returned.
-        threshold: Relative growth of perplexity below which an n-gram is taken out; 0 keeps
-            all.
+        arpa: Model from `estimate`.
+        threshold: Relative increase of perplexity below which an n-gram is removed; 0 keeps all.
 
     Raises:
         ValueError: The threshold is negative or not a number.
@@ -104,9 +102,9 @@ def prune_entropy(arpa: Arpa, threshold: float) -> None:
 
 
 def to_model(arpa: Arpa) -> NgramModel:
-    """Convert kaldingram's model; n-grams stay in its order.
+    """Convert kaldingram's model; n-grams keep their sequence.
 
-    A model pruned until no n-gram of an order is left ends at the order before.
+    If pruning left no n-gram of an order, the model ends at the order before it.
     """
     ngrams = {}
     order = 1
@@ -138,7 +136,7 @@ def _to_arpa(counts: NgramCounts) -> Arpa:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars, and no searches for cycles, which the many small objects never form."""
+    """Disable progress bars, and garbage collection: the many small objects form no cycles."""
     collecting = gc.isenabled()
     gc.disable()
     try:

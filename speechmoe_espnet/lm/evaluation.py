@@ -1,4 +1,4 @@
-"""How good and how sound a language model is: perplexity of other text, sums of probabilities."""
+"""Evaluation of language models: perplexity of held-out text, sums of probabilities."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from speechmoe_espnet.lm.vocabulary import BEGIN, END
 
 @dataclass(frozen=True)
 class Perplexity:
-    """What a model makes of a text.
+    """Perplexity of a text under a model.
 
     Attributes:
         sentences: Sentences of the text.
-        tokens: Their words that the model knows.
-        unknown: Their words that it does not know. They are left out, and so is the history up
-            to them; SRILM does the same.
+        tokens: Words that the model knows.
+        unknown: Words that it does not know. They are skipped, and the history starts anew after
+            them, as in SRILM.
         characters: Characters of the known words.
-        log10_prob: Sum over known words and ends of sentences.
+        log10_prob: Sum of log10 probabilities over known words and ends of sentences.
     """
 
     sentences: int
@@ -38,13 +38,13 @@ class Perplexity:
     def per_character(self) -> float:
         """Perplexity per character, ends of sentences counted as characters.
 
-        Unlike `per_token` it compares models with different words.
+        Unlike `per_token`, it is comparable between models with different words.
         """
         return self._per(self.characters)
 
     @property
     def unknown_rate(self) -> float:
-        """Unknown words, as a share of all."""
+        """Share of unknown words."""
         return self.unknown / (self.tokens + self.unknown)
 
     def _per(self, count: int) -> float:
@@ -57,9 +57,9 @@ def perplexity(
     """Compute the perplexity of a text.
 
     Args:
-        log10_prob: Log10 probability of the last word after the others; raises KeyError where
-            it does not know the last word.
-        order: Longest n-grams to ask for.
+        log10_prob: Returns the log10 probability of the last word after the others; raises
+            KeyError if the last word is unknown.
+        order: Length of the longest n-grams to look up.
         sentences: Words of each sentence, split by the model's vocabulary.
 
     Raises:
@@ -87,14 +87,14 @@ def perplexity(
 
 
 def highest_sum_error(model: NgramModel, histories: int = 200) -> tuple[float, Ngram]:
-    """Look how far probabilities after a history are from summing up to one.
+    """Check how far the probabilities after a history are from summing to 1.
 
     Args:
         model: The model.
-        histories: How many histories to look at, spread over the whole model.
+        histories: Number of histories to check, spread over the whole model.
 
     Returns:
-        The greatest distance of a sum from 1, and the history it is of.
+        The greatest distance of a sum from 1, and its history.
     """
     words = {ngram[0]: index for index, ngram in enumerate(n for n in model.ngrams if len(n) == 1)}
     unigrams = np.array([10.0 ** model.ngrams[(word,)][0] for word in words])

@@ -1,7 +1,7 @@
-"""Log-probabilities of texts by a character language model that ESPnet trained.
+"""Neural language model: log-probabilities of texts by a character model trained with ESPnet.
 
-Computed in double precision: float32 sums depend in their last digits on the shape of a batch, and
-with them near ties of n-best lists on which utterances happened to be scored together.
+They are computed in double precision. The last digits of float32 sums depend on the shape of a
+batch, so the order of nearly tied hypotheses would depend on which texts are scored together.
 """
 
 import argparse
@@ -26,13 +26,13 @@ DECIMALS = 9
 
 @dataclass(frozen=True)
 class Perplexity:
-    """How well a model predicts a text.
+    """Perplexity of a text under a model.
 
     Attributes:
         perplexity: exp of the mean of -ln P over characters and sentence ends.
         num_characters: Characters of the text.
-        num_unknown: Of these, those that the model does not know.
-        num_sentences: Sentences.
+        num_unknown: Characters that the model does not know.
+        num_sentences: Sentences of the text.
     """
 
     perplexity: float
@@ -45,13 +45,13 @@ class NeuralLM:
     """A language model over characters.
 
     Args:
-        lm: Called with token ids (B, L) and None, returns logits (B, L, V) and a state; causal,
-            so that what follows a sentence in its row cannot matter. It is set to evaluation
+        lm: Called with token ids (B, L) and None, it returns logits (B, L, V) and a state. It is
+            causal, so padding after a sentence has no effect. It is switched to evaluation mode
             and double precision.
-        tokens: What its ids stand for; `<sos/eos>` begins and ends a sentence.
+        tokens: Token list of the model; `<sos/eos>` starts and ends a sentence.
         device: "cpu" or "cuda".
-        batch_characters: Characters in a batch at most, padding included; a longer sentence
-            makes a batch of its own. Results do not depend on it.
+        batch_characters: Maximum number of characters in a batch, padding included; a longer
+            sentence is a batch of its own. Results do not depend on it.
 
     Raises:
         ValueError: batch_characters is not at least 1.
@@ -81,20 +81,20 @@ class NeuralLM:
         """Load a model that `lm_train` trained.
 
         Args:
-            lm_dir: Its experiment, with config.yaml.
+            lm_dir: Experiment directory with config.yaml.
             model_file: Checkpoint in lm_dir.
             **options: `device` and `batch_characters` of the class.
 
         Raises:
             FileNotFoundError: config.yaml or the checkpoint does not exist.
-            ValueError: It is not a language model over characters, or the checkpoint does not
-                fit its configuration.
+            ValueError: The model is not a character language model, or the checkpoint does not
+                fit the configuration.
         """
         lm_dir = Path(lm_dir)
         conf_file, path = lm_dir / "config.yaml", lm_dir / model_file
         if not conf_file.is_file():
             raise FileNotFoundError(
-                f"no language model configuration {conf_file}; train one by utils/train_lm.sh"
+                f"no language model configuration {conf_file}; train one with utils/train_lm.sh"
             )
         if not path.is_file():
             found = ", ".join(sorted(p.name for p in lm_dir.glob("*.pth"))) or "none"
@@ -107,7 +107,7 @@ class NeuralLM:
         if conf["token_type"] != "char":
             raise ValueError(
                 f"{conf_file}: token_type is {conf['token_type']!r}; n-best lists are rescored by "
-                f"a language model over characters: token_type: char"
+                f"a character language model; train one with token_type: char"
             )
         try:
             tokens = TokenList(tuple(conf["token_list"]))
@@ -119,11 +119,10 @@ class NeuralLM:
         """Return ln P of sentences, their ends included.
 
         Args:
-            texts: Sentences; normalised here. Characters that the model does not know count as
-                `<unk>`.
+            texts: Sentences; they are normalised here. Unknown characters count as `<unk>`.
 
         Returns:
-            One natural logarithm a sentence, rounded to 9 decimals.
+            One natural logarithm per sentence, rounded to 9 decimals.
         """
         rows = [self._row(text) for text in texts]
         scores = [0.0] * len(rows)
@@ -134,7 +133,7 @@ class NeuralLM:
         return scores
 
     def perplexity(self, texts: Sequence[str]) -> Perplexity:
-        """Measure the model on a text.
+        """Compute the perplexity of a text.
 
         Args:
             texts: Sentences, at least one.
@@ -157,7 +156,7 @@ class NeuralLM:
         return [self._ids.get(character, self._unknown) for character in normalize_text(text)]
 
     def _batches(self, rows: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-        """Put numbers of rows of similar length together, longest first."""
+        """Group the indices of rows of similar length, longest first."""
         batch: list[int] = []
         for number in sorted(range(len(rows)), key=lambda number: -len(rows[number])):
             width = len(rows[batch[0] if batch else number]) + 1
@@ -181,7 +180,7 @@ class NeuralLM:
             padding_value=PADDING,
         ).to(self.device)
         logits, _ = self.lm(inputs, None)
-        # The blank, 0, is the padding and no target.
+        # The blank, 0, is the padding and never a target.
         losses = F.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=PADDING
         )
@@ -190,7 +189,7 @@ class NeuralLM:
 
 
 def _load(conf: dict[str, Any], path: Path) -> torch.nn.Module:
-    # Here, because importing ESPnet takes seconds and the rest of this module does not need it.
+    # Imported here: ESPnet takes seconds, and the rest of this module does not need it.
     from espnet2.tasks.lm import LMTask
 
     with warnings.catch_warnings():

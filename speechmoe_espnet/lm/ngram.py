@@ -1,4 +1,4 @@
-"""From text files to a directory with a pruned n-gram and what is known about it."""
+"""Training of a pruned n-gram: from text files to a directory with models and statistics."""
 
 import hashlib
 import json
@@ -30,14 +30,14 @@ _SUM_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class NgramOptions:
-    """How to make an n-gram.
+    """Options of an n-gram.
 
     Attributes:
-        level: `word` or `char`, see `lm.text.segment_lines`.
+        level: `word` or `char`, see `lm.sentences.segment_lines`.
         order: Length of the longest n-grams, 1 to 5.
-        min_count: Occurrences that a word of several Hanzi needs to stay whole.
-        prune_threshold: Relative growth of perplexity below which an n-gram is pruned.
-        keep_unpruned: Whether to write the unpruned model, too.
+        min_count: Words of several Hanzi that occur less often are split into characters.
+        prune_threshold: Relative increase of perplexity below which an n-gram is pruned.
+        keep_unpruned: Whether to write the unpruned model as well.
     """
 
     level: str = "word"
@@ -56,19 +56,19 @@ def train_ngram(
 ) -> dict[str, Any]:
     """Train, prune and measure an n-gram.
 
-    Writes `lm_pruned.arpa`, `vocab` (word and count in the training text), `ngram.json` (what
-    is returned) and, if wanted, `lm.arpa.gz`.
+    Writes `lm_pruned.arpa`, `vocab` (word and count in the training text), `ngram.json` (the
+    returned mapping) and, with `keep_unpruned`, `lm.arpa.gz`.
 
     Args:
-        texts: Files to learn from, see `lm.text.read_text`.
-        dev_text: File with other text, to measure with.
-        options: How.
-        output_dir: Directory to write into, made if needed.
-        report: Called with the name of each of the `PHASES` phases when it begins.
+        texts: Training text files, see `lm.sentences.read_text`.
+        dev_text: File with held-out text for the perplexity.
+        options: Options of the n-gram.
+        output_dir: Directory to write, made if needed.
+        report: Called with the name of each of the `PHASES` phases when it starts.
 
     Returns:
-        Options, sources with SHA-256 digests, sizes, seconds by phase, and under `unpruned` and
-        `pruned` the n-grams of each order and the perplexity of dev_text.
+        Options, sources with SHA-256 digests, sizes, seconds per phase, and under `unpruned` and
+        `pruned` the number of n-grams of each order and the perplexity of dev_text.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -155,7 +155,7 @@ def _source(path: str | Path) -> dict[str, str]:
 
 
 class _Timer:
-    """Names phases as they begin and knows how long each took."""
+    """Reports phases when they start and measures how long each takes."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report

@@ -1,7 +1,7 @@
-"""Where language models get their text: sentences of any mix of files, and the words in them.
+"""Sentences for language models: read from any mix of files and cut into words.
 
-Transcripts of a corpus lie in Kaldi tables with ids, other text in plain files. Both become
-lists of words by the one rule that lexicon and search use as well.
+Transcripts of a corpus are Kaldi tables with ids, other text is plain. Both are segmented by the
+same rule as in the lexicon and the search.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ LEVELS = ("word", "char")
 
 
 def read_text(path: str | Path) -> list[str]:
-    """Read the sentences of a file as they stand.
+    """Read the sentences of a file without changing them.
 
     Args:
-        path: A file named `text` is Kaldi's, with an id on each line; any other is plain, a
-            sentence a line. UTF-8, with or without a byte order mark. Plain files may have
-            blank lines; they are left out.
+        path: UTF-8 file, with or without a byte order mark. A file named `text` is a Kaldi table
+            with an id on each line; any other file is plain, one sentence per line. Blank lines of
+            plain files are skipped.
 
     Returns:
         Sentences, in the order of the file.
@@ -45,13 +45,13 @@ def segment_lines(
     """Cut sentences into tokens.
 
     Args:
-        lines: Sentences as they stand; those with nothing countable in them are left out.
+        lines: Sentences; those without a scored character are skipped.
         level: `word` for the words of `data.segmentation.segment`, `char` for the characters
             of the normalised sentence.
-        source: What the lines are, for the message.
+        source: Name of the lines in messages.
 
     Returns:
-        Tokens of each sentence, at least one a sentence.
+        Tokens of each sentence, at least one per sentence.
 
     Raises:
         ValueError: There is no such level, or no sentence is left.
@@ -61,15 +61,15 @@ def segment_lines(
     cut = segment if level == "word" else _characters
     sentences = [tokens for tokens in map(cut, lines) if tokens]
     if not sentences:
-        raise ValueError(f"{source}: no text: nothing is left of any line after normalisation")
+        raise ValueError(f"{source}: no text: every line is empty after normalisation")
     return sentences
 
 
 def read_sentences(paths: Sequence[str | Path], level: str = "word") -> list[list[str]]:
-    """Read and cut the sentences of several files, one file after the other.
+    """Read and segment the sentences of several files, in the order of the files.
 
     Args:
-        paths: Files, see `read_text`. A sentence that occurs several times counts as often.
+        paths: Files, see `read_text`. A sentence that occurs several times counts several times.
         level: See `segment_lines`.
 
     Returns:

@@ -1,9 +1,9 @@
-"""Which words a language model has, so that no text is beyond it.
+"""Vocabulary of a word language model, open through single characters.
 
-A closed list of words cannot write a name it lacks. Here frequent words stay words and rare ones
-of Hanzi are written by their characters; every single character of the training text is a word
-of the model, even where the text never has it by itself. So a search that knows the vocabulary
-can write any word whose characters were ever seen.
+A closed word list cannot write a name that it lacks. Here frequent words stay whole, and rare words
+of Hanzi are split into characters. Every character of the training text is a word of the model,
+even if it occurs only inside words. A search with this vocabulary can therefore write any word
+whose characters were seen.
 """
 
 import unicodedata
@@ -21,10 +21,10 @@ RESERVED = (BEGIN, END, UNKNOWN)
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words with how often each stands in the training text after rare words were split.
+    """Words with their counts in the training text after rare words were split.
 
     Attributes:
-        counts: Count by word, most frequent first; 0 for characters that only occur inside
+        counts: Count by word, the most frequent first; 0 for characters that occur only inside
             words.
     """
 
@@ -35,15 +35,15 @@ class Vocabulary:
         """Choose the words.
 
         Words of Hanzi that occur fewer than `min_count` times are split. Other words (Latin,
-        digits) stay whole: their letters do not say how they sound.
+        digits) stay whole: their letters do not determine their pronunciation.
 
         Args:
             sentences: Words of each sentence.
-            min_count: Occurrences that a word of several Hanzi needs.
+            min_count: Occurrences that a word of several Hanzi needs to stay whole.
 
         Raises:
-            ValueError: `min_count` is not positive, there is no word, or a word is empty, has
-                white space or a control character in it or is one of `<s>`, `</s>`, `<unk>`.
+            ValueError: `min_count` is not positive, there is no word, or a word is empty, contains
+                white space or a control character, or is one of `<s>`, `</s>`, `<unk>`.
         """
         if min_count < 1:
             raise ValueError(f"min_count must be at least 1, got {min_count}")
@@ -66,9 +66,9 @@ class Vocabulary:
         return cls({word: counts[word] for word in order})
 
     def split(self, sentence: Iterable[str]) -> list[str]:
-        """Write the words of a sentence that are not in the vocabulary by their characters.
+        """Split the words of a sentence that are not in the vocabulary into characters.
 
-        Only words of Hanzi are split; what is still unknown is returned as it is.
+        Only words of Hanzi are split; other unknown words are returned unchanged.
         """
         words: list[str] = []
         for word in sentence:
@@ -80,7 +80,7 @@ class Vocabulary:
 
     @property
     def unseen(self) -> list[str]:
-        """Characters that the training text never has by themselves."""
+        """Return the characters that occur only inside words of the training text."""
         return [word for word, count in self.counts.items() if count == 0]
 
     def __contains__(self, word: object) -> bool:
@@ -90,18 +90,18 @@ class Vocabulary:
         return len(self.counts)
 
     def write(self, path: str | Path) -> None:
-        """Write `word count` lines, most frequent first."""
+        """Write lines `word count`, the most frequent first."""
         lines = (f"{word} {count}\n" for word, count in self.counts.items())
         Path(path).write_text("".join(lines), encoding="utf-8", newline="\n")
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read what `write` wrote.
+        """Read a file that `write` wrote.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file has no words, is not UTF-8, or a line is not a new word and
-                its count; the message names file and line.
+            ValueError: The file has no words or is not UTF-8, a line is not a word and its count,
+                or a word occurs twice; the message names file and line.
         """
         path = Path(path)
         if not path.is_file():
@@ -123,7 +123,7 @@ class Vocabulary:
             except ValueError as error:
                 raise ValueError(f"{where}: {error}") from None
             if word in counts:
-                raise ValueError(f"{where}: word {word} comes twice")
+                raise ValueError(f"{where}: word {word} occurs twice")
             counts[word] = int(count)
         if not counts:
             raise ValueError(f"{path}: no words")
@@ -131,15 +131,15 @@ class Vocabulary:
 
 
 def check_word(word: str) -> None:
-    """Check that a word can stand in an ARPA file.
+    """Check that a word is allowed in an ARPA file.
 
     Raises:
-        ValueError: It is empty, has white space, a control character or half a surrogate pair
-            in it, or is one of `<s>`, `</s>`, `<unk>`.
+        ValueError: The word is empty, contains white space, a control character or half a surrogate
+            pair, or is one of `<s>`, `</s>`, `<unk>`.
     """
     if word in RESERVED:
         raise ValueError(f"word {word} is reserved in language models; remove it from the text")
     if word.split() != [word] or any(unicodedata.category(c) in ("Cc", "Cs") for c in word):
         raise ValueError(
-            f"word {word!r} must not be empty or have white space or control characters in it"
+            f"word {word!r} must not be empty or contain white space or control characters"
         )

@@ -19,11 +19,13 @@ from speechmoe_espnet.moe.losses import (
     switch_load_balance_loss,
 )
 from speechmoe_espnet.moe.router import Router, Routing, embedding_logits
+from speechmoe_espnet.moe.routing_options import MoEOptions
 
 __all__ = [
     "ExpertInit",
     "Experts",
     "MoEFeedForward",
+    "MoEOptions",
     "Router",
     "Routing",
     "embedding_logits",

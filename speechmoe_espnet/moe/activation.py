@@ -1,4 +1,4 @@
-"""Activations of experts, with the in-place forms that the fused backend is made of."""
+"""Activations of experts, with the in-place forms that the fused backend uses."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""How experts that start as copies of one layer are made to differ.
+"""Variation of experts that start as copies of one dense layer.
 
-Equal experts compute the same function, so nothing but the frames that routers happen to send
-them makes them differ. Differences from the start give routers something to choose from, at the
-price of some of the function that was learnt.
+Equal experts compute the same function; they become different only through the frames that
+routers send them. Experts that differ from the start give routers a choice, and lose a part of
+the learnt function.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from speechmoe_espnet.moe.fused import Weights
 
 @dataclass(frozen=True)
 class ExpertInit:
-    """What is done to each copy of a static layer.
+    """Changes to each copy of a dense layer.
 
     Attributes:
         noise: Standard deviation of the Gaussian noise on every weight and bias, as a share of
             the standard deviation of its tensor. Small noise changes the function by about as
             much.
         redraw: Share of the hidden neurons, other ones in every expert, that are drawn anew from
-            a normal distribution with the mean and the standard deviation of their tensor, w1, b1
-            and w2 each: Drop-Upcycling (arXiv 2502.19261), section 3.2, which takes those of the
-            neurons replaced (a single neuron's bias has none). An expert keeps what the other
-            neurons did; on average two experts share (1 - redraw)^2 of them.
-        seed: Of the random numbers.
+            a normal distribution with the mean and the standard deviation of their tensor (w1, b1
+            and w2 each). Drop-Upcycling (arXiv 2502.19261), section 3.2, takes mean and deviation
+            of the replaced neurons instead (the bias of a single neuron has no deviation). The
+            other neurons stay; on average two experts share (1 - redraw)^2 of them.
+        seed: Seed of the random numbers.
 
     Raises:
         ValueError: Where noise is negative, or redraw not in [0, 1].
@@ -48,7 +48,7 @@ class ExpertInit:
         return self.noise == self.redraw == 0.0
 
     def vary(self, weights: Weights, generator: torch.Generator) -> Weights:
-        """Make copies differ.
+        """Change copies so that they differ.
 
         Args:
             weights: Parameters of E equal experts.

@@ -1,7 +1,7 @@
 """Feed-forward experts with three ways to run them: a slow reference and two fast ones.
 
-Weights are stacked over experts, so a static feed-forward layer is the case E = 1 and
-becomes a mixture of experts by repeating its tensors (upcycling).
+Weights are stacked over experts: a dense feed-forward layer is the case E = 1. Repeating its
+tensors makes a mixture of experts (upcycling).
 """
 
 import math
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from speechmoe_espnet.moe import fused_ops, grouped
 from speechmoe_espnet.moe.activation import ACTIVATIONS
 from speechmoe_espnet.moe.fused import Weights
-
-BACKENDS = ("auto", "fused", "grouped_mm", "loop")
+from speechmoe_espnet.moe.routing_options import BACKENDS, check_choice, check_rate
 
 
 class Experts(nn.Module):
@@ -48,12 +47,9 @@ class Experts(nn.Module):
         backend: str = "auto",
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation: {activation!r} is not one of {sorted(ACTIVATIONS)}")
-        if not 0.0 <= dropout_rate < 1.0:
-            raise ValueError(f"dropout_rate: {dropout_rate} is not in [0, 1)")
-        if backend not in BACKENDS:
-            raise ValueError(f"backend: {backend!r} is not one of {list(BACKENDS)}")
+        check_choice("activation", activation, sorted(ACTIVATIONS))
+        check_rate("dropout_rate", dropout_rate)
+        check_choice("backend", backend, BACKENDS)
         obstacle = grouped.obstacle(input_size, hidden_size)
         if backend == "grouped_mm" and obstacle:
             raise ValueError(f"backend: 'grouped_mm' cannot be used: {obstacle}; use 'auto'")
@@ -127,7 +123,7 @@ class Experts(nn.Module):
         )
 
     def forward_single(self, x: Tensor) -> Tensor:
-        """Apply the only expert of a static layer to (..., D)."""
+        """Apply the only expert of a dense layer to (..., D)."""
         assert self.num_experts == 1, self.num_experts
         activation = ACTIVATIONS[self.activation].function
         hidden = self.dropout(activation(F.linear(x, self.w1[0].t(), self.b1[0])))

@@ -1,10 +1,10 @@
-"""Experts on a CPU: each runs over the frames it was chosen for; with a backward of its own.
+"""Experts on a CPU, one after the other, with a backward pass of their own.
 
-Matrix products of a CPU gain nothing from being grouped, so what is left to save is everything
-around them. An expert gathers its frames, runs both layers while they are in cache, and writes
-the scaled result where it belongs. Training keeps one hidden tensor (N, H) and recomputes the
-cheap rest; inference keeps nothing and touches the weights of chosen experts alone. Rows of
-padding are never looked at.
+Grouping does not speed up matrix products on a CPU, so this backend saves the work around them.
+An expert gathers its frames, runs both layers while they are in cache, and writes the scaled
+result to its place. Training keeps one hidden tensor (N, H) and recomputes the rest, which is
+cheap. Inference keeps nothing and reads the weights of chosen experts only. Rows of padding are
+never read.
 
 Shapes: M frames, K experts a frame, N = M K rows, E experts, D and H as in the package.
 """
@@ -30,7 +30,7 @@ class Weights(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What the forward pass leaves for the backward pass.
+    """Tensors that the forward pass keeps for the backward pass.
 
     Attributes:
         hidden: (N, H), rows in expert order: the activation's value where its derivative needs

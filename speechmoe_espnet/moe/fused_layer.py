@@ -1,9 +1,9 @@
 """Router and fused experts as one step of autograd, for layers in eager mode on a CPU.
 
-What router.py and fused_ops.py do one after the other, without the dozens of small operations
-between them: in a small layer those cost as much as a quarter of the matrix products. The
-router's gradient is added to the experts' in place. MoEFeedForward's other path is the reference
-that this is tested against.
+This step does the work of router.py and fused_ops.py without the dozens of small operations
+between them, which in a small layer cost as much as a quarter of the matrix products. The
+router's gradient is added to that of the experts in place. The tests compare this step with
+MoEFeedForward's other path, the reference.
 
 Shapes: M frames, E experts, K experts a frame; router values have the frames innermost, (E, M).
 """
@@ -21,7 +21,7 @@ _NUM_OPTIONS = 5
 
 
 class LayerOptions(NamedTuple):
-    """What of a layer is no tensor but its mask.
+    """Padding and constants of a layer.
 
     Attributes:
         padding: Frames that are not valid (M,), bool; None where all are.
@@ -61,7 +61,7 @@ def run_layer(
         embedding_logits: The embedding's part of the router logits (E, M), or None.
         router: The router's weights for x (E, D).
         weights: Parameters of the experts, float32.
-        options: The rest.
+        options: Padding and constants.
 
     Returns:
         See LayerOutput; in padding out, probs and logits are 0 and chosen is -1. Differentiable

@@ -1,8 +1,8 @@
-"""The fused experts as autograd and torch.compile know them.
+"""Fused experts as an autograd function and as operators of torch.compile.
 
-Eager mode calls an autograd function. Under torch.compile the same two passes are operators
-with shapes of their own (`torch.library`), since a compiler cannot look into them: which rows an
-expert gets is known only when it runs.
+Eager mode calls the autograd function. torch.compile cannot look into the two passes, because
+the rows of an expert are known only at run time; there they are operators that declare their
+shapes (`torch.library`).
 """
 
 from typing import Any, cast
@@ -50,7 +50,7 @@ def run_experts(
 
 
 class _Experts(torch.autograd.Function):
-    """Cheaper to call than an operator."""
+    """Autograd function of eager mode, cheaper to call than an operator."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, *inputs: Any) -> Tensor:
@@ -94,7 +94,7 @@ def _wanted(ctx: Any) -> tuple[bool, bool]:
 def _gradients(
     ctx: Any, grad_x: Tensor, grad_gates: Tensor, grads: Weights
 ) -> tuple[Tensor | None, ...]:
-    """One gradient an input, None where none is wanted."""
+    """One gradient per input, None where it is not needed."""
     found = (grad_x, None, grad_gates, *grads, None, None)
     assert len(found) == _NUM_INPUTS
     return tuple(

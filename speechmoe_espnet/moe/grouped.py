@@ -1,11 +1,10 @@
-"""Experts by grouped matrix multiplication: the way of GPUs, without waiting for the device.
+"""Experts by grouped matrix multiplication, for GPUs: the host never waits for the device.
 
 All rows are sorted by expert once, one kernel multiplies each group by its expert's weights, and
-the rows are put back. Nothing here depends on values that only the device knows: no `.item()`,
-no `nonzero`, no shape that varies with the routing. So it neither stalls the host nor breaks
-torch.compile, which fuses what lies between the two products. Padding, which cannot be removed
-without knowing how much there is, rides in the last group as zeros with gate 0, as it does
-through a dense layer.
+the rows are put back. No step depends on values that only the device knows: no `.item()`, no
+`nonzero`, no shape that varies with the routing. So the host does not stall, and torch.compile
+fuses the steps between the two products. Padding stays in the last group, as zeros with gate 0:
+removing it would need its amount on the host.
 
 Shapes: M frames, K experts a frame, N = M K rows, E experts, D and H as in the package.
 """

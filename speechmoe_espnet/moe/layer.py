@@ -1,15 +1,16 @@
-"""The mixture-of-experts feed-forward layer: router and experts put together."""
+"""MoE feed-forward layer: router and experts put together."""
+
+from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from speechmoe_espnet.moe.experts import Experts
 from speechmoe_espnet.moe.fused_layer import LayerOptions, run_layer
-from speechmoe_espnet.moe.router import ROUTERS, Router, Routing
+from speechmoe_espnet.moe.router import Router, Routing
 from speechmoe_espnet.moe.router import embedding_logits as compute_embedding_logits
-
-ROUTER_SCALES = ("paper", "straight_through")
-ROUTING_WARMUPS = ("top_2", "soft")
+from speechmoe_espnet.moe.routing_options import MoEOptions
 
 
 class MoEFeedForward(nn.Module):
@@ -21,27 +22,17 @@ class MoEFeedForward(nn.Module):
     Args:
         input_size: D.
         hidden_size: H.
-        num_experts: E; 1 is the plain feed-forward twin, without a router.
+        num_experts: E; 1 is the dense baseline, without a router.
         embedding_size: Width of the shared embedding; 0 for none.
-        top_k: Experts per frame.
         activation: relu, swish or gelu.
         dropout_rate: Dropout inside the experts.
-        router: "speechmoe" (embedding and input) or "switch" (input alone).
         backend: "auto", "fused", "grouped_mm" or "loop" (the reference), see Experts.
-        router_scale: "paper": g = p. "straight_through": g = p / stopgrad(p), which is 1 in
-            the forward pass, with the same gradient direction for the router; it keeps the
-            function of an upcycled layer, where g = p scales it down to about 1/E.
-        routing_warmup: What training does until warm-up ends: a frame uses its two best experts
-            ("top_2") or all ("soft"), with g = p, or p / stopgrad(sum of chosen p) where
-            router_scale is "straight_through". A choice gets a gradient from what it is compared
-            with, and every expert learns. Evaluation always uses top_k experts, and so do
-            `Routing.indices`.
-        routing_warmup_steps: Training steps until warm-up ends; 0 for none. The layer counts
-            nothing (activation checkpointing runs it twice a step): see `set_step`.
-        router_noise: Width of the noise that training adds to the router, see Router; 0 for none.
-        router_noise_type: "gaussian" (on logits) or "jitter" (on the router's input).
+        routing: Any other field of MoEOptions but moe_blocks: top_k=1, router="speechmoe", ...
+            The layer does not count steps, because activation checkpointing runs it twice a
+            step: see `set_step`.
 
     Raises:
+        TypeError: Where an argument is unknown.
         ValueError: Where an argument is out of range.
     """
 
@@ -52,47 +43,54 @@ class MoEFeedForward(nn.Module):
         num_experts: int,
         *,
         embedding_size: int = 0,
-        top_k: int = 1,
         activation: str = "relu",
         dropout_rate: float = 0.0,
-        router: str = "speechmoe",
         backend: str = "auto",
-        router_scale: str = "paper",
-        routing_warmup: str = "top_2",
-        routing_warmup_steps: int = 0,
-        router_noise: float = 0.0,
-        router_noise_type: str = "gaussian",
+        **routing: Any,
     ) -> None:
         super().__init__()
-        if num_experts < 1:
-            raise ValueError(f"num_experts: {num_experts} is less than 1")
-        if not 1 <= top_k <= num_experts:
-            raise ValueError(f"top_k: {top_k} is not between 1 and num_experts ({num_experts})")
-        if router not in ROUTERS:
-            raise ValueError(f"router: {router!r} is not one of {list(ROUTERS)}")
-        if router_scale not in ROUTER_SCALES:
-            raise ValueError(f"router_scale: {router_scale!r} is not one of {list(ROUTER_SCALES)}")
-        if routing_warmup not in ROUTING_WARMUPS:
+        options = MoEOptions(num_experts=num_experts, expert_backend=backend, **routing)
+        if options.moe_blocks is not None:
             raise ValueError(
-                f"routing_warmup: {routing_warmup!r} is not one of {list(ROUTING_WARMUPS)}"
+                f"moe_blocks: {options.moe_blocks} are blocks of an encoder; "
+                "leave it out for a single layer"
             )
-        if routing_warmup_steps < 0:
-            raise ValueError(f"routing_warmup_steps: {routing_warmup_steps} is less than 0")
         self.input_size = input_size
         self.num_experts = num_experts
-        self.top_k = top_k
-        self.router_scale = router_scale
-        self.routing_warmup = routing_warmup
-        self.routing_warmup_steps = routing_warmup_steps
-        self.warming = routing_warmup_steps > 0
-        self.embedding_size = embedding_size if router == "speechmoe" else 0
-        router_arguments = self.embedding_size, top_k, router_noise, router_noise_type
-        self.router = (
-            Router(input_size, num_experts, *router_arguments) if num_experts > 1 else None
-        )
-        self.experts = Experts(
-            input_size, hidden_size, num_experts, activation, dropout_rate, backend
-        )
+        self.top_k = options.top_k
+        self.router_scale = options.router_scale
+        self.routing_warmup = options.routing_warmup
+        self.routing_warmup_steps = options.routing_warmup_steps
+        self.warming = options.routing_warmup_steps > 0
+        self.embedding_size = embedding_size if options.router == "speechmoe" else 0
+        self.router: Router | None = None
+        if num_experts > 1:
+            self.router = Router(
+                input_size,
+                num_experts,
+                self.embedding_size,
+                options.top_k,
+                options.router_noise,
+                options.router_noise_type,
+            )
+        inside = options.dropout_inside(dropout_rate)
+        self.experts = Experts(input_size, hidden_size, num_experts, activation, inside, backend)
+
+    @classmethod
+    def from_options(
+        cls, input_size: int, hidden_size: int, options: MoEOptions, **sizes: Any
+    ) -> "MoEFeedForward":
+        """Build the layer of an encoder's block.
+
+        Args:
+            input_size: D.
+            hidden_size: H.
+            options: Options of the block, see `MoEOptions.of_block`.
+            sizes: embedding_size, activation and dropout_rate.
+        """
+        routing = asdict(options)
+        backend = routing.pop("expert_backend")
+        return cls(input_size, hidden_size, backend=backend, **sizes, **routing)
 
     def forward(
         self,
@@ -108,12 +106,13 @@ class MoEFeedForward(nn.Module):
             x: Input (B, T, D).
             mask: Valid frames (B, T), bool.
             embedding: Shared embedding (B, T, De); ignored where the router needs none.
-            embedding_logits: In its place, what it adds to this layer's logits (B, T, E): a
-                stack of layers computes that at once, see `moe.embedding_logits`.
+            embedding_logits: The embedding's part of this layer's logits (B, T, E), in place of
+                `embedding`. An encoder computes it for all layers at once, see
+                `moe.embedding_logits`.
 
         Returns:
-            Output (B, T, D), 0 in padding, and the routing. A static layer's routing says
-            that its one expert took every frame.
+            Output (B, T, D), 0 in padding, and the routing. The routing of a dense layer gives
+            every frame to its one expert.
 
         Raises:
             ValueError: Where shapes or types do not fit.
@@ -126,7 +125,7 @@ class MoEFeedForward(nn.Module):
             out = self.experts.forward_single(x)
             if padding is not None:
                 out = out.masked_fill(padding.unsqueeze(-1), 0.0)
-            return out, _static_routing(mask)
+            return out, _dense_routing(mask)
         if not self.embedding_size:
             embedding_logits = None
         elif embedding_logits is None:
@@ -148,7 +147,7 @@ class MoEFeedForward(nn.Module):
         return out.view(x.shape), routing
 
     def set_step(self, step: int) -> None:
-        """Say how many training steps there were; warm-up ends at routing_warmup_steps."""
+        """Set the number of training steps so far; warm-up ends at routing_warmup_steps."""
         self.warming = step < self.routing_warmup_steps
 
     def _forward_fused(
@@ -215,10 +214,13 @@ class MoEFeedForward(nn.Module):
 
 
 def padding_of(mask: Tensor) -> Tensor | None:
-    """What of a mask (B, T) is padding, or None where nothing is.
+    """Padding mask of a batch (B, T), or None where there is no padding.
 
-    Only a CPU in eager mode may look: a GPU would have to be waited for, a compiler would have
-    to break its graph. There, padding is masked whether there is any or not.
+    Only eager mode on a CPU looks at the values: looking would make the host wait for a GPU and
+    would break a compiled graph. Both mask padding whether there is any or not.
+
+    Args:
+        mask: Valid frames (B, T), bool.
     """
     may_look = mask.device.type == "cpu" and not torch.compiler.is_compiling()
     # numpy's all() is several times faster than torch's.
@@ -231,7 +233,7 @@ def _check_shape(name: str, value: Tensor | None, expected: tuple[int, ...]) -> 
         raise ValueError(f"{name}: expected {expected}, got {got}")
 
 
-def _static_routing(mask: Tensor) -> Routing:
+def _dense_routing(mask: Tensor) -> Routing:
     probs = mask.unsqueeze(-1).float()
     return Routing(probs, mask.unsqueeze(-1).long() - 1, torch.zeros_like(probs))
 

@@ -1,9 +1,9 @@
 """Auxiliary losses on router probabilities, each a scalar for one layer.
 
-All are means over valid frames, so padding and batch size do not change what a weight
-means. The mask is required: a loss that counts padding is wrong without looking wrong.
-Layers may be stacked in front, (L, B, T, E) for (B, T, E): the losses of all of them, (L,),
-then cost about as many kernel launches as those of one.
+All are means over valid frames: the meaning of a weight does not depend on padding or batch size.
+The mask is required, because a loss that counts padding is wrong and still looks right.
+Layers may be stacked in front, (L, B, T, E) for (B, T, E): the losses of all layers, (L,), then
+take about as many kernel launches as those of one.
 """
 
 import torch
@@ -98,6 +98,6 @@ def expert_load(indices: Tensor, mask: Tensor, num_experts: int) -> Tensor:
 
 
 def _mean_over_frames(values: Tensor, mask: Tensor, frame_dims: tuple[int, int]) -> Tensor:
-    """Mean over the valid frames, which `mask` tells among the dimensions `frame_dims`."""
+    """Mean over the valid frames of the dimensions `frame_dims`, those where `mask` is True."""
     weight = mask.to(values.dtype)
     return (values * weight).sum(dim=frame_dims) / weight.sum().clamp(min=1.0)

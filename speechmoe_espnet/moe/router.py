@@ -1,8 +1,8 @@
-"""Which expert a frame goes to.
+"""Routers: they choose the experts of each frame.
 
-SpeechMoE routes on the concatenation of a shared embedding and the layer's own input, so
-that all routers see the same high-level evidence; the Switch Transformer routes on the
-layer's input alone.
+SpeechMoE routes on the concatenation of a shared embedding and the layer's own input, so that
+all routers see the same high-level evidence. The Switch Transformer routes on the layer's input
+alone.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-ROUTERS = ("speechmoe", "switch")
-ROUTER_NOISES = ("gaussian", "jitter")
+from speechmoe_espnet.moe.routing_options import check_router_noise
 
 
 class Routing(NamedTuple):
-    """What one layer's router decided.
+    """Decision of one layer's router.
 
     Attributes:
         probs: Router probabilities (B, T, E), float32; 0 in padding.
@@ -35,12 +34,12 @@ class Router(nn.Module):
     r = W [e ; o], p = softmax(r): SpeechMoE (arXiv 2105.03036), section 3.2. Without an
     embedding (`embedding_size=0`) it is the local router of Switch Transformer.
 
-    Training may add noise, so that a frame sees other experts than the likeliest: of both choice
-    and probabilities, and so of the losses. "gaussian": noise times a normal variable is added to
-    each logit, as in Shazeer et al. (arXiv 1701.06538), section 2.1, with a fixed width.
-    "jitter": each value of the router's o is multiplied by a uniform variable of
-    [1 - noise, 1 + noise], as in Switch Transformer (arXiv 2101.03961), section 2.4; e, which all
-    layers share, is left alone.
+    Training may add noise, so that a frame also tries experts other than the most probable one.
+    The choice, the probabilities and the losses are then those of the noisy router. "gaussian":
+    noise times a normal variable is added to each logit, as in Shazeer et al. (arXiv 1701.06538),
+    section 2.1, with a fixed width. "jitter": each value of o is multiplied by a uniform variable
+    of [1 - noise, 1 + noise], as in Switch Transformer (arXiv 2101.03961), section 2.4; the shared
+    e stays as it is.
 
     Args:
         input_size: D.
@@ -64,13 +63,7 @@ class Router(nn.Module):
         noise_type: str = "gaussian",
     ) -> None:
         super().__init__()
-        if noise_type not in ROUTER_NOISES:
-            raise ValueError(
-                f"router_noise_type: {noise_type!r} is not one of {list(ROUTER_NOISES)}"
-            )
-        if noise < 0 or (noise_type == "jitter" and noise >= 1):
-            allowed = "at least 0" if noise_type == "gaussian" else "in [0, 1)"
-            raise ValueError(f"router_noise: {noise} is not {allowed} ({noise_type})")
+        check_router_noise(noise, noise_type)
         self.input_size = input_size
         self.embedding_size = embedding_size
         self.top_k = top_k
@@ -138,7 +131,7 @@ class Router(nn.Module):
 def embedding_logits(
     routers: Sequence[Router], embedding: Tensor, padding: Tensor | None
 ) -> list[Tensor]:
-    """Compute what the shared embedding adds to the logits of several routers, in one product.
+    """Compute the shared embedding's part of the logits of several routers, in one product.
 
     W [e ; o] = W_e e + W_o o, and e is the same for every layer.
 

@@ -1,4 +1,4 @@
-"""What routing looks like in training: loads and confidence, for logs."""
+"""Routing statistics for training logs: expert load and router confidence."""
 
 import math
 

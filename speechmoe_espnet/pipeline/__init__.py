@@ -1,1 +1,1 @@
-"""Stages of a recipe: digests, locks, directories moved into place, processes."""
+"""Stages of a recipe: digests, locks, targets moved into place, processes."""

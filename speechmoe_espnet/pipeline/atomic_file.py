@@ -1,15 +1,15 @@
-"""Files that are there whole or not at all, whenever the program is stopped."""
+"""Atomic files: complete or absent, even if the program is killed while writing."""
 
 import os
 from pathlib import Path
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write UTF-8 text beside a file, then put it in the file's place.
+    """Write UTF-8 text to a temporary file, then rename it to its final name.
 
     Args:
-        path: The file. Its directory must exist.
-        text: What it is to hold, line ends as they are here.
+        path: File to write. Its directory must exist.
+        text: Contents; line ends are not converted.
     """
     beside = path.with_name(f".{path.name}.tmp.{os.getpid()}")
     try:

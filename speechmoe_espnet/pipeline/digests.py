@@ -1,9 +1,9 @@
-"""What a stage's inputs are, as short strings: so that changed inputs run again and others do not.
+"""Digests of the inputs of stages: a stage runs again only if an input or its command changed.
 
-A finished stage target carries a mark (`.done.json`) with the digest of its content. A mark
-is trusted while the target's listing (paths, sizes, times) is the one it was made with;
-after an edit by hand the content is read again. Everything here is light: a stage that has
-nothing to do must say so in a tenth of a second.
+A finished target contains a mark (`.done.json`) with the digest of its content. The mark is trusted
+as long as the listing of the target (paths, sizes, times) is unchanged. After a manual edit, the
+content is read again. This module imports little: a stage with nothing to do must finish within a
+tenth of a second.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _TEMPORARY = re.compile(r"\..*\.lock|\..*\.tmp\..*|.*\.tmp\.\d+")
 
 
 def read_mark(path: Path) -> dict[str, Any] | None:
-    """Return the content of a mark file, or None where there is none or it is not whole."""
+    """Return the content of a mark file, or None if it is missing or incomplete."""
     try:
         mark = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
@@ -33,9 +33,9 @@ def read_mark(path: Path) -> dict[str, Any] | None:
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether a name is of a lock or of what a process had yet to move into place.
+    """Return whether a file name is that of a lock or of a temporary output.
 
-    These are `.NAME.lock`, `.NAME.tmp.PID`, `.NAME.tmp.PID.old` and `NAME.tmp.PID`.
+    Such names are `.NAME.lock`, `.NAME.tmp.PID`, `.NAME.tmp.PID.old` and `NAME.tmp.PID`.
     """
     return _TEMPORARY.fullmatch(name) is not None
 
@@ -86,7 +86,7 @@ def input_digest(path: Path) -> str:
 
     Raises:
         FileNotFoundError: There is nothing at the path.
-        ValueError: The path is a stage target that was begun and not finished.
+        ValueError: The path is an unfinished target of a stage.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
@@ -103,11 +103,11 @@ def input_digest(path: Path) -> str:
 
 
 def command_digest_words(command: Sequence[str], ignored: Sequence[str] = ()) -> list[str]:
-    """Return a command without what cannot change its results.
+    """Return a command without the words that cannot change its results.
 
     Args:
-        command: The command's words.
-        ignored: Words that begin with one of these are left out, as `--nj N` and its like are.
+        command: Program and arguments.
+        ignored: Words with one of these prefixes are left out, as are `--nj N` and similar options.
     """
     words: list[str] = []
     skip_value = False
@@ -129,12 +129,12 @@ def command_digest_words(command: Sequence[str], ignored: Sequence[str] = ()) ->
 def stage_digest(
     command: Sequence[str], inputs: Sequence[Path], ignored: Sequence[str] = ()
 ) -> tuple[str, dict[str, str]]:
-    """Return the digest of all that a stage depends on, and each input's own digest.
+    """Return the digest of all that a stage depends on, and the digest of each input.
 
     Args:
-        command: The command's words, placeholders not yet replaced.
+        command: Program and arguments, with placeholders.
         inputs: Files and directories that the command reads.
-        ignored: Words of the command that begin with one of these do not count.
+        ignored: Words of the command with one of these prefixes do not count.
 
     Raises:
         FileNotFoundError: An input does not exist.

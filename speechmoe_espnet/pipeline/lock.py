@@ -1,4 +1,4 @@
-"""A lock on a stage's target that lasts as long as anything works on it."""
+"""Lock on the target of a stage, held as long as any process works on it."""
 
 import fcntl
 import json
@@ -13,10 +13,10 @@ SECONDS_TO_WAIT_FOR_LOCK = 10.0
 
 
 class TargetLock:
-    """Keeps two runs from working on one target, children of a killed run included.
+    """Prevents two runs from working on the same target, including children of a killed run.
 
-    The command inherits the open lock file: the lock lasts until the last of its processes
-    has ended. Where only the left-overs of a killed run hold it, they are ended.
+    The command inherits the open lock file, so the lock is held until the last of its processes has
+    ended. If only orphans of a killed run hold the lock, they are terminated.
 
     Attributes:
         fd: The open lock file.
@@ -31,7 +31,7 @@ class TargetLock:
         """Take the lock.
 
         Raises:
-            ValueError: Another run holds it and goes on holding it.
+            ValueError: Another run holds the lock.
         """
         deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
         while not self._acquire():
@@ -48,11 +48,11 @@ class TargetLock:
         return self
 
     def command_started(self, pid: int) -> None:
-        """Note the command's process group."""
+        """Record the process group of the command."""
         self._write({"pid": os.getpid(), "group": pid})
 
     def __exit__(self, *_: object) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         self.path.unlink(missing_ok=True)
         os.close(self.fd)
 

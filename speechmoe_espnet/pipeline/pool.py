@@ -1,4 +1,4 @@
-"""Work spread over processes that end with their parent, with results in the order of the tasks."""
+"""Process pool: workers end with their parent, results come in the order of the tasks."""
 
 import multiprocessing
 import os
@@ -12,10 +12,10 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Something that passes items on and may show how far the work has come."""
+    """Function that passes items on and may show the progress."""
 
     def __call__[T](self, items: Iterable[T], total: int, desc: str) -> Iterator[T]:
-        """Yield the items; total is their number, desc says what they are."""
+        """Yield the items; total is their number, desc their description."""
         ...
 
 
@@ -34,9 +34,9 @@ def ordered_map[Task, Result](
 
     Args:
         function: A module-level function (it is sent to other processes by name).
-        tasks: Its arguments, one each.
-        num_workers: Number of processes; 1 works in this process.
-        preload: Modules imported once for all processes, where importing is slow.
+        tasks: Arguments, one per call.
+        num_workers: Number of processes; 1 runs in this process.
+        preload: Slow modules that are imported once for all processes.
 
     Yields:
         Results in the order of the tasks, whatever the number of processes.
@@ -70,13 +70,13 @@ def pool_map[Task, Result](
 
     Args:
         function: A module-level function (it is sent to other processes by name).
-        tasks: Its arguments, one each.
+        tasks: Arguments, one per call.
         num_workers: Number of processes, at least 1.
-        context: How processes are started.
+        context: Start method of the processes.
         initializer: Called in each process before its first task, if given.
-        initargs: Arguments of it.
-        kind: What an error calls the processes.
-        cure: What an error suggests to try.
+        initargs: Arguments of the initializer.
+        kind: Name of the processes in errors.
+        cure: Remedy that errors suggest.
 
     Yields:
         Results in the order of the tasks.
@@ -91,7 +91,7 @@ def pool_map[Task, Result](
             yield from pool.map(function, tasks)
         except BrokenProcessPool as error:
             raise ChildProcessError(
-                f"one of {num_workers} {kind} processes died, perhaps for want of memory; "
+                f"one of {num_workers} {kind} processes died, perhaps because memory ran out; "
                 f"try again with {cure}"
             ) from error
         finally:

@@ -1,8 +1,8 @@
-"""Run one command so that nothing of it outlives us, with its output on screen and in a log.
+"""Commands that end with this process, with their output on the terminal and in a log.
 
-The command gets a process group of its own: a signal to us stops the command and all that it
-started. Where we are killed outright, the kernel kills the command; what the command itself
-started ends with it where it is run by a program that calls `end_with_parent`, as ours do.
+A command runs in its own process group. A signal to this process stops the command and all its
+children. If this process is killed with SIGKILL, the kernel kills the command; children of the
+command end as well if they call `end_with_parent`, as all commands of this package do.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Interrupted(BaseException):
-    """We were told to stop by a signal.
+    """A signal stopped this process.
 
     Attributes:
         signum: Number of the signal.
@@ -38,7 +38,7 @@ class Interrupted(BaseException):
 
 @contextmanager
 def stopping_signals_raise() -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into `Interrupted`, once; later ones are ignored."""
+    """Raise `Interrupted` at the first SIGINT, SIGTERM or SIGHUP; later ones are ignored."""
 
     def handler(signum: int, _frame: FrameType | None) -> None:
         for each in STOPPING_SIGNALS:
@@ -55,7 +55,7 @@ def stopping_signals_raise() -> Iterator[None]:
 
 @contextmanager
 def stopping_signals_wait() -> Iterator[None]:
-    """Hold SIGINT, SIGTERM and SIGHUP back until the block has ended."""
+    """Delay SIGINT, SIGTERM and SIGHUP until the block has ended."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
     try:
         yield
@@ -64,9 +64,9 @@ def stopping_signals_wait() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Have the kernel stop us (SIGTERM) when the process that started us ends, even if killed.
+    """Have the kernel send SIGTERM to this process when its parent ends, even if killed.
 
-    For programs that shell scripts run: they then stop what they started themselves.
+    This is for programs that shell scripts run; on SIGTERM they stop their own children.
     """
     _set_parent_death_signal(signal.SIGTERM)
 
@@ -78,22 +78,22 @@ def start(
     pass_fds: Sequence[int] = (),
     env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a process group of its own, which ends when we end.
+    """Start a command in its own process group, which ends with this process.
 
     Args:
         command: Program and arguments.
-        stdout: Where stdout and stderr go, as for `subprocess.Popen`; None: where ours go.
+        stdout: Target of stdout and stderr, as for `subprocess.Popen`; None: inherited.
         pass_fds: File descriptors that the command keeps open.
-        env: Environment; None: ours.
+        env: Environment; None: inherited.
 
     Raises:
         FileNotFoundError: There is no such program.
-        Interrupted: We were told to stop meanwhile; the command has been ended.
+        Interrupted: A signal arrived meanwhile; the command was stopped.
     """
     child = None
     try:
-        # What is raised while Python forks can be lost: it ignores exceptions of functions that
-        # modules have it call then, such as logging's.
+        # An exception raised during a fork can be lost: Python ignores exceptions in functions
+        # that modules register for forks, such as those of logging.
         with stopping_signals_wait():
             child = subprocess.Popen(
                 command,
@@ -113,7 +113,7 @@ def start(
 
 
 def stop(child: subprocess.Popen[bytes], seconds: float = SECONDS_TO_STOP) -> None:
-    """End a command and all that it started: SIGTERM, then SIGKILL after some seconds."""
+    """Stop a command and all its children: SIGTERM, then SIGKILL after some seconds."""
     for signum in (signal.SIGTERM, signal.SIGKILL):
         if not _signal_group(child.pid, signum):
             break
@@ -127,7 +127,7 @@ def stop(child: subprocess.Popen[bytes], seconds: float = SECONDS_TO_STOP) -> No
 
 
 def _signal_group(group: int, signum: int) -> bool:
-    """Signal a process group; return whether there was one."""
+    """Send a signal to a process group; return whether the group exists."""
     try:
         os.killpg(group, signum)
     except ProcessLookupError:
@@ -144,22 +144,22 @@ def run_logged(
     pass_fds: Sequence[int] = (),
     started: Callable[[int], None] = lambda pid: None,
 ) -> int:
-    """Run a command to its end, its output on our stdout and in a log.
+    """Run a command to its end; its output goes to stdout and a log.
 
     Args:
         command: Program and arguments.
-        log: File that gets stdout and stderr; its folder is made. None: no log.
-        quiet: Keep the output off our stdout (a log is needed then).
-        append: Add to the log instead of writing it anew.
+        log: File for stdout and stderr; its directory is made. None: no log.
+        quiet: Write the output to the log only; needs a log.
+        append: Append to the log instead of overwriting it.
         pass_fds: File descriptors that the command keeps open.
-        started: Called with the process id (also the process group) once it runs.
+        started: Called with the process id, which is also the process group, after the start.
 
     Returns:
-        The exit status; 128 + N where signal N ended the command.
+        The exit status; 128 + N if signal N ended the command.
 
     Raises:
         FileNotFoundError: There is no such program.
-        Interrupted: We were told to stop; the command has been ended.
+        Interrupted: A signal arrived; the command was stopped.
         ValueError: quiet without a log.
     """
     if quiet and log is None:
@@ -202,7 +202,7 @@ def _pump(source: BinaryIO | None, log: BinaryIO | None) -> None:
             try:
                 sys.stdout.buffer.write(data)
                 sys.stdout.buffer.flush()
-            except BrokenPipeError:  # nobody reads us any more; the log still wants it
+            except BrokenPipeError:  # stdout is closed; the log is still written
                 show = False
         if log is not None and not log.closed:
             log.write(data)
@@ -211,7 +211,7 @@ def _pump(source: BinaryIO | None, log: BinaryIO | None) -> None:
 def _prepare_child(parent: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING_SIGNALS)
     _set_parent_death_signal(signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the kernel knew
+    if os.getppid() != parent:  # the parent ended before the signal was set
         os._exit(128 + signal.SIGKILL)
 
 

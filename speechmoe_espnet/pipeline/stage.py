@@ -1,10 +1,9 @@
-"""One stage of a recipe: runs when its inputs or its command changed, and never leaves a half.
+"""Stage of a recipe: runs if its inputs or command changed, and never leaves a partial target.
 
-A stage's command writes into a fresh temporary directory beside the target, which is moved
-into place, marked with a digest of all it depended on, once the command has succeeded. A
-failed, stopped or killed command leaves the earlier target as it was. Training works in its
-target itself, so that it can be taken up again; what another configuration left there is
-kept under another name.
+The command of a stage writes into a new temporary directory beside the target. When it succeeds,
+the directory is marked with a digest of all that it depends on and moved into place. A failed,
+stopped or killed command leaves the previous target unchanged. Training works in its target itself,
+so that it can resume; output of another configuration is kept under another name.
 """
 
 import json
@@ -50,19 +49,19 @@ class CommandFailedError(Exception):
 
 @dataclass(frozen=True)
 class Stage:
-    """What a stage makes, from what, and how.
+    """Definition of a stage.
 
     Attributes:
         target: Directory that the stage makes.
         command: Program and arguments; `{out}` in a word is replaced by the directory to
             write into and `{final}` by the target.
         inputs: Files and directories that the command reads.
-        name: What the stage is called in messages.
-        in_place: Work in the target itself (a training that can be taken up again).
+        name: Name of the stage in messages.
+        in_place: Work in the target itself (a training that can resume).
         log: File for the command's output.
-        quiet: Show the output in the log only.
-        hints: By input path: how a missing one is made.
-        ignored: Words of the command that begin with one of these do not make it another one.
+        quiet: Write the output to the log only.
+        hints: Cure by input path, shown if the input is missing.
+        ignored: Words of the command with one of these prefixes do not count as a change.
     """
 
     target: Path
@@ -76,10 +75,10 @@ class Stage:
     ignored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what could not work.
+        """Check the definition.
 
         Raises:
-            ValueError: No command, or one that would write nowhere.
+            ValueError: The command is empty or has no output directory.
         """
         if not self.command:
             raise ValueError(f"{self.name}: no command given; write it after --")
@@ -94,16 +93,16 @@ def run(stage: Stage) -> bool:
     """Bring a stage's target up to date.
 
     Args:
-        stage: What to make.
+        stage: The stage.
 
     Returns:
-        True where the command ran, False where the target was finished already.
+        True if the command ran, False if the target was up to date.
 
     Raises:
         FileNotFoundError: An input, or the program, does not exist.
         ValueError: An input is not finished, or another run works on the target.
-        CommandFailedError: The command failed; the target is as it was before.
-        process.Interrupted: A signal stopped us; the target is as it was before.
+        CommandFailedError: The command failed; the target is unchanged.
+        process.Interrupted: A signal stopped this process; the target is unchanged.
     """
     with stopping_signals_raise():
         _check_inputs(stage)
@@ -156,12 +155,12 @@ def _is_finished(stage: Stage, digest: str) -> bool:
         return False
     num_files, listing = listing_digest(stage.target)
     if num_files < mark["num_files"]:
-        print(f"{stage.name}: files are missing from {stage.target}: making it again", flush=True)
+        print(f"{stage.name}: files are missing from {stage.target}; making it again", flush=True)
         return False
     if listing != mark["listing"] and content_digest(stage.target) != mark["content"]:
         print(
             f"{stage.name}: {stage.target} was changed by hand since it was made; it is kept "
-            "(remove it to have it made again)",
+            "(remove it to make it again)",
             flush=True,
         )
     return True
@@ -169,7 +168,7 @@ def _is_finished(stage: Stage, digest: str) -> bool:
 
 @contextmanager
 def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
-    """Yield the directory that the command writes into; note in the mark what is taken up."""
+    """Yield the directory that the command writes into; record in the mark what is resumed."""
     target = stage.target
     if not stage.in_place:
         with fresh_directory(target) as out:
@@ -181,17 +180,17 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
             backup = _free_backup_name(target)
             target.rename(backup)
             print(
-                f"{stage.name}: {target} holds a run of another configuration or other inputs: "
+                f"{stage.name}: {target} has another configuration or other inputs; it is "
                 f"kept as {backup}",
                 flush=True,
             )
         else:
-            print(f"{stage.name}: taking up {target} where it was left", flush=True)
+            print(f"{stage.name}: resuming {target}", flush=True)
             _remove_partial_files(target)
             begun_with = earlier.get("begun_with_commit", earlier.get("commit"))
             if begun_with not in (None, mark["commit"]):
                 mark["begun_with_commit"] = begun_with
-                print(f"{stage.name}: {target} was begun with commit {begun_with}", flush=True)
+                print(f"{stage.name}: {target} was started with commit {begun_with}", flush=True)
     target.mkdir(exist_ok=True)
     _write_mark(target / STARTED, mark)
     (target / DONE).unlink(missing_ok=True)

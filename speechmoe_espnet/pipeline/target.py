@@ -1,4 +1,4 @@
-"""Directories that are there whole or not at all: made beside their place, then moved there."""
+"""Atomic directories: written under a temporary name, then moved into place."""
 
 import os
 import shutil
@@ -13,11 +13,11 @@ OLD = ".old"
 
 
 def copy_target(source: Path, target: Path) -> None:
-    """Copy a finished target, unless there is something already; whole or not at all.
+    """Copy a finished target atomically, unless the copy exists already.
 
     Args:
-        source: The target to copy. What other stages made inside it is left out.
-        target: Where the copy is to be.
+        source: The target to copy. Targets of other stages inside it are left out.
+        target: Path of the copy.
 
     Raises:
         ValueError: Another run works on the target.
@@ -30,14 +30,14 @@ def copy_target(source: Path, target: Path) -> None:
             for name in own_files(source):
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source / name, out / name, follow_symlinks=False)
-            # Last, since a marked directory is whole.
+            # Last, since a mark means that the directory is complete.
             shutil.copy2(source / DONE, out / DONE)
             out.rename(target)
 
 
 @contextmanager
 def fresh_directory(target: Path) -> Iterator[Path]:
-    """Yield a new directory beside a target; it is removed unless it was moved away."""
+    """Yield a new directory beside a target; it is removed unless it was moved."""
     out = target.parent / f".{target.name}.tmp.{os.getpid()}"
     out.mkdir()
     try:
@@ -47,10 +47,10 @@ def fresh_directory(target: Path) -> Iterator[Path]:
 
 
 def take_care_of_leftovers(target: Path) -> None:
-    """Remove what killed runs left beside the target; finish a move that one had begun."""
+    """Remove temporary files of killed runs beside the target; complete an interrupted move."""
     prefix = f".{target.name}.tmp."
     leftovers = [path for path in target.parent.iterdir() if path.name.startswith(prefix)]
-    # A marked directory is whole. The new one comes before the one it was to replace.
+    # A marked directory is complete. The new one takes precedence over the one it replaces.
     whole = [path for path in leftovers if (path / DONE).exists()]
     for path in sorted(whole, key=lambda path: path.name.endswith(OLD)):
         if not target.exists():

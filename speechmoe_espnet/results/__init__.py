@@ -1,1 +1,1 @@
-"""Records of experiments: what was decoded, scored and measured, as the report reads it."""
+"""Records of experiments: decoding, scores and measurements, as the report reads them."""

@@ -1,7 +1,7 @@
-"""`results.json`: what it holds and how it is made from systems.
+"""Contents of `results.json`, and their construction from systems.
 
-The keys are an interface: scripts compare runs by them. So the writer checks its own output
-with `validate_results`, the same function that tests and readers use.
+The keys are an interface: scripts compare runs by them. The writer therefore checks its own output
+with `validate_results`, the function that tests and readers use as well.
 """
 
 import math
@@ -18,12 +18,12 @@ from speechmoe_espnet.system.provenance import UNKNOWN, commit, machine, version
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which two systems are compared, and what came out.
+    """Comparison of two systems.
 
     Attributes:
         control: Name of the control.
-        candidate: Name of the system held against it.
-        by_set: Relative change by set, positive where the candidate is better.
+        candidate: Name of the system compared with the control.
+        by_set: Relative change by set, positive if the candidate is better.
         total: Relative change over all sets together.
     """
 
@@ -35,15 +35,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a report came about.
+    """Origin of a report.
 
     Attributes:
         seed: Seed of the run, also of the bootstrap.
-        seconds_total: Time of the whole run in seconds, None where nobody measured it.
-        meta: Free facts, such as the command and the preset.
+        seconds_total: Duration of the whole run in seconds, None if not measured.
+        meta: Further facts, such as the command and the preset.
         versions: Version by package.
         commit: Commit of the checkout that wrote the report.
-        machine: What the times were measured on.
+        machine: Machine on which the times were measured.
     """
 
     seed: int
@@ -58,7 +58,7 @@ def compare(control: System, candidate: System, seed: int) -> Comparison:
     """Compare two systems by paired bootstrap, set by set and in total.
 
     Args:
-        control: The system to be held against.
+        control: The reference system.
         candidate: The other system, scored on the same references.
         seed: Seed of the resamples.
 
@@ -92,15 +92,15 @@ def compare(control: System, candidate: System, seed: int) -> Comparison:
 def build_results(
     systems: Sequence[System], comparison: Comparison | None, provenance: Provenance
 ) -> dict[str, Any]:
-    """Collect everything that `results.json` holds.
+    """Collect the contents of `results.json`.
 
     Args:
         systems: The systems, in the order of the tables.
-        comparison: The comparison of two of them, or None where there is one system only.
-        provenance: How the report came about.
+        comparison: The comparison of two of them, or None for a single system.
+        provenance: Origin of the report.
 
     Returns:
-        A checked dictionary that JSON can hold.
+        A checked dictionary of JSON values.
 
     Raises:
         ValueError: The systems were scored on different references.
@@ -126,11 +126,11 @@ def build_results(
 
 
 def curves(system: System) -> dict[str, Any]:
-    """Turn the records of training into one list a quantity.
+    """Convert the training records into one list per quantity.
 
     Returns:
         `steps` (number by epoch) and, under `train` and `valid`, each recorded quantity as a
-        list of numbers as long as `steps`, None where an epoch lacks it or it is not finite.
+        list of numbers as long as `steps`, None if an epoch lacks it or it is not finite.
         Times of parts of a step, and quantities without any number, are left out.
     """
     result: dict[str, Any] = {"steps": [int(epoch["steps"]) for epoch in system.epochs]}
@@ -147,14 +147,13 @@ def curves(system: System) -> dict[str, Any]:
 
 
 def commit_note(results: Mapping[str, Any]) -> str:
-    """Say which commit made what, where it was not one commit.
+    """Return a note on commits, if systems and report come from different ones.
 
     Args:
-        results: What `build_results` returns.
+        results: Dictionary from `build_results`.
 
     Returns:
-        A sentence, or nothing where systems and report are of one commit; commits that are
-        unknown do not count as another one.
+        A sentence, or an empty string if all come from one commit. Unknown commits are ignored.
     """
     commits = {name: system["commit"] for name, system in results["systems"].items()}
     commits["this report"] = results["commit"]
@@ -164,17 +163,17 @@ def commit_note(results: Mapping[str, Any]) -> str:
     for name, value in commits.items():
         names.setdefault(short_commit(value), []).append(name)
     parts = [f"{', '.join(group)} by {value}" for value, group in names.items()]
-    return f"not all was made by one commit: {'; '.join(parts)}"
+    return f"made by different commits: {'; '.join(parts)}"
 
 
 def short_commit(value: str) -> str:
-    """Shorten a commit's id to twelve digits, with its `-dirty`."""
+    """Shorten a commit id to twelve digits; `-dirty` is kept."""
     head, dash, dirty = value.partition("-")
     return head[:12] + dash + dirty
 
 
 def percent_waiting(share: float | None) -> str:
-    """Write the share of a training that waited for data, `-` where it was not recorded."""
+    """Format the share of a training that waited for data, `-` if not recorded."""
     return "-" if share is None else f"{100 * share:.1f} %"
 
 

@@ -1,9 +1,9 @@
-"""Parameters and computation of a model, so that systems are compared at equal cost.
+"""Parameters and FLOPs of a model, for comparing systems at equal cost.
 
-Counted is what recognition runs: frontend and normalisation, encoder and CTC head, on one
-utterance, in evaluation. A multiplication with its addition is 2 FLOPs; only matrix products,
-convolutions and attention count. An MoE layer is counted with its reference loop over
-experts, so that it costs its router and the chosen experts, whatever backend it runs with.
+Only what recognition runs is counted: frontend and normalisation, encoder and CTC head, on one
+utterance, in evaluation. A multiply-add is 2 FLOPs; only matrix products,
+convolutions and attention count. MoE layers are counted with the reference loop over experts: the
+cost is that of the router and the chosen experts, whatever the backend.
 """
 
 from collections.abc import Iterator
@@ -19,15 +19,15 @@ FRAMES_PER_SECOND = 100
 
 @dataclass(frozen=True)
 class Complexity:
-    """What a model costs.
+    """Cost of a model.
 
     Attributes:
-        params_total: All parameters of the model, those that only training uses included.
+        params_total: Number of all parameters, including those that only training uses.
         params_active: The same with `top_k` instead of all experts of each MoE layer.
-        flops_per_second_of_audio: FLOPs of recognition, divided by the seconds measured
-            (self-attention makes it grow with the length).
-        flops_without_embedding_network: The same without what `encoder.embedding` costs;
-            equal where there is none.
+        flops_per_second_of_audio: FLOPs of recognition, divided by the duration of the utterance
+            (with self-attention, the value grows with the duration).
+        flops_without_embedding_network: The same without `encoder.embedding`; equal if the model
+            has none.
     """
 
     params_total: int
@@ -46,11 +46,10 @@ def measure(
     """Measure a model.
 
     Args:
-        model: An ESPnet ASR model with a CTC head. Its mode and the random state stay as they
-            were.
-        seconds: Length of the utterance.
-        num_bins: Bins of its features of 10 ms, None where it takes audio.
-        sample_rate: Hz, where it takes audio.
+        model: An ESPnet ASR model with a CTC head. Its mode and the random state are restored.
+        seconds: Duration of the utterance in seconds.
+        num_bins: Size of its features, with 10 ms per frame; None if it takes audio.
+        sample_rate: Sample rate in Hz, for a model that takes audio.
 
     Returns:
         Parameters and FLOPs.
@@ -84,7 +83,7 @@ def measure(
 
 
 class _Recognition(torch.nn.Module):
-    """Makes the counter name what runs by the model's own module paths."""
+    """Recognition as a module, so that the counter reports the model's own module paths."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
@@ -104,7 +103,7 @@ _EMBEDDING = "model.encoder.embedding"
 
 @contextmanager
 def _as_recognised(model: torch.nn.Module) -> Iterator[None]:
-    """Set evaluation mode and the reference backend of the experts for a while."""
+    """Temporarily set evaluation mode and the reference backend of the experts."""
     modes = {module: module.training for module in model.modules()}
     backends = {experts: experts.backend for _, experts in _moe_layers(model)}
     try:
@@ -120,7 +119,7 @@ def _as_recognised(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _moe_layers(model: torch.nn.Module) -> Iterator[tuple[Any, Any]]:
-    """Each MoE layer (`num_experts`, `top_k`) with its `experts`, whose weights are stacked."""
+    """Yield each MoE layer (`num_experts`, `top_k`) with its stacked `experts`."""
     for module in model.modules():
         if hasattr(module, "top_k") and isinstance(
             getattr(module, "experts", None), torch.nn.Module

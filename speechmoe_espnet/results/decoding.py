@@ -1,8 +1,8 @@
-"""How a system was decoded, so that error rates never stand without their search and weights.
+"""Search and weights of a decoding, shown with every error rate.
 
-`decode.json` holds every option of a configuration, those without a meaning for its method
-included, and `rescoring.json` beside it may replace weights. What counted in the end is said here,
-once for the command line, the table, `results.json` and the page.
+`decode.json` contains every option of a configuration, including options that its method does not
+use, and `rescoring.json` may replace weights. This module finds the effective values, for the
+command line, the table, `results.json` and the page.
 """
 
 import math
@@ -20,16 +20,16 @@ WEIGHTS = ("lm_weight", "insertion_bonus")
 
 @dataclass(frozen=True)
 class Decoding:
-    """The search and the weights behind some hypotheses.
+    """Search and weights of a decoding.
 
     Attributes:
         method: Name of the search, e.g. `wfst`.
-        lm_weight: Weight of the search's language model; None where it had none.
+        lm_weight: Weight of the search's language model; None without one.
         insertion_bonus: Bonus for each unit; None without a language model.
-        origin: Where these two come from: `tuned on dev`, `as configured`, which of them was tuned,
-            or `of rescoring` where that replaced them and does not tell; None without a
+        origin: Origin of these two: `tuned on dev`, `as configured`, which of them was tuned, or
+            `of rescoring` if rescoring replaced them without recording the origin; None without a
             language model.
-        nn_lm_weight: Weight of the neural model that rescored n-best lists; None where none did.
+        nn_lm_weight: Weight of the neural language model in rescoring; None without rescoring.
     """
 
     method: str
@@ -40,16 +40,16 @@ class Decoding:
 
     @classmethod
     def load(cls, directory: str | Path) -> Self | None:
-        """Read what decoding, and rescoring where there was one, left in its directory.
+        """Read the records of decoding and, if present, of rescoring.
 
         Args:
-            directory: The decoding's directory, which has a directory for each set.
+            directory: Output directory of the decoding, with one directory per set.
 
         Returns:
-            The decoding; None where there is no `decode.json`, as older decodings left none.
+            The decoding; None if there is no `decode.json`, as in older decodings.
 
         Raises:
-            ValueError: A file does not hold what it should; the message names it.
+            ValueError: A file has the wrong contents; the message names it.
         """
         directory = Path(directory)
         path, rescoring_path = directory / DECODE_FILE, directory / RESCORING_FILE
@@ -78,7 +78,7 @@ class Decoding:
         return cls(method, **weights, origin=origin, nn_lm_weight=nn_lm_weight)
 
     def describe(self) -> str:
-        """Say it in a line, e.g. `wfst, lm_weight 0.8 and insertion_bonus 0.5 (tuned on dev)`."""
+        """Describe it in one line: `wfst, lm_weight 0.8 and insertion_bonus 0.5 (tuned on dev)`."""
         words = self.method
         if self.lm_weight is None:
             words += ", without language model"
@@ -92,24 +92,24 @@ class Decoding:
         return words
 
     def to_dict(self) -> dict[str, str | float | None]:
-        """Return what `results.json` holds for it."""
+        """Return the decoding in the format of `results.json`."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Make it of what `to_dict` returned."""
+        """Make a decoding from the result of `to_dict`."""
         return cls(**fields)
 
 
 def decoding_rows(decodings: Mapping[str, Decoding | None]) -> dict[str, list[str]]:
-    """Lay out decodings as rows of a table.
+    """Arrange decodings as rows of a table.
 
     Args:
-        decodings: Decoding by system, None where it is not known.
+        decodings: Decoding by system, None if unknown.
 
     Returns:
-        Cells by row, one a system in the given order, `-` where there is nothing to say; rows
-        that say nothing of any system are left out, so nothing known means no rows.
+        Cells by row, one per system in the given order; `-` is an empty cell. Rows without any
+        value are left out.
     """
     columns = [_column(item) for item in decodings.values()]
     rows = {name: [column[name] for column in columns] for name in _column(None)}

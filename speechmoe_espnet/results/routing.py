@@ -1,4 +1,4 @@
-"""What decoding records about the routers: load of the experts, and one utterance in full."""
+"""Routing records of a decoding: load of the experts, and one utterance in full."""
 
 import itertools
 import json
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class LayerRouting:
-    """One MoE layer on one set.
+    """Routing of one MoE layer on one set.
 
     Attributes:
         load: Share of the frames that went to each expert; sums to 1.
         confidence: Mean probability of the chosen expert.
-        entropy: Entropy of the load, as decoding wrote it.
+        entropy: Entropy of the load in nats, as written by decoding.
     """
 
     load: tuple[float, ...]
@@ -25,13 +25,13 @@ class LayerRouting:
     entropy: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return this as `results.json` holds it."""
+        """Return the layer in the format of `results.json`."""
         return {"load": list(self.load), "confidence": self.confidence, "entropy": self.entropy}
 
 
 @dataclass(frozen=True)
 class RoutingSummary:
-    """All MoE layers on one set, first layer first."""
+    """Routing of all MoE layers on one set, first layer first."""
 
     layers: tuple[LayerRouting, ...]
 
@@ -40,7 +40,7 @@ class RoutingSummary:
         """Read `routing.json`.
 
         Raises:
-            ValueError: It has no layers, or a layer's load does not sum to 1.
+            ValueError: The file has no layers, or the load of a layer does not sum to 1.
         """
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
@@ -67,15 +67,15 @@ class RoutingSummary:
 
 @dataclass(frozen=True)
 class RoutingExample:
-    """One utterance, frame by frame.
+    """Routing of one utterance, frame by frame.
 
     Attributes:
         utt: Utterance id.
         feats: Log-mel features, (frames, bins) float32.
         expert: Chosen expert, (layers, output frames).
-        prob: Its probability, (layers, output frames).
+        prob: Probability of the chosen expert, (layers, output frames).
         units: Best CTC unit of each output frame, empty for blank.
-        subsampling: Frames of features an output frame stands for.
+        subsampling: Number of input frames per output frame.
     """
 
     utt: str
@@ -120,7 +120,7 @@ class RoutingExample:
         return example
 
     def spikes(self) -> list[tuple[int, str]]:
-        """Return (output frame, unit) for each emitted unit, repeats of one unit joined."""
+        """Return (output frame, unit) for each emitted unit; repeats of a unit are merged."""
         return [
             (frame, unit)
             for frame, unit in enumerate(self.units)
@@ -128,7 +128,7 @@ class RoutingExample:
         ]
 
     def runs(self, layer: int) -> list[tuple[int, int, int, float]]:
-        """Join neighbouring frames of one expert.
+        """Merge neighbouring frames of the same expert.
 
         Args:
             layer: Index of the MoE layer.

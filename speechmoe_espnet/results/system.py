@@ -1,8 +1,8 @@
-"""Reading what training, decoding and scoring left behind, so that a report needs no model.
+"""Records of a trained system: training, decoding and scores, read without loading a model.
 
-A piece that does not exist for a system (routing of a static one) is None. A piece that every
-system has, such as a score or `model.json`, is an error where it is missing: a report must not
-silently compare fewer sets than it was asked for.
+A record that a system does not have by nature (routing of a dense model) is None. A missing record
+that every system has, such as a score or `model.json`, is an error: a report must not silently
+compare fewer sets than requested.
 """
 
 import math
@@ -30,18 +30,18 @@ SCORE, SYLLABLE_SCORE = "score", "score_ser"
 
 @dataclass(frozen=True)
 class SetOutcome:
-    """What one system did on one set.
+    """Results of one system on one set.
 
     Attributes:
         metric: `cer` or `ser`.
         utterances: The utterances, sorted by id.
-        seconds_audio: Length of the set, in seconds.
-        seconds_decode: Time that decoding took, in seconds.
-        threads: Threads that decoded, or None where not recorded.
-        routing: Load of the experts by layer, None for a static system.
-        example: Routing of one utterance, None for a static system.
-        syllables: The same utterances compared as units (syllables and phones), sorted by id;
-            None where they were not.
+        seconds_audio: Duration of the set in seconds.
+        seconds_decode: Decoding time in seconds.
+        threads: Number of decoding threads, None if not recorded.
+        routing: Load of the experts by layer, None for a dense model.
+        example: Routing of one utterance, None for a dense model.
+        syllables: The same utterances scored in units (syllables and phones), sorted by id; None
+            if not scored in units.
     """
 
     metric: str
@@ -60,7 +60,7 @@ class SetOutcome:
 
     @property
     def syllable_counts(self) -> Counts | None:
-        """Pooled counts of the set in units; None where it was not scored in units."""
+        """Pooled counts of the set in units; None if not scored in units."""
         return None if self.syllables is None else pool(self.syllables)
 
     def speaker_rates(self) -> dict[str, float]:
@@ -73,13 +73,13 @@ class System:
     """One trained system with its results.
 
     Attributes:
-        name: What the report calls it.
-        directory: Its experiment directory.
-        model: Parameters and FLOPs, the keys of `MODEL_KEYS`.
-        epochs: Records of `train_stats.jsonl`, one an epoch, in order.
-        sets: Outcome by set.
-        commit: Commit that trained it, `unknown` where the experiment does not tell.
-        decoding: Search and weights, None where the decoding does not tell.
+        name: Name of the system in the report.
+        directory: Experiment directory.
+        model: Parameters and FLOPs, with the keys of `MODEL_KEYS`.
+        epochs: Records of `train_stats.jsonl`, one per epoch, in order.
+        sets: Results by set.
+        commit: Commit that trained the system, `unknown` if not recorded.
+        decoding: Search and weights, None if not recorded.
     """
 
     name: str
@@ -92,22 +92,22 @@ class System:
 
     @property
     def metric(self) -> str:
-        """`cer` or `ser`, the same in all sets."""
+        """`cer` or `ser`; the same for all sets."""
         return next(iter(self.sets.values())).metric
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of this system's own training."""
+        """Number of optimiser steps of this system's own training."""
         return int(self.epochs[-1]["steps"])
 
     @property
     def seconds_training(self) -> float:
-        """Time of this system's own training, in seconds."""
+        """Duration of this system's own training in seconds."""
         return float(sum(epoch["seconds"] for epoch in self.epochs))
 
     @property
     def share_waiting(self) -> float | None:
-        """Share of the training itself that waited for data; None where not recorded."""
+        """Share of the training epochs spent waiting for data; None if not recorded."""
         keys = ("seconds_train", "seconds_waiting")
         if any(key not in epoch for epoch in self.epochs for key in keys):
             return None
@@ -116,7 +116,7 @@ class System:
 
     @property
     def rtf(self) -> float:
-        """Real-time factor: seconds of decoding a second of audio, over all sets."""
+        """Real-time factor: decoding time divided by the duration of the audio, over all sets."""
         audio = sum(outcome.seconds_audio for outcome in self.sets.values())
         return sum(outcome.seconds_decode for outcome in self.sets.values()) / audio
 
@@ -127,7 +127,7 @@ class System:
 
     @property
     def syllable_counts(self) -> dict[str, Counts]:
-        """Counts in units by set, and of all sets as `total`; empty where not scored so."""
+        """Counts in units by set, and of all sets as `total`; empty if not scored in units."""
         counts = {
             name: outcome.syllable_counts
             for name, outcome in self.sets.items()
@@ -140,15 +140,15 @@ def load_system(name: str, directory: str | Path, decode: str, sets: Sequence[st
     """Read one system.
 
     Args:
-        name: What the report calls it.
+        name: Name of the system in the report.
         directory: Experiment directory.
-        decode: Name of the decoding, its directory without `decode_`.
+        decode: Name of the decoding: the name of its directory without `decode_`.
         sets: Evaluation sets, at least one.
 
     Raises:
-        FileNotFoundError: Statistics of training, `model.json`, a score or a real-time factor
-            is missing; the message names the file and the system.
-        ValueError: A file does not hold what it should; the message names it.
+        FileNotFoundError: Training statistics, `model.json`, a score or a real-time factor is
+            missing; the message names the file and the system.
+        ValueError: A file has the wrong contents; the message names it.
     """
     directory = Path(directory)
     decoded = directory / f"decode_{decode}"
@@ -177,10 +177,11 @@ def load_system(name: str, directory: str | Path, decode: str, sets: Sequence[st
 
 
 def check_comparable(systems: Sequence[System]) -> None:
-    """See that all systems were scored on the same references by the same metric.
+    """Check that all systems were scored on the same references by the same metric.
 
     Raises:
-        ValueError: They were not; the message names systems, set and up to five utterances.
+        ValueError: References or metrics differ; the message names systems, set and up to five
+            utterances.
     """
     first = systems[0]
     for system in systems[1:]:

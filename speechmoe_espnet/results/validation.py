@@ -1,4 +1,4 @@
-"""The check that a dictionary is what `results.json` promises, for its writer and its readers."""
+"""Schema check of `results.json`, for its writer and its readers."""
 
 import math
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ DECODING_KEYS = tuple(field.name for field in fields(Decoding))
 
 
 def validate_results(results: Mapping[str, Any]) -> None:
-    """Check that a dictionary is what `results.json` promises.
+    """Check a dictionary against the schema of `results.json`.
 
     Args:
-        results: What was read from, or is to be written to, `results.json`.
+        results: Contents of `results.json`, read or to be written.
 
     Raises:
         ValueError: A key is missing, a value has the wrong kind or range, sets differ between

@@ -1,1 +1,1 @@
-"""CER by jiwer, paired bootstrap intervals and the report."""
+"""Scores: CER by jiwer, paired bootstrap intervals, intervals over seeds."""

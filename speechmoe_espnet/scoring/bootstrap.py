@@ -1,9 +1,9 @@
 """Bootstrap intervals over utterances (Bisani and Ney, ICASSP 2004).
 
-Two systems are compared on the same resamples of the same utterances: what makes an utterance
-hard for both cancels, so a paired interval is far narrower than the two separate ones. Resampling
-utterances, not characters, keeps the dependence of errors within an utterance. Where several
-sets are pooled, each set is resampled on its own, so that its size stays what it is.
+Two systems are compared on the same resamples of the same utterances. The difficulty that an
+utterance has for both cancels, so the paired interval is much narrower than two separate intervals.
+Utterances are resampled, not characters, because errors within an utterance depend on each other.
+When sets are pooled, each set is resampled separately and keeps its size.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ class Interval:
     """A value and its percentile interval.
 
     Attributes:
-        mean: The value on the utterances themselves (the observed one, not an average over
-            resamples, which differs from it by the bootstrap's own noise).
+        mean: The observed value on the original utterances, not an average over resamples, which
+            would add the noise of the bootstrap.
         low: Lower end.
         high: Upper end.
     """
@@ -34,7 +34,7 @@ class Interval:
 
     @property
     def verdict(self) -> str:
-        """Say in words what a relative change with this interval shows."""
+        """Return the conclusion from a relative change with this interval, in words."""
         if self.low > 0:
             return "better"
         if self.high < 0:
@@ -42,7 +42,7 @@ class Interval:
         return "no difference shown"
 
     def to_dict(self) -> dict[str, float]:
-        """Return this as `results.json` holds it."""
+        """Return the interval in the format of `results.json`."""
         return {"mean": self.mean, "low": self.low, "high": self.high}
 
 
@@ -57,21 +57,21 @@ def relative_change(
 ) -> Interval:
     """Estimate (CER of the control - CER of the candidate) / CER of the control.
 
-    Both systems are scored on the same references, so the numbers of characters cancel and the
-    errors are enough. Where a resample has no error of the control, one error stands in for
-    none, so that the quotient exists.
+    Both systems are scored on the same references, so the numbers of characters cancel and only
+    errors are needed. If the control has no errors in a resample, one error is assumed, so that the
+    quotient is defined.
 
     Args:
         control_errors: Errors of the control, (num_utts,).
         candidate_errors: Errors of the candidate on the same utterances, (num_utts,).
-        strata: The set of each utterance, (num_utts,); None: all are of one set.
+        strata: The set of each utterance, (num_utts,); None: a single set.
         seed: Seed of the resamples.
         num_resamples: Number of resamples.
         confidence: Share of resamples within the interval.
 
     Returns:
-        A fraction with its interval, positive where the candidate is better; exactly 0 for
-        equal systems.
+        A fraction with its interval, positive if the candidate is better; exactly 0 for equal
+        systems.
 
     Raises:
         ValueError: The arrays are empty or differ in length, or a parameter is out of range.
@@ -96,7 +96,7 @@ def error_rate(
     Args:
         errors: Errors of each utterance, (num_utts,).
         num_chars: Reference characters of each utterance, (num_utts,), at least 1 each.
-        strata: The set of each utterance, (num_utts,); None: all are of one set.
+        strata: The set of each utterance, (num_utts,); None: a single set.
         seed: Seed of the resamples.
         num_resamples: Number of resamples.
         confidence: Share of resamples within the interval.
@@ -135,8 +135,8 @@ def resampled_sums(
     """Sum columns over resamples of the rows, the same rows for every column.
 
     Args:
-        columns: A row an utterance, (num_utts, num_columns).
-        strata: The set of each utterance, (num_utts,); None: all are of one set.
+        columns: One row per utterance, (num_utts, num_columns).
+        strata: The set of each utterance, (num_utts,); None: a single set.
         seed: Seed of the resamples.
         num_resamples: Number of resamples.
 
@@ -170,10 +170,10 @@ def resampled_sums(
 def percentile_interval(
     observed: float, values: NDArray[np.float64], confidence: float = CONFIDENCE
 ) -> Interval:
-    """Make the interval that holds a share of values in its middle.
+    """Return the central interval that contains a given share of the values.
 
     Args:
-        observed: The value on the utterances themselves.
+        observed: The value on the original utterances.
         values: The values on resamples, (num_resamples,).
         confidence: Share of the values within the interval.
 

@@ -1,9 +1,9 @@
 """Error rates by jiwer, pooled over utterances that are joined by id.
 
-jiwer's command line drops lines of one character and its functions count spaces as characters
-and strip what they take for white space. So this module hands it text that has no spaces, with
-transforms that do nothing but split, and keeps the alignment of each utterance: the report, the
-bootstrap and the error listing all start from the same alignment.
+jiwer's command line drops lines of one character; its functions count spaces as characters and
+strip white space. This module therefore passes text without spaces and transforms that only split.
+It keeps the alignment of each utterance: the report, the bootstrap and the error listing all use
+the same alignment.
 """
 
 import json
@@ -52,11 +52,11 @@ class Counts:
 
     @property
     def cer(self) -> float:
-        """Errors for a hundred reference characters, in percent; above 100 is possible."""
+        """Error rate in percent of the reference characters; may exceed 100."""
         return 100.0 * self.num_errors / self.num_chars
 
     def to_dict(self) -> dict[str, float | int]:
-        """Return what `cer.json` and `results.json` hold for these counts."""
+        """Return the counts in the format of `cer.json` and `results.json`."""
         return {
             "cer": self.cer,
             "num_utts": self.num_utts,
@@ -69,7 +69,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class UtteranceScore:
-    """One utterance, compared.
+    """Score of one utterance.
 
     Attributes:
         utt: Utterance id.
@@ -113,14 +113,14 @@ class UtteranceScore:
         return cls(**fields)
 
     def to_json(self) -> str:
-        """Return this as a line of `utts.jsonl`."""
+        """Return the score as a line of `utts.jsonl`."""
         fields = {key.rstrip("_"): value for key, value in asdict(self).items()}
         return json.dumps(fields, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One place of an alignment.
+    """One position of an alignment.
 
     Attributes:
         operation: `equal`, `substitute`, `delete` or `insert`.
@@ -134,13 +134,13 @@ class Pair:
 
 
 def comparable_text(text: str, metric: str, *, is_hypothesis: bool = False) -> str:
-    """Bring a transcript into the form that is compared.
+    """Convert a transcript into the form that is scored.
 
     Args:
         text: A transcript.
         metric: `cer`: characters that `normalize_text` keeps; `ser`: units between white space.
-        is_hypothesis: Whether `<unk>` in the text is the recogniser's unknown unit; it counts
-            as one wrong character (U+FFFD) instead of the letters UNK.
+        is_hypothesis: Whether `<unk>` in the text is the unknown token of the recogniser; it
+            counts as one wrong character (U+FFFD) instead of the letters UNK.
 
     Returns:
         For `cer` a string without spaces, for `ser` units separated by one space.
@@ -166,7 +166,7 @@ def align(refs: Sequence[str], hyps: Sequence[str], metric: str) -> list[list[Pa
         metric: `cer` compares characters, `ser` units separated by a space.
 
     Returns:
-        For each reference the places of its alignment, from left to right.
+        The alignment of each reference, from left to right.
     """
     process = jiwer.process_characters if metric == "cer" else jiwer.process_words
     split = _SPLIT_CHARACTERS if metric == "cer" else _SPLIT_UNITS
@@ -206,18 +206,18 @@ def score_texts(
     Args:
         refs: Reference by utterance id.
         hyps: Hypothesis by utterance id; an empty one counts as deletions.
-        utt2spk: Speaker by utterance id; may hold more utterances.
+        utt2spk: Speaker by utterance id; may contain further utterances.
         metric: `cer` or `ser`.
-        ref_name: What messages call the references.
-        hyp_name: What messages call the hypotheses.
-        spk_name: What messages call the table of speakers.
+        ref_name: Name of the references in messages.
+        hyp_name: Name of the hypotheses in messages.
+        spk_name: Name of the speaker table in messages.
 
     Returns:
-        The utterances, sorted by id.
+        The scores, sorted by utterance id.
 
     Raises:
-        ValueError: No references, a missing or extra utterance, a reference in which nothing
-            is left to compare, or an unknown metric; up to five utterances are named.
+        ValueError: There are no references, an utterance is missing or extra, a reference is empty
+            after normalisation, or the metric is unknown; up to five utterances are named.
     """
     if not refs:
         raise ValueError(f"{ref_name}: no utterances")
@@ -251,7 +251,7 @@ def score_texts(
 
 
 def pool(scores: Iterable[UtteranceScore | Counts]) -> Counts:
-    """Add up counts: the error rate of a set is that of its characters, not a mean of rates."""
+    """Add up counts, so that the error rate of a set is pooled, not a mean of rates."""
     items = list(scores)
     return Counts(
         num_utts=sum(item.num_utts if isinstance(item, Counts) else 1 for item in items),
@@ -263,7 +263,7 @@ def pool(scores: Iterable[UtteranceScore | Counts]) -> Counts:
 
 
 def pool_by_speaker(scores: Iterable[UtteranceScore]) -> dict[str, Counts]:
-    """Add up counts for each speaker, sorted by speaker id."""
+    """Add up the counts of each speaker; speakers are sorted by id."""
     speakers: dict[str, list[UtteranceScore]] = {}
     for score in scores:
         speakers.setdefault(score.spk, []).append(score)

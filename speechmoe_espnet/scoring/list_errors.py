@@ -1,7 +1,7 @@
-"""Errors of every hypothesis of n-best lists, for choosing among them.
+"""Error counts of every hypothesis of n-best lists.
 
-Only numbers of errors are needed here, of many hypotheses an utterance, most of them alike: so
-without the alignments of `cer.py`, by the same library that jiwer counts with.
+An utterance has many similar hypotheses and only their numbers of errors are needed. They are
+counted without the alignments of `cer.py`, by the library that jiwer uses itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,12 +41,12 @@ def count_errors(
         refs: Reference by utterance id.
         lists: Texts of the hypotheses by utterance id.
         metric: `cer` or `ser`, as in `comparable_text`.
-        ref_name: What messages call the references.
-        list_name: What messages call the lists.
+        ref_name: Name of the references in messages.
+        list_name: Name of the lists in messages.
 
     Raises:
-        ValueError: No references, a missing or extra utterance, a reference in which nothing
-            is left to compare, or an unknown metric; up to five utterances are named.
+        ValueError: There are no references, an utterance is missing or extra, a reference is empty
+            after normalisation, or the metric is unknown; up to five utterances are named.
     """
     if not refs:
         raise ValueError(f"{ref_name}: no utterances")

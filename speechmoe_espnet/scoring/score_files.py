@@ -1,4 +1,4 @@
-"""Reading back what `score` wrote, whatever the metric."""
+"""Reader of the files that `score` writes."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ def read_scores(directory: Path) -> tuple[str, tuple[UtteranceScore, ...]]:
     """Read a score.
 
     Args:
-        directory: What `score` was given as `--output_dir`.
+        directory: Output directory of `score`.
 
     Returns:
-        The metric, and the utterances in the order of the file, which is that of their ids.
+        The metric, and the utterances, sorted by id.
 
     Raises:
         FileNotFoundError: `cer.json` or `utts.jsonl` does not exist.
-        ValueError: A file is not what `score` writes, or the two contradict each other.
+        ValueError: A file has not the format of `score`, or the two files contradict each other.
     """
     score = read_object(directory / "cer.json", ("metric", "num_utts", "num_chars"))
     utterances = []

@@ -1,31 +1,33 @@
-"""Error rates of systems that were trained with several seeds, and intervals that know of it.
+"""Error rates of systems trained with several seeds, and intervals that cover the seeds.
 
-Two things vary: which utterances happen to be in a set, and which seeds happened to be trained.
-They are crossed (every run decodes the same utterances), and what a run does on an utterance has
-a part that belongs to this pair alone:
+Two things are random: the utterances of a set, and the seeds of the trained runs. They are crossed:
+every run decodes the same utterances. The model of the errors is
 
     errors of run r on utterance u = mean + utterance_u + seed_r + interaction_ru
 
-Utterances are resampled (`scoring.bootstrap`), the same ones for all runs of all systems; that
-covers the parts of utterances and of the interaction. The part of the seeds is added to it.
-Resampling runs as well, with deviations scaled by sqrt(n / (n - 1)) as Davison and Hinkley
-(Bootstrap Methods and their Application, 1997, sections 2.3 and 3.8) have it for few groups,
-counts the interaction three times (Owen, The pigeonhole bootstrap, Annals of Applied Statistics
-1, 2007), and with three seeds has 27 outcomes, whose percentiles know nothing of the uncertainty
-of a deviation of three values. Simulated with three seeds, such intervals covered the truth in
-99 to 100 % of the cases and were 1.5 times as wide as need be where seeds hardly differ, and in
-91 % where seeds are most of the variance. So here the seeds' part is drawn from Student's
-distribution instead:
+Utterances are resampled (`scoring.bootstrap`), the same ones for all runs of all systems. This
+covers the utterance and interaction terms. The seed term is added: it is drawn from Student's
+distribution,
 
     s2    = variance of the runs' relative deviations from the mean of their system, pooled over
             the compared systems, with sum(n - 1) degrees of freedom
-    v     = what of s2 the interaction explains: the same deviations' variance over resamples
+    v     = part of s2 that the interaction explains: variance of the same deviations over resamples
     draw  = t * sqrt(max(0, s2 - v)) * sqrt(sum(1 / n))
 
-which covered 92 to 97 % with three or five seeds and any share of the seeds, and 87 to 97 % with
-two (the tests repeat a part of it). Pooling supposes that the systems vary alike, relative to
-their error rates. Two seeds a system leave two degrees of freedom: the interval is wide for good
-reason. With one seed of each, it covers the utterances alone, and says so.
+In simulations (the tests repeat a part), these intervals covered the truth in 92 to 97 % of the
+cases with three or five seeds, for any share of the seeds in the variance, and in 87 to 97 % with
+two seeds.
+
+Resampling the runs as well was rejected. Scaled by sqrt(n / (n - 1)) for few groups (Davison and
+Hinkley, Bootstrap Methods and their Application, 1997, sections 2.3 and 3.8), it counts the
+interaction three times (Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007). With
+three seeds it has 27 outcomes, whose percentiles ignore the uncertainty of a variance estimated
+from three values. Such intervals covered 99 to 100 % and were 1.5 times too wide where seeds
+hardly differ; they covered 91 % where seeds are most of the variance.
+
+Pooling s2 assumes that systems vary equally, relative to their error rates. With two seeds per
+system there are two degrees of freedom, so the interval is wide. With one seed per system, the
+interval covers the utterances alone; `SeedInterval.covers_seeds` is then false.
 """
 
 from collections.abc import Sequence
@@ -49,11 +51,11 @@ class Sums:
     """Sums of columns over utterances, observed and resampled.
 
     Columns are errors of runs, or characters. Sums of several sets may be added: each set is
-    resampled on its own, so that its size stays what it is.
+    resampled separately and keeps its size.
 
     Attributes:
-        observed: Sums over the utterances themselves, (num_columns,).
-        resampled: Sums over resamples of them, (num_resamples, num_columns).
+        observed: Sums over the original utterances, (num_columns,).
+        resampled: Sums over resamples, (num_resamples, num_columns).
     """
 
     observed: NDArray[np.int64]
@@ -70,7 +72,7 @@ class Sums:
         """Resample the utterances of one set.
 
         Args:
-            columns: A row an utterance, (num_utts, num_columns).
+            columns: One row per utterance, (num_utts, num_columns).
             seed: Seed of the resamples; different sets need different ones.
             num_resamples: Number of resamples.
 
@@ -85,7 +87,7 @@ class Sums:
         return type(self)(self.observed + other.observed, self.resampled + other.resampled)
 
     def pick(self, columns: Sequence[int]) -> Self:
-        """Keep some columns, of the same resamples."""
+        """Return some of the columns, with the same resamples."""
         return type(self)(self.observed[list(columns)], self.resampled[:, list(columns)])
 
 
@@ -94,8 +96,8 @@ class SeedInterval:
     """A value over several seeds with its interval.
 
     Attributes:
-        interval: The value of the seeds' mean, and its interval.
-        num_seeds: Seeds, of each system that takes part.
+        interval: The value of the mean over seeds, with its interval.
+        num_seeds: Number of seeds of each system.
     """
 
     interval: Interval
@@ -103,11 +105,11 @@ class SeedInterval:
 
     @property
     def covers_seeds(self) -> bool:
-        """Whether the interval covers the choice of seeds, too, not of utterances alone."""
+        """Whether the interval covers the choice of seeds and not of utterances alone."""
         return max(self.num_seeds) > 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Return this as JSON holds it."""
+        """Return the value as a JSON object."""
         return {
             **self.interval.to_dict(),
             "num_seeds": list(self.num_seeds),
@@ -120,25 +122,25 @@ def relative_change(
 ) -> SeedInterval:
     """Estimate (error rate of the control - of the candidate) / error rate of the control.
 
-    The error rates are means over seeds. Where a resample has no error of the control, one error
-    stands in for none, so that the quotient exists.
+    The error rates are means over seeds. If the control has no errors in a resample, one error is
+    assumed, so that the quotient is defined.
 
     Args:
-        control: Errors of the control, a column a seed.
-        candidate: Errors of the candidate, a column a seed, of the same resamples.
-        seed: Seed of the draws for the seeds' part.
+        control: Errors of the control, one column per seed.
+        candidate: Errors of the candidate, one column per seed, on the same resamples.
+        seed: Seed of the draws of the seed term.
         confidence: Share of the draws within the interval.
 
     Returns:
-        A fraction, positive where the candidate is better; exactly 0, without width, for equal
-        runs. Its `num_seeds` are those of control and candidate.
+        A fraction, positive if the candidate is better; for equal runs exactly 0 with an interval
+        of zero width. Its `num_seeds` are those of control and candidate.
 
     Raises:
-        ValueError: The two are not of as many resamples, or a parameter is out of range.
+        ValueError: The two have different numbers of resamples, or a parameter is out of range.
     """
     if control.resampled.shape[0] != candidate.resampled.shape[0]:
         raise ValueError(
-            f"control and candidate must be of the same resamples, got "
+            f"control and candidate must have the same resamples, got "
             f"{control.resampled.shape[0]} and {candidate.resampled.shape[0]}"
         )
     groups = (control, candidate)
@@ -154,9 +156,9 @@ def error_rate(
     """Estimate the pooled error rate of one system in percent, mean over its seeds.
 
     Args:
-        errors: Errors, a column a seed.
-        num_chars: Reference characters, one column, of the same resamples.
-        seed: Seed of the draws for the seeds' part.
+        errors: Errors, one column per seed.
+        num_chars: Reference characters, one column, on the same resamples.
+        seed: Seed of the draws of the seed term.
         confidence: Share of the draws within the interval.
 
     Raises:
@@ -183,7 +185,7 @@ def seed_deviation(values: Sequence[float]) -> float | None:
 
 
 def _seed_draws(groups: Sequence[Sums], seed: int) -> NDArray[np.float64]:
-    """Draw relative deviations that the choice of seeds explains, (num_resamples,)."""
+    """Draw the relative deviations due to the choice of seeds, (num_resamples,)."""
     num_resamples = groups[0].resampled.shape[0]
     freedom = sum(_num_seeds(groups)) - len(groups)
     squares, explained = 0.0, 0.0
@@ -194,7 +196,8 @@ def _seed_draws(groups: Sequence[Sums], seed: int) -> NDArray[np.float64]:
             explained += float(_deviations(group.resampled).var(axis=0).sum())
     if squares <= explained or freedom < 1:
         return np.zeros(num_resamples)
-    # Both sums are (n - 1) times a variance: deviations from a mean of n have (n - 1) / n of it.
+    # Both sums are (n - 1) times a variance: deviations from a mean of n values have (n - 1) / n
+    # of the variance.
     deviation = np.sqrt((squares - explained) / freedom)
     spread = deviation * np.sqrt(sum(1.0 / count for count in _num_seeds(groups)))
     generator = np.random.default_rng(seed)
@@ -210,7 +213,7 @@ def _mean(sums: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _deviations(sums: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return what each run differs from the mean of the runs, relative to it."""
+    """Return the relative deviation of each run from the mean of the runs."""
     means = _mean(sums)[..., None]
     return np.asarray((sums - means) / np.where(means > 0, means, 1.0), dtype=np.float64)
 

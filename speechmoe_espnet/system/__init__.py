@@ -1,1 +1,1 @@
-"""The machine: allocator, memory, versions, the command line."""
+"""System services: allocator, memory, provenance, command line."""

@@ -1,14 +1,14 @@
-"""Memory that a process has used stays with it, instead of going back and being zeroed anew.
+"""Allocator settings that keep freed memory in the process.
 
-A training step frees and asks for the same tensors again and again. glibc returns large ones to
-the kernel at once, and each of their pages then costs a page fault at the next step: most of
-all the gradients of experts, which are E times those of a dense layer.
+Every training step frees and allocates the same tensors. glibc returns large ones to the kernel at
+once, and each of their pages costs a page fault in the next step. This matters most for the
+gradients of experts, which are E times as large as those of a dense layer.
 """
 
 import ctypes
 import os
 
-# Numbers of malloc.h; not in Python's standard library.
+# Constants of malloc.h, which Python's standard library lacks.
 _M_TRIM_THRESHOLD = -1
 _M_TOP_PAD = -2
 _M_MMAP_THRESHOLD = -3
@@ -18,14 +18,14 @@ _NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Make glibc keep what is freed, and torch ask for huge pages for what is larger still.
+    """Make glibc keep freed memory, and torch request huge pages for larger tensors.
 
-    Call it before large tensors are made (torch reads its setting at the first one; importing
-    ESPnet makes one): `speechmoe_espnet.bin` does. Settings that the user made in the environment
-    (MALLOC_*, GLIBC_TUNABLES, THP_MEM_ALLOC_ENABLE, or another allocator by LD_PRELOAD) win.
+    Call it before the first large tensor, when torch reads its setting; importing ESPnet makes one.
+    `speechmoe_espnet.bin` does so. Settings in the environment (MALLOC_*, GLIBC_TUNABLES,
+    THP_MEM_ALLOC_ENABLE, or another allocator by LD_PRELOAD) take precedence.
 
     Returns:
-        Whether the C library took the settings; False elsewhere than with glibc.
+        Whether the C library accepted the settings; False without glibc.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):

@@ -1,7 +1,7 @@
-"""What every command shares: option spelling, error reporting and progress.
+"""Command line services: option spelling, error messages and progress.
 
 Options are written with underscores as in ESPnet; dashes are accepted as well. A user's
-mistake ends a command with one line on stderr and exit status 1, never with a traceback.
+mistake ends a command with one line on stderr and exit status 1, without a traceback.
 """
 
 import argparse
@@ -16,16 +16,34 @@ from tqdm import tqdm
 SECONDS_BETWEEN_LINES = 10.0
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that marks required options and shows defaults, except None, False and empty lists."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = action.default
+        if action.required and action.option_strings:
+            return f"{action.help} (required)"
+        if default is None or default is False or "default:" in (action.help or ""):
+            return action.help
+        if isinstance(default, list | tuple):
+            return (
+                f"{action.help} (default: {' '.join(map(str, default))})"
+                if default
+                else action.help
+            )
+        return super()._get_help_string(action)
+
+
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse with defaults in the help, `--a-b` read as `--a_b`, and no abbreviations."""
+    """argparse with `HelpFormatter`, `--a-b` read as `--a_b`, and no abbreviations."""
 
     def __init__(self, **kwargs: object) -> None:
-        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        kwargs.setdefault("formatter_class", HelpFormatter)
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(**kwargs)  # type: ignore[arg-type]
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
-        """Parse as argparse does, after turning dashes inside option names into underscores."""
+        """Parse as argparse does, after replacing dashes in option names by underscores."""
         words = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args([_underscored(word) for word in words], namespace)
 
@@ -46,19 +64,19 @@ def run(
 
     Args:
         command: Called with the parsed arguments.
-        parser: The command's parser.
+        parser: Parser of the command.
         argv: Arguments without the program name; None reads sys.argv.
 
     Returns:
-        Exit status: 0; 1 where the command raised ValueError or OSError; as of a program that
-        SIGPIPE ended, without a word, where nobody reads the output any more (`| head`).
+        Exit status: 0; 1 if the command raised ValueError or OSError. If the reader of the output
+        has ended (`| head`), the status of a program ended by SIGPIPE, without a message.
     """
     args = parser.parse_args(argv)
     try:
         command(args)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still in the buffer goes nowhere, or Python would complain about it at exit.
+        # Discard buffered output; otherwise Python reports an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (ValueError, OSError) as error:
@@ -68,14 +86,14 @@ def run(
 
 
 def progress[T](items: Iterable[T], total: int, desc: str) -> Iterator[T]:
-    """Yield items, showing how far the work has come.
+    """Yield items and show the progress.
 
     A terminal gets a bar; a log file gets a line every ten seconds and one at the end.
 
     Args:
-        items: What to iterate over.
+        items: Items to yield.
         total: Number of items.
-        desc: What the items are, for the reader.
+        desc: Description of the items.
     """
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=desc, unit="item")

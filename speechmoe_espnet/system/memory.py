@@ -1,6 +1,6 @@
-"""How much memory this process holds, as the kernel tells it.
+"""Resident memory of this process, as reported by the kernel.
 
-`getrusage` will not do: its peak counts what the program that started this one had held.
+`getrusage` is not used: its peak includes the memory of the program that started this process.
 """
 
 
@@ -8,10 +8,10 @@ def resident_bytes(*, peak: bool = False) -> int:
     """Return the resident memory of this process, in bytes.
 
     Args:
-        peak: The most it ever held, not what it holds now.
+        peak: Return the peak instead of the current value.
 
     Raises:
-        ValueError: The kernel does not tell (this is no Linux).
+        ValueError: The kernel does not report it (the system is not Linux).
     """
     field = "VmHWM" if peak else "VmRSS"
     with open("/proc/self/status", encoding="ascii") as status:

@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, commit and machine, found without importing torch."""
+"""Provenance of results: versions, commit and machine, found without importing torch."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ UNKNOWN = "unknown"
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of those that results depend on."""
+    """Return the versions of Python, this package and the packages that results depend on."""
     found = {"python": platform.python_version(), "speechmoe_espnet": __version__}
     for package in PACKAGES:
         try:
@@ -28,11 +28,11 @@ def commit(directory: str | Path | None = None) -> str:
     """Return the commit of a checkout.
 
     Args:
-        directory: A directory of the checkout; None: where this package lies.
+        directory: A directory of the checkout; None: the directory of this package.
 
     Returns:
-        The commit's id, with `-dirty` where tracked files were changed since; `unknown` outside
-        a checkout, where the package is not part of it, or without git.
+        The commit id, with `-dirty` if tracked files were changed since; `unknown` outside a
+        checkout, if the package is not part of the checkout, or without git.
     """
     directory = Path(__file__).parent if directory is None else Path(directory)
     if _git(directory, "ls-files", "--", ".") in (None, ""):
@@ -45,7 +45,7 @@ def commit(directory: str | Path | None = None) -> str:
 
 
 def machine() -> dict[str, str | int]:
-    """Return what matters about this machine for the times that a report shows."""
+    """Return the facts about this machine that the times in a report depend on."""
     return {
         "cpu_count": os.cpu_count() or 0,
         "architecture": platform.machine(),
@@ -54,7 +54,7 @@ def machine() -> dict[str, str | int]:
 
 
 def machine_words(found: Mapping[str, str | int]) -> str:
-    """Say what `machine` found, in words."""
+    """Describe the result of `machine` in words."""
     return f"{found['system']} {found['architecture']}, {found['cpu_count']} CPUs"
 
 

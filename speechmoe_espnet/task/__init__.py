@@ -1,4 +1,4 @@
-"""The name that ESPnet3 configurations use: `task: speechmoe_espnet.task.SpeechMoEASRTask`."""
+"""Task name of ESPnet3 configurations: `task: speechmoe_espnet.task.SpeechMoEASRTask`."""
 
 from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 

@@ -1,4 +1,4 @@
-"""Fixtures: a tiny run that serves most tests, and an empty project."""
+"""Fixtures: a tiny run that most tests share, and an empty project."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from project import CHAR, OPTIONS, Project
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A tiny recipe that has gone through all stages."""
+    """A tiny recipe with all stages finished."""
     project = Project(tmp_path_factory.mktemp("tiny"))
     project.run_recipe(*OPTIONS)
     return project
@@ -20,12 +20,12 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def empty_project(tmp_path: Path) -> Project:
-    """A skeleton in which nothing has been run."""
+    """A copy of the project in which nothing has run."""
     return Project(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def char_units(tiny_run: Project) -> Project:
-    """The tiny recipe with characters as units, too, ready for training and decoding of `read`."""
+    """The tiny recipe with character units as well, ready for training and decoding of `read`."""
     tiny_run.run_recipe(*CHAR, "--stage", "3", "--stop-stage", "4")
     return tiny_run

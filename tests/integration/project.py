@@ -1,6 +1,6 @@
-"""Recipes run in a copy of the project's skeleton, so that a user's own runs are not touched.
+"""Recipes in a copy of the project, so that the user's own runs are not touched.
 
-ESPnet costs eight seconds a process: one tiny run serves most tests.
+Importing ESPnet takes eight seconds per process, so most tests share one tiny run.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "tests/integration/conf/train_tiny.yaml"
-# A search that is quick even where a model has learned nothing.
+# A search that is fast even for an untrained model.
 NARROW = (
     *("--decode-config", "conf/decode_wfst_narrow.yaml"),
     *("--tune-config", "conf/decode_wfst_narrow_nbest.yaml"),
@@ -30,7 +30,7 @@ WATCHING = Path(__file__).parent / "watching"
 
 
 class Project:
-    """A skeleton whose recipes write into a folder of their own."""
+    """A copy of the project whose recipes write into their own directory."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -58,7 +58,7 @@ class Project:
         )
 
     def run(self, *words: str | Path, status: int = 0, env: Mapping[str, str] | None = None) -> str:
-        """Run a command to its end, check its exit status and return what it printed."""
+        """Run a command to its end, check its exit status and return its output."""
         process = self.start(*words, env=env)
         output, _ = process.communicate(timeout=600)
         assert (process.returncode == 0) == (status == 0), output
@@ -70,13 +70,13 @@ class Project:
     def kill_recipe(
         self, stage: int, in_the_middle: Callable[[], bool], pause_at: str = ""
     ) -> None:
-        """Start one stage and kill it, without a chance to clean up, once a condition holds.
+        """Start one stage and kill it with SIGKILL once a condition holds.
 
         Args:
             stage: The stage.
             in_the_middle: The condition.
-            pause_at: Name of a file that the stage's command waits to write, so that it is
-                sure to be killed before.
+            pause_at: Name of a file before which the command of the stage pauses, so that the
+                file is certainly not written.
         """
         words = ("--stage", str(stage), "--stop-stage", str(stage))
         env = {"PYTHONPATH": str(PAUSING), "SPEECHMOE_TEST_PAUSE_AT": pause_at} if pause_at else {}
@@ -94,12 +94,12 @@ class Project:
 
 
 def error_rate(references: Path, hypotheses: Path, *, separator: str | None = "") -> float:
-    """Compute an error rate in percent, pooled over a set, without jiwer and without our code.
+    """Compute a pooled error rate in percent, independently of jiwer and of our code.
 
     Args:
         references: Kaldi text file.
         hypotheses: Kaldi text file of the same utterances.
-        separator: "" compares characters, None the words between white space.
+        separator: "" compares characters, None words separated by white space.
     """
     refs, hyps = _units(references, separator), _units(hypotheses, separator)
     assert refs.keys() == hyps.keys()
@@ -108,7 +108,7 @@ def error_rate(references: Path, hypotheses: Path, *, separator: str | None = ""
 
 
 def num_hypotheses(decoded: Path) -> int:
-    """Count the utterances of a decoded set for which something was recognised."""
+    """Count the utterances of a decoded set with a hypothesis that is not empty."""
     lines = (decoded / "text").read_text(encoding="utf-8").splitlines()
     return sum(len(line.split()) > 1 for line in lines)
 
@@ -137,7 +137,7 @@ def valid_losses(experiment: Path) -> list[float]:
 
 
 def check_score(score_dir: Path, references: Path, hypotheses: Path) -> None:
-    """Hold a score against an error rate computed here; `score_ser` is of units."""
+    """Compare a score with an independent error rate; `score_ser` is in units."""
     metric, separator = ("ser", None) if score_dir.name == "score_ser" else ("cer", "")
     score = json.loads((score_dir / "cer.json").read_text())
     assert score["metric"] == metric
@@ -147,7 +147,7 @@ def check_score(score_dir: Path, references: Path, hypotheses: Path) -> None:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return every file's number and time: a file written anew has others."""
+    """Return the inode and time of every file; they differ for a file written again."""
     return {
         str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))
@@ -156,7 +156,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file of a stage's target, its mark left out."""
+    """Return the bytes of every file of a target, except its mark."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -18,7 +18,7 @@ GRID = {
     "sets": ["dev"],
     "seeds": [1],
     "axes": {"optim_conf.lr": [0.001, 0.002]},
-    "systems": {"static": {"set": {"encoder_conf.num_experts": 1}}},
+    "systems": {"static": {"set": {"encoder_conf.moe_conf.num_experts": 1}}},
 }
 
 
@@ -39,7 +39,7 @@ def test_a_grid_is_stopped_resumed_and_reported(tiny_run: Project) -> None:
     os.kill(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert "the same command goes on" in output
+    assert "the same command resumes" in output
     assert _rows(results) == ["static (lr=0.001)"]
     before = _times(recipe / "exp/synthetic/small.static.lr0.001.s1")
 
@@ -53,7 +53,7 @@ def test_a_grid_is_stopped_resumed_and_reported(tiny_run: Project) -> None:
         (recipe / "exp/synthetic/small.static.lr0.002.s1/config.yaml").read_text()
     )
     assert (config["seed"], config["optim_conf"]["lr"]) == (1, 0.002)
-    assert config["encoder_conf"]["num_experts"] == 1
+    assert config["encoder_conf"]["moe_conf"]["num_experts"] == 1
 
     rows = json.loads((results / "runs.json").read_text())
     assert {row["seed"] for row in rows} == {1}

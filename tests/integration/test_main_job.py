@@ -1,4 +1,4 @@
-"""run_all.sh from nothing to the table, and a second time for nothing."""
+"""run_all.sh from scratch to the table, and a second run with nothing to do."""
 
 import json
 from pathlib import Path
@@ -12,11 +12,11 @@ from speechmoe_espnet import __version__
 from speechmoe_espnet.data.text_norm import normalize_text
 
 SETS = {"read", "chat", "spon", "aishell2"}
-# All that may differ between the static network and SpeechMoE, in ESPnet's config.yaml: routing,
-# and what searches on dev found for each at equal computation.
+# Keys of ESPnet's config.yaml that may differ between the dense baseline and SpeechMoE: routing,
+# and settings tuned on dev for each at equal computation.
 DIFFERENT = {
     *(f"encoder_conf.{key}" for key in ("subsampling", "num_blocks", "attention_every")),
-    *(f"encoder_conf.{key}" for key in ("num_experts", "output_size", "linear_units")),
+    *(f"encoder_conf.{key}" for key in ("moe_conf", "output_size", "linear_units")),
     "model_conf.alpha",
     "model_conf.beta",
     "model_conf.router_lr_scale",
@@ -37,7 +37,7 @@ def test_main_job(empty_project: Project) -> None:
     _check_report(empty_project, "_wfst", output, "wfst")
     _check_wfst_decoding(recipe)
     _check_no_held_out_sentence(recipe)
-    _check_who_read_references(recipe, opened)
+    _check_readers_of_references(recipe, opened)
 
     for options, suffix in (((), ""), (("--search", "wfst"), "_wfst")):
         before = snapshot(empty_project.root / "exp"), snapshot(empty_project.root / "egs")
@@ -49,7 +49,7 @@ def test_main_job(empty_project: Project) -> None:
 
 
 def _check_report(project: Project, suffix: str, output: str, method: str) -> None:
-    """Two systems that differ in routing alone, on all sets, with all figures."""
+    """Check the report: two systems that differ in routing alone, all sets, all figures."""
     report = project.root / f"exp/report{suffix}"
     assert (report / "table.txt").read_text() in output
     assert f"exp/report{suffix}/index.html" in output
@@ -86,14 +86,14 @@ def _check_report(project: Project, suffix: str, output: str, method: str) -> No
     configs = [_read_config(experiments / f"{name}{suffix}") for name in ("static", "speechmoe")]
     different = {key for key in {*configs[0], *configs[1]} if _differs(key, *configs)}
     assert different <= {"config", "output_dir", *DIFFERENT}
-    assert "encoder_conf.num_experts" in different
+    assert "encoder_conf.moe_conf" in different
     for name in ("static", "speechmoe"):
         mark = json.loads((experiments / f"{name}{suffix}/.done.json").read_text())
         assert results["systems"][name]["commit"] == mark["commit"]
 
 
 def _check_greedy_decoding(recipe: Path) -> None:
-    """Nothing but the models: no language model is made, no weight is tuned."""
+    """Check that greedy decoding makes no language model and tunes no weight."""
     assert not (recipe / "lang").exists()
     for system in ("static", "speechmoe"):
         experiment = recipe / "exp/synthetic" / system
@@ -106,7 +106,7 @@ def _check_greedy_decoding(recipe: Path) -> None:
 
 
 def _check_wfst_decoding(recipe: Path) -> None:
-    """Every system: one graph, weights of its own, error rates in characters and in units."""
+    """Check that all systems share a graph and have their own weights and both error rates."""
     assert sorted(path.name for path in (recipe / "lang/synthetic").iterdir()) == [
         "graph_syllable_phone5",
         "lexicon_syllable_phone5",
@@ -147,8 +147,8 @@ def _check_no_held_out_sentence(recipe: Path) -> None:
     assert all(normalize_text(line.split(maxsplit=1)[1]) in text for line in train)
 
 
-def _check_who_read_references(recipe: Path, opened: Path) -> None:
-    """Nothing that trains, tunes or decodes ever opened a transcript of an evaluation set."""
+def _check_readers_of_references(recipe: Path, opened: Path) -> None:
+    """Check that training, tuning and decoding never opened an evaluation transcript."""
     readers: dict[str, set[str]] = {name: set() for name in ("train", "dev", *SETS)}
     lm_text = recipe / "data/synthetic/lm_text"
     readers_of_lm_text = set()
@@ -159,14 +159,14 @@ def _check_who_read_references(recipe: Path, opened: Path) -> None:
             readers_of_lm_text.add(command)
         if recipe in folder.parents and folder.name in readers and "exp" not in folder.parts:
             readers[folder.name].add(command)
-    # The rest of what a corpus goes through; `stage` takes digests of what it passes on.
+    # Commands of data preparation; `stage` computes digests of its inputs.
     preparing = {"prepare_corpus", "extract_features", "make_units", "stage"}
     evaluating = {"score"}
     for name in SETS:
         assert evaluating <= readers[name] <= preparing | evaluating, (name, readers[name])
     assert readers["dev"] >= {"tune", "train_ngram", "asr_train"}
     assert "asr_train" in readers["train"]
-    # The language model's own text holds the transcripts already, each once.
+    # The language model text contains each transcript once already.
     assert not {"train_ngram", "make_lexicon"} & readers["train"]
     assert readers_of_lm_text >= {"train_ngram", "make_lexicon"}
     assert not {"tune", "decode"} & readers["train"]
@@ -181,7 +181,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _read_config(experiment: Path) -> dict[str, Any]:
-    """Return a training's configuration, the options of encoder, model and optimiser one by one."""
+    """Return the configuration of a training, with flat options of encoder, model and optimiser."""
     config = yaml.safe_load((experiment / "config.yaml").read_text())
     for section in ("encoder_conf", "model_conf", "optim_conf"):
         for key, value in config.pop(section).items():

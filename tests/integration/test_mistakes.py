@@ -1,4 +1,4 @@
-"""Bad data and missing files end a stage with a message that names them; nothing is lost."""
+"""Bad data and missing files: a stage ends with a message that names them, and loses nothing."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ RATE = 16000
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Ready directories with noise for speech, as --corpus kaldi takes them."""
+    """Data directories for --corpus kaldi, with noise as speech."""
     folder = tmp_path / "corpus"
     rng = np.random.default_rng(0)
     for name in ("train", "dev", "test"):
@@ -125,7 +125,7 @@ def test_missing_checkpoint_and_stage_out_of_order(tiny_run: Project) -> None:
 
 @contextmanager
 def _changed(path: Path, content: bytes) -> Iterator[None]:
-    """Give a file other bytes for a while; then it is as it was, to the nanosecond."""
+    """Temporarily change the bytes of a file; content and times are restored."""
     good, status = path.read_bytes(), path.stat()
     path.write_bytes(content)
     try:
@@ -175,9 +175,7 @@ def _without_logs(files: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", "……\n".encode(), b"\xff\xfe\n"])
-def test_text_for_the_language_model_without_text(
-    tiny_run: Project, tmp_path: Path, content: bytes
-) -> None:
+def test_empty_language_model_text(tiny_run: Project, tmp_path: Path, content: bytes) -> None:
     recipe = tiny_run.recipe_dir()
     (tmp_path / "more.txt").write_bytes(content)
     before = snapshot(recipe / "lang")

@@ -1,4 +1,4 @@
-"""Real speech through the recipe of read speech, from a model of the mix recipe on."""
+"""Real speech in the recipe of read speech, fine-tuned from a model of the mix recipe."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,8 @@ SAMPLE = Path(os.environ.get("SPEECHMOE_TEST_AISHELL", ROOT.parent / "shared/dat
 TUNE = "conf/tune_speechmoe.yaml"
 # The model of train_tiny.yaml, and two short epochs.
 TUNE_ARGS = (
-    "--encoder_conf num_experts=4 --encoder_conf output_size=32 --encoder_conf linear_units=64 "
+    "--encoder_conf moe_conf.num_experts=4 "
+    "--encoder_conf output_size=32 --encoder_conf linear_units=64 "
     "--encoder_conf num_blocks=2 --encoder_conf attention_every=2 --encoder_conf attention_heads=2 "
     "--encoder_conf stack=8 --encoder_conf subsampling=6 "
     "--scheduler_conf max_steps=20 --max_epoch 2 --num_iters_per_epoch 10"

@@ -1,4 +1,4 @@
-"""A tiny recipe through all stages; nothing is done twice; killed stages are done again."""
+"""A tiny recipe: all stages, a second run with nothing to do, killed stages."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ TARGETS = {
     12: f"{EXP}/report",
 }
 
-# By stage: a file that is there in the middle, and one that the command gets to write later.
+# By stage: a file that exists in the middle of it, and a file that is written later.
 MIDDLES = {
     6: ("lm_pruned.arpa", "vocab"),
     7: ("HLG.fst", "graph.json"),
@@ -48,7 +48,7 @@ MIDDLES = {
     12: ("results.json", "index.html"),
 }
 
-# What does not tell times, of stages after training.
+# Files without times, of stages after training.
 SAME_BYTES = (
     *(f"{NGRAM}/{file}" for file in ("lm_pruned.arpa", "vocab")),
     *(f"{LEXICON}/{file}" for file in ("lexicon.txt", "oov.txt")),
@@ -60,7 +60,7 @@ SAME_BYTES = (
 )
 
 
-def test_recipe_makes_what_it_promises(tiny_run: Project) -> None:
+def test_recipe_makes_all_outputs(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
     for name in ("train", "dev", *SETS):
         for file in ("wav.scp", "text", "utt2spk", "spk2utt"):
@@ -143,7 +143,7 @@ def test_killed_stages_are_done_again_with_the_same_result(
         assert (target / ".done.json").exists(), output
         assert not list(target.parent.glob(".*.tmp.*"))
         if stage == 5:
-            assert "taking up" in output
+            assert "resuming" in output
         elif stage < 5:
             assert contents(target) == contents(good / TARGETS[stage]), f"stage {stage}"
     for name in ("dev", *SETS):

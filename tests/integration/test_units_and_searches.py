@@ -21,7 +21,7 @@ NBEST = f"{CONF}/decode_wfst_nbest.yaml"
 
 
 def _check_report(exp: Path, metric: str) -> None:
-    """The report of one system on `read` has the score that stands beside its hypotheses."""
+    """Check that the report of one system on `read` shows the score of its hypotheses."""
     (score,) = exp.glob("decode_*/read/score/cer.json")
     report = json.loads((exp / "report/results.json").read_text())
     assert report["metric"] == metric
@@ -30,7 +30,7 @@ def _check_report(exp: Path, metric: str) -> None:
     )
 
 
-def test_units_of_an_encoder_of_espnet(tiny_run: Project) -> None:
+def test_units_with_an_espnet_encoder(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
     config = f"{CONF}/train_e_branchformer.yaml"
     options = ("--stage", "5", "--eval-sets", "read", "--asr-config", config, "--expname", "other")
@@ -74,7 +74,7 @@ def test_characters_with_an_ngram(char_units: Project) -> None:
     assert any(hyp["lm_logp"] < 0 for hyp in first)
     _check_report(exp, "cer")
 
-    # A model of other units than those of the graph.
+    # The graph has other units than the model.
     units = ("--preset", "tiny", "--eval-sets", "read", "--stage", "9", "--stop-stage", "9")
     other = ("--model-dir", exp, "--expname", "other_units", "--tune", "false")
     output = char_units.run_recipe(*units, *other, status=1)

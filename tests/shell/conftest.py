@@ -1,4 +1,4 @@
-"""Fixtures: what runs scripts, and a recipe whose commands only note what they were told."""
+"""Fixtures: a runner of scripts, and a recipe whose commands only record their arguments."""
 
 import os
 import subprocess

@@ -1,6 +1,6 @@
-"""A recipe whose first stages seem finished and whose commands note what they were told.
+"""A fake recipe: its first stages seem finished, and its commands only record their arguments.
 
-No command is really run but those that decide what runs.
+Only the commands that decide what runs are real.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shell_process import ROOT, Shell
 
-# Commands that write what they were told into their output directory; the rest is real.
+# Commands that only write their arguments into the output directory; the others are real.
 PYTHON = """#!{python}
 import json, os, sys, time
 from pathlib import Path
@@ -77,7 +77,7 @@ class Recipe:
         self.env = {"SPEECHMOE_VENV": str(self.dir / "venv")}
 
     def run(self, *words: str, stage: int, last: int | None = None, status: int = 0) -> str:
-        """Run one stage, or those up to the last one; return what was printed."""
+        """Run the stages from `stage` to `last`; return the output."""
         done = self.sh(
             self.dir / "run.sh",
             *["--stage", str(stage), "--stop-stage", str(last or stage), *words],
@@ -88,7 +88,7 @@ class Recipe:
         return done.stdout + done.stderr
 
     def run_all(self, *words: str, status: int = 0) -> int:
-        """Run the main job; return the seconds that its report was told."""
+        """Run the main job; return the seconds passed to its report."""
         done = self.sh(self.root / "run_all.sh", *words, **self.env)
         assert (done.returncode == 0) == (status == 0), done.stdout + done.stderr
         told = self.root / "exp/report/words.json"
@@ -110,7 +110,7 @@ class Recipe:
         return after[: ends[0]] if ends else after
 
     def experiment(self, name: str = "mine") -> str:
-        """Make a finished experiment; return where it lies in the recipe."""
+        """Make a finished experiment; return its path in the recipe."""
         target = f"exp/synthetic/{name}"
         finished(self.dir / target)
         return target

@@ -1,4 +1,4 @@
-"""Run shell as users do: a process, its exit status, and what it printed."""
+"""Shell commands as users run them: a process, its exit status and output."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Options: declared ones only, typed, never evaluated."""
+"""Options: only declared ones, typed, never evaluated."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Data and training stages of recipes, and the main job: what commands are told, and kills."""
+"""Data and training stages of recipes, and the main job: arguments of commands, and kills."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Stages 6 to 12 of a recipe: which run, from what, and what their commands are told."""
+"""Stages 6 to 12 of a recipe: which ones run, their inputs and their arguments."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ NGRAM_DIR, LEXICON_DIR, GRAPH_DIR = (
 
 
 def told(recipe: Recipe, target: str) -> dict[str, str]:
-    """Return options and values that a command was told, but where to write."""
+    """Return the options and values of a command, without its output directory."""
     words = recipe.words(target)
     options = {
         word[2:]: " ".join(recipe.values(target, word)) for word in words if word[:2] == "--"
@@ -166,7 +166,7 @@ def test_search_with_an_ngram_of_characters(recipe: Recipe) -> None:
     assert "leaves out stage 7, since it needs no graph" in output
 
 
-def test_words_spelt_by_characters(recipe: Recipe) -> None:
+def test_words_written_in_characters(recipe: Recipe) -> None:
     exp = recipe.experiment()
     recipe.run(*MINE, "--token-type", "char", stage=6, last=11)
     assert recipe.value("lang/synthetic/lexicon_char5", "--token_type") == "char"
@@ -178,7 +178,7 @@ def test_words_spelt_by_characters(recipe: Recipe) -> None:
     assert not (recipe.dir / decoded / "read/score_ser").exists()
 
 
-def test_weights_as_in_the_configuration(recipe: Recipe) -> None:
+def test_weights_of_the_configuration(recipe: Recipe) -> None:
     exp = recipe.experiment()
     recipe.run(*MINE, stage=6, last=7)
     output = recipe.run(*MINE, "--tune", "false", stage=8, last=9)
@@ -315,7 +315,7 @@ def test_decoding_waits_for_its_weights(recipe: Recipe) -> None:
     [
         ("method: wfts\n", "is not one of ctc_greedy"),
         ("method: wfst\nbeem: 3\n", "unknown key beem"),
-        ("method: ctc_greedy\nbeam: 3.0\n", "no meaning with method ctc_greedy"),
+        ("method: ctc_greedy\nbeam: 3.0\n", "not used by method ctc_greedy"),
         ("just words", "expected `key: value` lines"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Makes the helpers beside the tests importable, and their fixtures known."""
+"""Imports of the test helpers and their fixtures."""
 
 import sys
 from pathlib import Path

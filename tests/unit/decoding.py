@@ -1,4 +1,4 @@
-"""What tests of the decode command share: how it is run, and what it is run on."""
+"""Shared helpers for tests of the decode command: runner and inputs."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ CONFORMER = {
     "num_blocks": 1,
     "dropout_rate": 0.0,
 }
-SPEECHMOE = {**CONFORMER, "num_blocks": 2, "num_experts": 4}
+SPEECHMOE = {**CONFORMER, "num_blocks": 2, "moe_conf": {"num_experts": 4}}
 LENGTHS = {"a1": 120, "a2": 61, "b1": 200, "b2": 75, "b3": 119}
 
 ModelMaker = Callable[..., Path]

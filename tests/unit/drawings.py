@@ -1,7 +1,15 @@
-"""What a drawing says."""
+"""What a chart says, in the order of its SVG."""
 
-import xml.etree.ElementTree as ET
+from xml.etree import ElementTree
+
+from speechmoe_espnet.report.figure import inline_svg
 
 
-def words(drawing):
-    return [node.text for node in ET.fromstring(drawing).iter("text")]
+def words(figure):
+    """Texts that are seen."""
+    return [node.text for node in ElementTree.fromstring(inline_svg(figure)).iter("text")]
+
+
+def tooltips(figure):
+    """Texts that a pointer shows."""
+    return [node.text for node in ElementTree.fromstring(inline_svg(figure)).iter("title")]

@@ -1,4 +1,4 @@
-"""Experiment directories as training, decoding and scoring leave them, with made-up content."""
+"""Fake experiment directories, with the files of training, decoding and scoring."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ HANZI = "今天气很好我们去北京看书他说你不要来了这是什么�
 
 
 def make_references(root: Path, sets: Sequence[str] = SETS, *, num_utts: int = 24) -> None:
-    """Write root/<set>/{text,utt2spk} and root/units/<set>/text, the same in units."""
+    """Write root/<set>/{text,utt2spk}, and the same in units as root/units/<set>/text."""
     for number, name in enumerate(sets):
         generator = np.random.default_rng(number)
         text, utt2spk = {}, {}
@@ -34,7 +34,7 @@ def make_references(root: Path, sets: Sequence[str] = SETS, *, num_utts: int = 2
 
 
 def to_units(text: str) -> str:
-    """Read a text aloud: one made-up syllable a character, about three characters each."""
+    """Convert a text to units: fake syllables, each for about three different characters."""
     return " ".join(f"sy{HANZI.index(character) // 3}" for character in text)
 
 
@@ -53,7 +53,7 @@ def make_experiment(
 ) -> None:
     """Write one experiment: statistics, model.json and, for each set, scores and routing.
 
-    With `decoding` there is a decode.json, with `in_units` a score in units a set.
+    With `decoding` there is a decode.json, with `in_units` also a score in units for each set.
     """
     decoded = directory / f"decode_{decode}"
     decoded.mkdir(parents=True)
@@ -88,7 +88,7 @@ def make_experiment(
 
 
 def score_units(out: Path, references: Path, name: str) -> None:
-    """Score a decoded set in units, as recipes do."""
+    """Score a decoded set in units, as in recipes."""
     argv = ["--ref_dir", references / "units" / name, "--utt2spk", references / name / "utt2spk"]
     argv += ["--hyp_dir", out, "--hyp_name", "units", "--metric", "ser"]
     argv += ["--output_dir", out / "score_ser"]

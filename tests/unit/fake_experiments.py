@@ -1,4 +1,4 @@
-"""Fixtures: experiments as stages leave them, made up, for scoring, results and reports."""
+"""Fixtures: fake experiments for tests of scoring, results and reports."""
 
 import fake_experiment
 import pytest
@@ -10,7 +10,7 @@ SOME_SETS = ("read", "chat")
 
 @pytest.fixture(scope="session")
 def experiments(tmp_path_factory):
-    """Directory with static, control and speechmoe, scored on four sets."""
+    """Directory with the systems static, control and speechmoe, scored on four sets."""
     root = tmp_path_factory.mktemp("exp")
     references = root / "dump"
     fake_experiment.make_references(references)
@@ -25,7 +25,7 @@ def experiments(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def systems(experiments):
-    """The three systems, read."""
+    """The three systems, loaded."""
     return [
         load_system(name, experiments / name, "ctc_greedy", fake_experiment.SETS)
         for name in ("static", "control", "speechmoe")
@@ -34,7 +34,7 @@ def systems(experiments):
 
 @pytest.fixture(scope="session")
 def decoded_experiments(tmp_path_factory):
-    """Directory with greedy, old, wfst and tuned; the last two are scored in units too."""
+    """Directory with the systems greedy, old, wfst and tuned; the last two also scored in units."""
     root = tmp_path_factory.mktemp("decoded")
     references = root / "dump"
     fake_experiment.make_references(references, SOME_SETS, num_utts=10)
@@ -63,7 +63,7 @@ def decoded_experiments(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def decoded_systems(decoded_experiments):
-    """The four systems of `decoded_experiments`, read."""
+    """The four systems of `decoded_experiments`, loaded."""
     return [
         load_system(name, decoded_experiments / name, "wfst", SOME_SETS)
         for name in ("greedy", "old", "wfst", "tuned")

@@ -87,7 +87,7 @@ def batch(lengths: tuple[int, ...] = (70, 52, 31)) -> dict[str, torch.Tensor]:
 
 
 def of_kind(name: str) -> str:
-    """What a parameter of a model with routers is, told from its name alone."""
+    """Return the kind of a parameter of a model with routers, by its name."""
     if "router" in name:
         return "routers"
     return "experts" if "backbone" in name and ".experts." in name else "rest"

@@ -1,4 +1,4 @@
-"""Two processes on one machine (gloo) train what one process trains."""
+"""Two processes (gloo) on one machine train the same model as one process."""
 
 import os
 
@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 # Importance is a property of a whole batch; every other term adds up over processes.
 CONF = {
     "encoder_conf": {
-        "num_experts": 8,
+        "moe_conf": {"num_experts": 8},
         "dropout_rate": 0.0,
         "embedding_conf": {"num_blocks": 1, "dropout_rate": 0.0},
     },

@@ -1,4 +1,4 @@
-"""Links between the project's Markdown files lead somewhere, down to the heading."""
+"""Links between the project's Markdown files point to existing pages and headings."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_anchors_are_those_of_github(tmp_path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
+def test_links_have_targets(page):
     for link in links(page):
         name, _, anchor = link.partition("#")
         target = (page.parent / name).resolve() if name else page

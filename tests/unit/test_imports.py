@@ -1,4 +1,4 @@
-"""Imports go the way that CONTRIBUTING maps; light commands load neither ESPnet nor torch."""
+"""Imports follow the map in CONTRIBUTING; light commands load neither ESPnet nor torch."""
 
 import ast
 import re
@@ -106,7 +106,7 @@ def test_no_two_rooms_import_each_other():
         left = {room: rooms for room, rooms in left.items() if room not in free}
 
 
-def test_no_name_of_a_file_says_two_things():
+def test_no_two_files_share_a_name():
     names = Counter(
         path.stem
         for room in MAP

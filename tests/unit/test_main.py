@@ -14,7 +14,7 @@ BIN = Path(front.bin.__file__).parent
 NAMES = sorted(path.stem for path in BIN.glob("*.py") if path.stem != "__init__")
 
 
-def test_the_list_has_every_command_with_a_line_about_it(capsys):
+def test_the_list_describes_every_command(capsys):
     assert front.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name in NAMES:

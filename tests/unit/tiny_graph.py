@@ -1,4 +1,4 @@
-"""A tiny lexicon and grammar, and what a search through them must find, by trying everything."""
+"""A tiny lexicon and grammar, with the expected results of searches by brute force."""
 
 import itertools
 import math
@@ -16,7 +16,7 @@ from speechmoe_espnet.lm.arpa import NgramModel, write_arpa
 
 TOKENS = TokenList(("<blank>", "<unk>", "a1", "b2", "c3", "<sos/eos>"))
 Pronunciations = Mapping[str, Sequence[tuple[str, ...]]]
-# Homophones (甲 and 乙), a word that begins another (甲 and 甲丙), two pronunciations (丙).
+# Homophones (甲 and 乙), a prefix of another word (甲 and 甲丙), two pronunciations (丙).
 LEXICON: dict[str, tuple[tuple[str, ...], ...]] = {
     "甲": (("a1",),),
     "乙": (("a1",),),
@@ -27,7 +27,7 @@ LEXICON: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def random_grammar(words: Sequence[str], order: int, rng: np.random.Generator) -> NgramModel:
-    """A back-off model of random numbers; it need not sum to one for a search to be exact."""
+    """A random back-off model; an exact search does not need probabilities that sum to one."""
     known = [("<s>",), *((word,) for word in words), ("</s>",)]
     ngrams = {ngram: (-float(rng.uniform(0.1, 2)), -float(rng.uniform(0, 1))) for ngram in known}
     ngrams["<s>",] = (-99.0, -float(rng.uniform(0, 1)))
@@ -80,7 +80,7 @@ def graph_log_prob(model: NgramModel, words: Sequence[str]) -> float:
 
 
 def best_frame_paths(log_probs: NDArray[np.float32]) -> dict[tuple[int, ...], float]:
-    """The best path of every unit sequence, by trying all paths of frames (T, V)."""
+    """Return the best path of every unit sequence, over all paths of frames (T, V)."""
     found: dict[tuple[int, ...], float] = {}
     for path in itertools.product(range(log_probs.shape[1]), repeat=len(log_probs)):
         units = tuple(unit for unit, _ in itertools.groupby(path) if unit)
@@ -92,7 +92,7 @@ def best_frame_paths(log_probs: NDArray[np.float32]) -> dict[tuple[int, ...], fl
 def all_sentences(
     log_probs: NDArray[np.float32], lexicon: Pronunciations = LEXICON
 ) -> Iterator[tuple[tuple[str, ...], tuple[int, ...], float]]:
-    """Yield words, units and acoustic log-probability of all that frames can say."""
+    """Yield words, units and acoustic log-probability of all sentences for the frames."""
     ids = {token: number for number, token in enumerate(TOKENS.tokens)}
     acoustic = best_frame_paths(log_probs)
     said = [

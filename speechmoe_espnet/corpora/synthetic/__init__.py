@@ -1,6 +1,6 @@
-"""Four small Mandarin sets made on the spot, so that every recipe runs without a download.
+"""Four small synthetic Mandarin sets, so that every recipe runs without a download.
 
-Text comes out of installed packages, speech out of espeak-ng, rooms out of the image method.
-The sets are a stand-in: they differ in text and acoustics as read, conversational, spontaneous
-and command speech do, and they are not those corpora. See docs/explanation/corpora.md.
+Text comes from installed packages, speech from espeak-ng, rooms from the image method. The sets
+differ in text and acoustics like read, conversational, spontaneous and command speech. They are a
+stand-in for real corpora and do not replace them. See docs/explanation/corpora.md.
 """

@@ -1,4 +1,4 @@
-"""How each style is heard: the chain from dry speech to what a microphone picked up.
+"""Acoustics of each style: from dry speech to a recording.
 
 ========  =====================================================================
 read      close microphone in a quiet room: noise 30 to 45 dB below the speech
@@ -35,7 +35,7 @@ def record(
         speech: Trimmed speech at 16 kHz, shape (samples,).
         style: One of the four styles.
         surroundings: The partition's rooms, babble and noise.
-        rng: Draws everything that is random here.
+        rng: Source of all random choices.
 
     Returns:
         The recording at 16 kHz, shape (samples,), never clipped.

@@ -1,4 +1,4 @@
-"""What people say to a device in the aishell2 style: patterns and the words that fill them."""
+"""Phrases of the aishell2 style: patterns of requests and the words that fill them."""
 
 PATTERNS = (
     "打开{room}的{device}",

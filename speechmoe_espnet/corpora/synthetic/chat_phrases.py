@@ -1,4 +1,4 @@
-"""What people say in the chat style: openers, patterns, tags and the words that fill them."""
+"""Phrases of the chat style: openers, patterns, tags and the words that fill them."""
 
 OPENERS = (
     *("喂，", "喂，你好，", "哎，", "哎，对了，", "对了，", "那行，", "好的，", "没事，", "是啊，"),

@@ -1,9 +1,9 @@
-"""espeak-ng by ctypes: text in, samples out, the same samples every time.
+"""Speech synthesis by espeak-ng through ctypes, with reproducible samples.
 
-espeak-ng keeps oscillator phases and noise state in static variables that neither
-`espeak_Initialize` nor `espeak_ng_SetRandSeed` resets, so an utterance sounds a little
-different after another one. Loading the library afresh resets all of it but takes as long as
-half an utterance. Hence the session: a fresh library for a fixed list of utterances.
+espeak-ng keeps oscillator phases and noise state in static variables. Neither `espeak_Initialize`
+nor `espeak_ng_SetRandSeed` resets them, so the samples of an utterance depend on the utterances
+before it. Loading the library anew resets everything, but takes as long as half an utterance.
+Hence the session: a newly loaded library for a fixed list of utterances.
 """
 
 import _ctypes
@@ -31,7 +31,7 @@ _CALLBACK = ctypes.CFUNCTYPE(
 
 
 class Session:
-    """A freshly loaded espeak-ng. Its n-th output depends on the n utterances asked of it.
+    """A newly loaded espeak-ng. Its n-th output depends on the first n utterances only.
 
     One process may hold one open session at a time. Use it as a context manager.
     """
@@ -58,18 +58,18 @@ class Session:
         _ctypes.dlclose(self._library._handle)
 
     def say(self, text: str, speaker: Speaker, rate_factor: float = 1.0) -> NDArray[np.int16]:
-        """Say a text.
+        """Synthesise a text.
 
         Args:
-            text: Numbered pinyin, as `pinyin.to_espeak` writes it.
-            speaker: Who says it.
-            rate_factor: Multiplies the speaker's rate.
+            text: Numbered pinyin from `pinyin.to_espeak`.
+            speaker: Speaker.
+            rate_factor: Factor of the speaker's rate.
 
         Returns:
             Samples at 22,050 Hz, shape (samples,).
 
         Raises:
-            ValueError: espeak-ng does not know the voice variant, or says nothing.
+            ValueError: espeak-ng does not have the voice variant, or returns no samples.
         """
         voice = f"{_LANGUAGE}+{speaker.variant}"
         known = speaker.variant in _variants()
@@ -98,6 +98,6 @@ class Session:
 
 @cache
 def _variants() -> frozenset[str]:
-    """Names of the voice variants: espeak-ng itself takes unknown ones without a word."""
+    """Return the names of the voice variants; espeak-ng itself accepts unknown ones silently."""
     folder = Path(espeakng_loader.get_data_path()) / "voices" / "!v"
     return frozenset(path.name for path in folder.iterdir())

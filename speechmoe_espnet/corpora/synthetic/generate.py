@@ -1,4 +1,4 @@
-"""Makes the synthetic corpus on disk: plans, speaks and records it, in several processes."""
+"""Generation of the synthetic corpus: plan, speech and recordings, in several processes."""
 
 import wave
 from collections.abc import Iterator, Sequence
@@ -25,12 +25,12 @@ def plan_corpus(styles: list[str], preset: Preset, seed: int) -> tuple[Utterance
     """Plan all sets of a corpus.
 
     Args:
-        styles: Which of the four styles.
-        preset: How much.
+        styles: Some of the four styles.
+        preset: Sizes.
         seed: The user's seed.
 
     Raises:
-        ValueError: A style is unknown, or its text does not suffice.
+        ValueError: A style is unknown, or there is not enough text.
     """
     return tuple(
         utterance for style in check_styles(styles) for utterance in plan_style(style, preset, seed)
@@ -42,7 +42,7 @@ def generate(
 ) -> Iterator[float]:
     """Make the audio of planned utterances.
 
-    The files depend neither on `nj` nor on which other styles are made.
+    The files depend neither on `nj` nor on the other styles.
 
     Args:
         utterances: What `plan_corpus` returned.
@@ -72,8 +72,7 @@ def write_sets(utterances: Sequence[Utterance], output_dir: Path, final_dir: str
     Args:
         utterances: What `plan_corpus` returned.
         output_dir: The corpus directory.
-        final_dir: Where the corpus directory will lie when it is used; begins the paths in
-            `wav.scp`.
+        final_dir: Final path of the corpus directory; the paths in `wav.scp` start with it.
     """
     for name in sorted({utterance.set_name for utterance in utterances}):
         members = [utterance for utterance in utterances if utterance.set_name == name]
@@ -86,7 +85,7 @@ def write_sets(utterances: Sequence[Utterance], output_dir: Path, final_dir: str
 
 
 def _parts(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
-    """Cut a plan into pieces that are each spoken by one fresh espeak-ng."""
+    """Cut a plan into parts, each for one newly loaded espeak-ng."""
     for _, members in groupby(utterances, key=lambda u: (u.style, u.partition)):
         group = tuple(members)
         for start in range(0, len(group), _UTTS_PER_TASK):

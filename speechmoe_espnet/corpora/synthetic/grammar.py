@@ -1,4 +1,4 @@
-"""Sentence patterns with slots, for the styles whose text no package holds in quantity."""
+"""Sentence patterns with slots, for the styles without enough text in packages."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

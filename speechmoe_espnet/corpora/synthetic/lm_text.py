@@ -1,9 +1,9 @@
-"""Text for language models: far more sentences than are spoken, none of them evaluated.
+"""Text for language models: many more sentences than transcripts, none of them from dev or eval.
 
-Transcripts are few because speech is dear; text is not. What is written here comes from the
-same sources as the transcripts, and like those only from the training share of each style. A
-language model that has seen a sentence it is tested on measures nothing, so beyond that every
-line is searched for the development and evaluation sentences, also inside longer lines.
+Speech is expensive, text is not. The text comes from the same sources as the transcripts, and only
+from the training share of each style. A test sentence in the training text would make every result
+of the language model meaningless. Therefore every line is also searched for dev and eval sentences,
+including sentences inside longer lines.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,13 +20,13 @@ _MAX_KEY = 6
 
 
 class HeldOut:
-    """Sentences that no language model may see, found in any text that holds one of them.
+    """Held-out sentences that no language model may see, with a search for them in text.
 
     Args:
-        sentences: The sentences; only what `normalize_text` keeps of them counts.
+        sentences: The sentences; they are compared after `normalize_text`.
 
     Raises:
-        ValueError: Nothing countable is left of a sentence: every text would hold it.
+        ValueError: A sentence is empty after normalisation: it would occur in every text.
     """
 
     def __init__(self, sentences: Iterable[str]) -> None:
@@ -34,14 +34,14 @@ class HeldOut:
         for sentence in sentences:
             plain.add(normalize_text(sentence))
             if "" in plain:
-                raise ValueError(f"held-out sentence {sentence!r} has no countable character")
+                raise ValueError(f"held-out sentence {sentence!r} is empty after normalisation")
         self._size = min([_MAX_KEY, *map(len, plain)])
         self._by_start: dict[str, list[str]] = {}
         for sentence in sorted(plain):
             self._by_start.setdefault(sentence[: self._size], []).append(sentence)
 
     def is_in(self, text: str) -> bool:
-        """Whether a text, normalised, holds one of the sentences as a substring."""
+        """Whether the normalised text contains one of the sentences."""
         plain = normalize_text(text)
         return any(
             plain.startswith(sentence, place)
@@ -55,19 +55,19 @@ def lm_sentences(
 ) -> Iterator[str]:
     """Yield the sentences of the language model text.
 
-    For each style first its training transcripts, then sentences of its training share made
-    with random choices of their own (for spon: other fillers of the same reviews). A sentence
-    that two styles have in common comes once for each.
+    Each style yields its training transcripts, then further sentences of its training share with
+    separate random choices (for spon: other fillers in the same reviews). A sentence that two
+    styles have in common is yielded for each.
 
     Args:
-        styles: Which of the four styles.
+        styles: Some of the four styles.
         utterances: The plan of these styles, from `plan_corpus`.
-        preset: How much; `lm_written` and `lm_made` count distinct sentences a style beyond
-            the transcripts.
+        preset: Sizes; `lm_written` and `lm_made` are numbers of distinct sentences per style, in
+            addition to the transcripts.
         seed: The user's seed.
 
     Yields:
-        Sentences with their commas, as they stand in transcripts.
+        Sentences with commas, as in transcripts.
 
     Raises:
         ValueError: A style is unknown.
@@ -99,7 +99,7 @@ def write_lm_text(
     seed: int,
     output_dir: Path,
 ) -> tuple[int, int]:
-    """Write `lm_text` into the corpus directory, one sentence a line.
+    """Write `lm_text` into the corpus directory, one sentence per line.
 
     Args:
         styles: As in `lm_sentences`.

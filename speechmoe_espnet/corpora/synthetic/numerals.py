@@ -1,4 +1,4 @@
-"""Numbers written out in Hanzi, since transcripts hold what is said."""
+"""Numbers in Hanzi, as they are spoken."""
 
 import re
 
@@ -53,7 +53,7 @@ def _below_ten_thousand(value: int) -> str:
 
 
 def read_out_numbers(text: str) -> str | None:
-    """Replace ASCII digits by what a reader says.
+    """Replace ASCII digits by Hanzi, as a reader says them.
 
     Four digits before 年 are a year and are read digit by digit; other whole numbers are
     quantities.
@@ -62,8 +62,8 @@ def read_out_numbers(text: str) -> str | None:
         text: Text after NFKC.
 
     Returns:
-        The text in Hanzi, or None where a number is not a plain whole number (decimals,
-        percentages, times, model names), so that nobody has to guess how it is read.
+        The text in Hanzi, or None if a number is not a plain whole number (decimals, percentages,
+        times, model names), since its reading would be a guess.
     """
     pieces = []
     end = 0

@@ -1,7 +1,7 @@
-"""From Hanzi to the numbered pinyin that espeak-ng's voice `cmn-latn-pinyin` reads.
+"""Conversion of Hanzi to numbered pinyin for espeak-ng's voice `cmn-latn-pinyin`.
 
 espeak-ng's own Hanzi dictionary is poor; pypinyin resolves polyphones from their context and
-applies tone sandhi. A few syllables that the voice does not know are respelled.
+applies tone sandhi. A few syllables that the voice lacks are respelled.
 """
 
 import re

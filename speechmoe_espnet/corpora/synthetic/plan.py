@@ -1,4 +1,4 @@
-"""Who says what in which set: everything about the corpus but its sound."""
+"""Plan of the corpus: the text, speaker and set of every utterance, without audio."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from speechmoe_espnet.data.text_norm import normalize_text
 
 @dataclass(frozen=True)
 class Utterance:
-    """One utterance to be made.
+    """One planned utterance.
 
     Attributes:
-        name: Utterance id; begins with the speaker's.
+        name: Utterance id; starts with the speaker id.
         style: One of the four styles.
         partition: `train`, `dev` or `eval`.
-        text: What is said.
-        speaker: Who says it.
+        text: Transcript.
+        speaker: Speaker.
     """
 
     name: str
@@ -41,18 +41,18 @@ class Utterance:
 
 
 def plan_style(style: str, preset: Preset, seed: int) -> tuple[Utterance, ...]:
-    """Plan one style. It does not depend on which other styles are made.
+    """Plan one style. The plan does not depend on the other styles.
 
     Args:
         style: One of the four styles.
-        preset: How much.
+        preset: Sizes.
         seed: The user's seed.
 
     Returns:
         The utterances of the three partitions, one after the other.
 
     Raises:
-        ValueError: The text does not suffice for the dev or eval set.
+        ValueError: There is not enough text for the dev or eval set.
     """
     texts = _share_out(style, preset, seed)
     utterances = []
@@ -96,10 +96,10 @@ def distinct_sentences(sentences: Iterator[Sentence]) -> Iterator[tuple[str, str
     """Yield each sentence once.
 
     Args:
-        sentences: What a style's generator yields.
+        sentences: Sentences from a style's generator.
 
     Yields:
-        The sentence, the sentence normalised, and the partition it belongs to.
+        The sentence, the normalised sentence, and its partition.
     """
     seen = set()
     for sentence in sentences:
@@ -110,5 +110,5 @@ def distinct_sentences(sentences: Iterator[Sentence]) -> Iterator[tuple[str, str
 
 
 def _repeat(texts: list[str], count: int) -> list[str]:
-    """Say the training sentences again, by other speakers, where there are fewer than asked."""
+    """Repeat training sentences, for other speakers, if there are fewer than requested."""
     return [texts[index % len(texts)] for index in range(count)]

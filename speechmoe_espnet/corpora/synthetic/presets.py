@@ -1,4 +1,4 @@
-"""Sizes of the synthetic corpora: one frozen record a preset, so that a size is one number."""
+"""Sizes of the synthetic corpora: one frozen record per preset."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,23 +10,22 @@ PARTITIONS = ("train", "dev", "eval")
 
 @dataclass(frozen=True)
 class Preset:
-    """How much of each style is made. All counts are per style.
+    """Sizes of a preset. All counts are per style.
 
     Attributes:
-        name: What users write after `--preset`.
+        name: Name for `--preset`.
         train_utts: Training utterances. An utterance lasts about 3.5 seconds.
         dev_utts: Development utterances.
-        eval_utts: Evaluation utterances, at least.
-        eval_chars: Characters (after normalisation) of the evaluation set, at least.
-        num_characters: Sentences of the text sources are used only where each of their Hanzi
-            is among this many most frequent ones of those sources.
+        eval_utts: Minimum number of evaluation utterances.
+        eval_chars: Minimum number of characters (after normalisation) in the evaluation set.
+        num_characters: Size of the inventory of Hanzi: a sentence from the text sources is used
+            only if all its Hanzi are among this many most frequent ones.
         train_speakers: Speakers of the training set.
         dev_speakers: Speakers of the development set.
         eval_speakers: Speakers of the evaluation set.
-        lm_written: Sentences of the language model text, beyond the transcripts, of the styles
-            whose text comes from packages (read, spon); fewer where the packages have fewer.
-        lm_made: The same of the styles whose text is mostly made from patterns (chat,
-            aishell2).
+        lm_written: Sentences of the language model text in addition to the transcripts, for styles
+            whose text comes from packages (read, spon); fewer if the packages have fewer.
+        lm_made: The same for styles whose text is mostly made from patterns (chat, aishell2).
     """
 
     name: str
@@ -51,7 +50,7 @@ class Preset:
                 )
 
     def with_train_utts(self, train_utts: int | None) -> Self:
-        """Return the preset with another number of training utterances a style (None: as is).
+        """Return the preset with another number of training utterances per style (None: unchanged).
 
         Raises:
             ValueError: The number is not positive.
@@ -61,11 +60,11 @@ class Preset:
         return dataclasses.replace(self, train_utts=train_utts)
 
     def num_utts(self, partition: str) -> int:
-        """Utterances a style has in `train`, `dev` or `eval` (there: at least)."""
+        """Number of utterances of a style in `train`, `dev` or `eval` (a minimum for `eval`)."""
         return {"train": self.train_utts, "dev": self.dev_utts, "eval": self.eval_utts}[partition]
 
     def num_speakers(self, partition: str) -> int:
-        """Speakers a style has in `train`, `dev` or `eval`."""
+        """Number of speakers of a style in `train`, `dev` or `eval`."""
         return {
             "train": self.train_speakers,
             "dev": self.dev_speakers,
@@ -73,7 +72,7 @@ class Preset:
         }[partition]
 
     def num_lm_sentences(self, style: str) -> int:
-        """Sentences of the language model text a style has beyond its transcripts, at most."""
+        """Maximum number of sentences of a style in the language model text besides transcripts."""
         return self.lm_written if style in ("read", "spon") else self.lm_made
 
 
@@ -102,10 +101,10 @@ PRESETS = {
 
 
 def get_preset(name: str) -> Preset:
-    """Look a preset up.
+    """Look up a preset.
 
     Raises:
-        ValueError: There is no such preset; the message lists those there are.
+        ValueError: There is no such preset; the message lists all presets.
     """
     if name not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}")
@@ -116,7 +115,7 @@ def check_styles(styles: list[str]) -> list[str]:
     """Return the styles in canonical order.
 
     Raises:
-        ValueError: None is given, one is unknown, or one is given twice.
+        ValueError: No style is given, one is unknown, or one is given twice.
     """
     unknown = [style for style in styles if style not in STYLES]
     if unknown or not styles:

@@ -1,9 +1,8 @@
-"""Where every random decision comes from.
+"""Random number generators of the synthetic corpora.
 
-Each utterance has its own generator, derived from the seed and the utterance's name, so that
-the bytes of one utterance depend on nothing that was made before it or beside it. Which
-partition a sentence belongs to is decided by the sentence alone: the same words land on the
-same side in every style, with every seed and every preset.
+Each utterance has its own generator, derived from the seed and the utterance id, so its bytes do
+not depend on other utterances. The partition of a sentence depends on the sentence alone: the same
+words are in the same partition for every style, seed and preset.
 """
 
 import hashlib
@@ -14,11 +13,11 @@ _EVAL_SHARE, _DEV_SHARE = 0.12, 0.04
 
 
 def rng_for(seed: int, *names: str | int) -> np.random.Generator:
-    """Make the generator of one named decision.
+    """Return the generator of one named decision.
 
     Args:
         seed: The user's seed.
-        names: What is decided, e.g. "spon", "train", 17, "acoustics".
+        names: Name of the decision, e.g. "spon", "train", 17, "acoustics".
     """
     key = "/".join(str(part) for part in (seed, *names))
     digest = hashlib.sha256(key.encode()).digest()
@@ -32,7 +31,7 @@ def hash_fraction(text: str, salt: str = "") -> float:
 
 
 def partition_of(sentence: str) -> str:
-    """Say whether a sentence belongs to `train`, `dev` or `eval`.
+    """Return the partition of a sentence: `train`, `dev` or `eval`.
 
     Args:
         sentence: Normalised text.

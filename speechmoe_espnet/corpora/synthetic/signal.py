@@ -22,13 +22,13 @@ _ACTIVE_BELOW_PEAK_DB = 35.0
 
 
 def resample(samples: NDArray[np.int16], rate: int) -> Signal:
-    """Bring 16-bit samples of another rate to float32 at 16 kHz."""
+    """Resample 16-bit samples to float32 at 16 kHz."""
     signal = samples.astype(np.float32) / 32768
     return np.asarray(soxr.resample(signal, rate, SAMPLE_RATE, quality="MQ"), dtype=np.float32)
 
 
 def telephone(signal: Signal) -> Signal:
-    """Send a signal through a telephone: 300 to 3,400 Hz at 8 kHz, 8-bit mu-law.
+    """Simulate a telephone: 300 to 3,400 Hz at 8 kHz, 8-bit mu-law.
 
     Args:
         signal: Shape (samples,).
@@ -66,7 +66,7 @@ def reverberate(signal: Signal, response: Signal) -> Signal:
 
 
 def active_rms(signal: Signal) -> float:
-    """Root mean square over the 25 ms frames that hold speech (within 35 dB of the loudest)."""
+    """Root mean square over 25 ms frames with speech (within 35 dB of the loudest)."""
     frames = signal[: len(signal) // _FRAME * _FRAME].reshape(-1, _FRAME)
     power = np.mean(np.square(frames, dtype=np.float64), axis=1)
     loudest = power.max(initial=0.0)
@@ -76,18 +76,18 @@ def active_rms(signal: Signal) -> float:
 
 
 def trim(signal: Signal) -> Signal:
-    """Cut silence (50 dB below the peak) off both ends."""
+    """Remove silence (50 dB below the peak) from both ends."""
     loud = np.flatnonzero(np.abs(signal) > np.abs(signal).max(initial=0.0) * 10 ** (-50 / 20))
     return signal[loud[0] : loud[-1] + 1] if len(loud) else signal[:0]
 
 
 def add_noise(signal: Signal, noise: Signal, snr_db: float) -> Signal:
-    """Add noise at a ratio of speech to noise.
+    """Add noise at a given signal-to-noise ratio.
 
     Args:
         signal: Speech, shape (samples,); its level is that of its active frames.
         noise: Shape (samples,).
-        snr_db: Decibels.
+        snr_db: Signal-to-noise ratio in dB.
     """
     level = active_rms(signal) * 10 ** (-snr_db / 20)
     rms = float(np.sqrt(np.mean(np.square(noise, dtype=np.float64))))
@@ -95,11 +95,11 @@ def add_noise(signal: Signal, noise: Signal, snr_db: float) -> Signal:
 
 
 def set_level(signal: Signal, level_db: float) -> Signal:
-    """Scale speech to a level, lower where it would clip.
+    """Scale speech to a level, or lower if it would clip.
 
     Args:
         signal: Shape (samples,).
-        level_db: Level of the active frames, in decibels relative to full scale.
+        level_db: Level of the active frames in dB relative to full scale.
     """
     gain = 10 ** (level_db / 20) / active_rms(signal)
     return signal * np.float32(min(gain, PEAK / np.abs(signal).max()))

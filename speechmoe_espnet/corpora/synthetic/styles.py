@@ -1,4 +1,4 @@
-"""The sentences of the four styles, in a fixed random order for each seed."""
+"""Sentences of the four styles, in a fixed random order for each seed."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,8 +1,7 @@
-"""Rooms, babble and noise: few enough to be made once a process, and shared by all utterances.
+"""Rooms, babble and noise, made once per process and shared by all utterances.
 
-Each partition has its own rooms, babble and noise. They depend on the seed alone. Training has many
-more of each, since a network soon knows by heart the few seconds of babble that it hears again and
-again.
+Each partition has its own rooms, babble and noise, which depend on the seed alone. Training has
+many more of each than dev and eval, since a network would memorise a few seconds of babble.
 """
 
 from collections.abc import Callable
@@ -36,7 +35,7 @@ _COMMON_CHARACTERS = 600
 
 
 class _MadeOnDemand[T]:
-    """A fixed number of items, each made when first asked for."""
+    """A fixed number of items, each made at its first use."""
 
     def __init__(self, make: Callable[[int], T], length: int) -> None:
         self._make = cache(make)
@@ -51,7 +50,7 @@ class _MadeOnDemand[T]:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What one partition's utterances can be heard in; each item is made when first asked for.
+    """Rooms, babble and noise of one partition; each item is made at its first use.
 
     Attributes:
         partition: `train`, `dev` or `eval`.
@@ -73,7 +72,7 @@ class Surroundings:
 
     @cached_property
     def noise(self) -> _MadeOnDemand[Signal]:
-        """Tracks of coloured noise, steady or swelling."""
+        """Tracks of coloured noise, steady or with varying level."""
         return self._made_by(_noise, _NUM_NOISE_TRACKS)
 
     def _made_by[T](
@@ -85,17 +84,17 @@ class Surroundings:
 
 @cache
 def surroundings_of(partition: str, seed: int) -> Surroundings:
-    """Give one partition's surroundings, the same object each time."""
+    """Return the surroundings of one partition, the same object each time."""
     return Surroundings(partition, seed)
 
 
 def excerpt(track: Signal, num_samples: int, rng: np.random.Generator) -> Signal:
-    """Cut a random piece out of a track, going round at its end.
+    """Cut a random excerpt out of a track, which repeats at its end.
 
     Args:
         track: Shape (track samples,).
-        num_samples: Length of the piece.
-        rng: Draws the beginning.
+        num_samples: Length of the excerpt.
+        rng: Draws the start.
 
     Returns:
         Shape (num_samples,).
@@ -161,7 +160,7 @@ def _babble(partition: str, index: int, seed: int) -> Signal:
 
 
 def _noise(partition: str, index: int, seed: int) -> Signal:
-    """White noise through a random slope of 0 to -9 dB an octave; every other track swells."""
+    """White noise with a random slope of 0 to -9 dB per octave; every other one varies in level."""
     rng = rng_for(seed, "noise", partition, index)
     spectrum = np.fft.rfft(rng.standard_normal(_TRACK_SAMPLES))
     frequency = np.fft.rfftfreq(_TRACK_SAMPLES, 1 / SAMPLE_RATE)

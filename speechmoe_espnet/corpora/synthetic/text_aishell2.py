@@ -1,4 +1,4 @@
-"""Requests to a device: commands, places, numbers, names, songs and films."""
+"""Sentences of the aishell2 style: commands, places, numbers, names, songs and films."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -24,11 +24,11 @@ _LINKS = ("，然后", "，再", "，还有", "，顺便")
 
 
 def aishell2_sentences(num_characters: int, seed: int) -> Iterator[Sentence]:
-    """Yield requests; a request may come up again.
+    """Yield requests; requests may repeat.
 
     Args:
-        num_characters: Size of the inventory of Hanzi in names of people and places taken
-            from packages; titles and patterns are extra.
+        num_characters: Size of the inventory of Hanzi in names of people and places from packages;
+            titles and patterns may contain others.
         seed: Decides patterns and words.
     """
     slots = _slots(num_characters)

@@ -1,4 +1,4 @@
-"""Dialogue turns: a package's conversations, phrase patterns, and remarks that address someone."""
+"""Sentences of the chat style: dialogues of a package, phrase patterns, remarks to someone."""
 
 from collections.abc import Iterator
 
@@ -17,10 +17,10 @@ _MIN_CHARS = 6
 
 
 def chat_sentences(num_characters: int, seed: int) -> Iterator[Sentence]:
-    """Yield dialogue turns; a turn may come up again.
+    """Yield dialogue turns; turns may repeat.
 
     Args:
-        num_characters: Size of the inventory of Hanzi in turns taken from packages.
+        num_characters: Size of the inventory of Hanzi in turns from packages.
         seed: Decides the order and the patterns' words.
     """
     remarks, _ = remark_sentences(num_characters)

@@ -1,4 +1,4 @@
-"""Spontaneous speech: customers' reviews with the fillers, repetitions and restarts of talk."""
+"""Sentences of the spon style: reviews with fillers, repetitions and restarts."""
 
 import re
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ _PERSONAL = re.compile("[我你您咱].*[吗吧呢啊呀]$|[你您咱]")
 
 
 def remark_sentences(num_characters: int) -> tuple[list[str], list[str]]:
-    """Split the reviews' sentences into those that address someone and the others.
+    """Split the sentences of reviews into those that address someone and the others.
 
     Args:
         num_characters: Size of the inventory of Hanzi.
 
     Returns:
-        Remarks made to somebody (for the chat style), all others (for the spon style).
+        Sentences that address someone (chat style), and all others (spon style).
     """
     personal: list[str] = []
     others: list[str] = []
@@ -42,14 +42,14 @@ def remark_sentences(num_characters: int) -> tuple[list[str], list[str]]:
 
 
 def spon_sentences(num_characters: int, seed: int) -> Iterator[Sentence]:
-    """Yield reviews' sentences made colloquial.
+    """Yield sentences of reviews, made colloquial.
 
-    The review's sentence decides the partition, so that no evaluation utterance is a training
-    utterance with another filler; what has by chance become another source's sentence, which
-    may lie in another partition, is left out.
+    The original sentence decides the partition, so no evaluation utterance is a training utterance
+    with another filler. A result that equals a sentence of another source is skipped, since that
+    sentence may belong to another partition.
 
     Args:
-        num_characters: Size of the inventory of Hanzi in the reviews; fillers are extra.
+        num_characters: Size of the inventory of Hanzi in the reviews; fillers may contain others.
         seed: Decides the order and the disfluencies.
     """
     _, pool = remark_sentences(num_characters)

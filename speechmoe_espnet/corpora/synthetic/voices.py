@@ -1,8 +1,8 @@
 """Speakers: an espeak-ng voice variant with a pitch, a pitch range and a speaking rate.
 
-Variants are shared out between train, dev and eval, so an evaluation speaker's timbre was
-never heard in training, in any style. Variants that whisper, croak, clip, sound like
-machines, ignore the rate, or give other samples each time (`Reed`) are left out.
+Variants are divided among train, dev and eval, so evaluation speakers have a timbre that does not
+occur in training, in any style. Variants that whisper, croak, clip, sound robotic, ignore the rate,
+or are not reproducible (`Reed`) are left out.
 """
 
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ RATES = {"read": (185, 215), "chat": (215, 255), "spon": (190, 250), "aishell2":
 
 @dataclass(frozen=True)
 class Speaker:
-    """Who speaks.
+    """A speaker.
 
     Attributes:
         name: Speaker id; a prefix of the ids of the speaker's utterances.
         variant: espeak-ng voice variant.
-        pitch: espeak-ng's pitch, 0 to 99 (50 is the variant's own).
+        pitch: espeak-ng's pitch, 0 to 99 (50 is the default of the variant).
         pitch_range: espeak-ng's pitch range, 0 to 99.
         rate: espeak-ng's words per minute.
     """
@@ -50,13 +50,13 @@ class Speaker:
 def make_speakers(style: str, partition: str, count: int, seed: int) -> tuple[Speaker, ...]:
     """Draw the speakers of one style and partition.
 
-    The first speakers have different variants; further ones take variants again with another
-    pitch and rate. Speaker i does not depend on `count`.
+    The first speakers have different variants; further speakers reuse variants with another pitch
+    and rate. Speaker i does not depend on `count`.
 
     Args:
         style: One of the four styles.
         partition: `train`, `dev` or `eval`.
-        count: How many.
+        count: Number of speakers.
         seed: The user's seed.
     """
     variants = VARIANTS[partition]

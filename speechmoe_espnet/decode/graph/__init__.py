@@ -1,1 +1,1 @@
-"""The decoding graph: CTC topology, lexicon and grammar composed into one transducer."""
+"""Decoding graph: CTC topology, lexicon and grammar composed into one transducer."""

@@ -1,8 +1,8 @@
-"""Builds HLG: the CTC topology, the lexicon and the grammar as one transducer.
+"""Construction of HLG: CTC topology, lexicon and grammar as one transducer.
 
-L is composed with G, determinized and minimised with its disambiguation symbols, which then
-become epsilon; H is composed with that. HLG itself is not determinized: H only spreads each
-arc over frames, in one way for each path of CTC.
+L is composed with G, then determinized and minimised. Its disambiguation symbols become epsilon,
+and H is composed with the result. HLG itself is not determinized: H only spreads each arc over
+frames, in exactly one way for each CTC path.
 """
 
 import time
@@ -25,17 +25,18 @@ from speechmoe_espnet.decode.graph.topology import backoff_label, ctc_topology
 
 @dataclass(frozen=True)
 class BuiltGraph:
-    """A graph and how it came about.
+    """A graph and facts about its construction.
 
     Attributes:
         fst: HLG: unit labels in, word ids out.
         words: Its words.
         order: Order of the grammar.
         num_ngrams: n-grams of each order in the grammar's file.
-        words_without_pronunciation: Words of the grammar that the lexicon lacks: the search
-            cannot say them.
-        words_without_probability: Words of the lexicon that the grammar lacks: likewise.
-        steps: Name, states, arcs and seconds of each step.
+        words_without_pronunciation: Words of the grammar that the lexicon lacks; the search
+            cannot output them.
+        words_without_probability: Words of the lexicon that the grammar lacks; the search cannot
+            output them either.
+        steps: Name, number of states and arcs, and seconds of each step.
     """
 
     fst: FstArrays
@@ -62,7 +63,7 @@ def build_graph(
         lexicon: Pronunciations by word.
         arpa: The grammar, an ARPA file over words.
         tokens: Tokens of the model by id.
-        order: The order the grammar must have; None takes any.
+        order: Required order of the grammar; None accepts any.
         blank_id: Id of the blank.
         report: Called with a line of text after each step.
 
@@ -71,7 +72,7 @@ def build_graph(
 
     Raises:
         FileNotFoundError: There is no such ARPA file.
-        ValueError: The grammar is bad or of another order, the lexicon has a unit that the
+        ValueError: The grammar is not valid or of another order, the lexicon has a unit that the
             model lacks, or the two have no word in common.
     """
     steps = _Steps(report)
@@ -124,7 +125,7 @@ def build_graph(
 
 
 class _Steps:
-    """Notes what each step made and how long it took."""
+    """Records the size and the duration of each step."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self.all_: list[tuple[str, int, int, float]] = []

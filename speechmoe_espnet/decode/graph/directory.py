@@ -1,7 +1,7 @@
-"""A graph on disk, and the checks that it belongs to the model that is decoded with it.
+"""Decoding graph on disk, and the check that it belongs to the model.
 
-A graph reads unit ids. With the token list of another model it would still search and write
-nonsense, so it carries its token list and is refused where the model has another one.
+A graph reads unit ids. With the token list of another model the search would run and write
+nonsense. A graph therefore stores its token list and is refused if the model has another one.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ FST, WORDS, TOKENS, LEXICON, SUMMARY = (
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph that was read.
+    """A decoding graph in memory.
 
     Attributes:
         fst: HLG.
         words: Its words by id.
-        lexicon: The pronunciations it was built of.
+        lexicon: The pronunciations it was built from.
         tokens: Tokens of the model it was built for.
     """
 
@@ -48,8 +48,8 @@ class Graph:
         """Read a graph.
 
         Args:
-            directory: What `write_graph` wrote.
-            tokens: Tokens of the model to decode with; None: not checked.
+            directory: Directory that `write_graph` wrote.
+            tokens: Tokens of the model to decode with; None skips the check.
 
         Raises:
             FileNotFoundError: A file is missing.
@@ -76,7 +76,7 @@ class Graph:
             raise ValueError(f"{directory / WORDS}: {error}") from None
         found = {"states": len(fst.final), "arcs": len(fst.arcs), "words": len(words.words)}
         if expected := {name: summary[name] for name in found if summary[name] != found[name]}:
-            raise ValueError(f"{directory}: {SUMMARY} tells of {expected}, its files have {found}")
+            raise ValueError(f"{directory}: {SUMMARY} states {expected}, its files have {found}")
         return cls(fst, words, Lexicon.load(directory / LEXICON), token_list)
 
 
@@ -87,17 +87,17 @@ def write_graph(
     tokens: TokenList,
     arpa: str | Path,
 ) -> dict[str, Any]:
-    """Write a graph with what it was built of.
+    """Write a graph with its lexicon, words and token list.
 
     Args:
-        directory: Where to write; it exists.
+        directory: Existing output directory.
         graph: The graph.
         lexicon: Its lexicon.
         tokens: Its token list.
-        arpa: Its grammar, noted by digest.
+        arpa: Its grammar; the digest is recorded.
 
     Returns:
-        What graph.json holds: sizes, seconds, memory and digests.
+        Contents of graph.json: sizes, seconds, memory and digests.
     """
     directory = Path(directory)
     graph.fst.write(directory / FST)

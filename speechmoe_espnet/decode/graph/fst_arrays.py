@@ -1,7 +1,7 @@
-"""Transducers as arrays, in and out of OpenFst's files.
+"""Transducers as arrays, read from and written to OpenFst files.
 
-kaldifst composes, determinizes and searches, but reaches arcs one at a time from Python. A graph
-has millions; as arrays it is built, weighted and counted at once. The layout is that of
+kaldifst composes, determinizes and searches, but gives Python access to one arc at a time. A graph
+has millions of arcs; arrays build, weight and count them all at once. The layout is that of
 OpenFst's `const` type, version 2: a header, then all states, then all arcs.
 """
 
@@ -34,11 +34,11 @@ _MAX_STATES = 2**31 - 1
 
 @dataclass(frozen=True)
 class FstArrays:
-    """A transducer over the tropical semiring: weights are costs, infinite is impossible.
+    """A transducer over the tropical semiring: weights are costs, infinity is impossible.
 
     Attributes:
         start: Start state.
-        final: Cost of ending in each state, (states,) float32; infinite where it is not final.
+        final: Cost of ending in each state, (states,) float32; infinite if not final.
         num_arcs: Arcs leaving each state, (states,).
         arcs: Arcs of state 0, of state 1 and so on, (arcs,) of type `ARC`.
     """
@@ -59,7 +59,7 @@ class FstArrays:
         final: NDArray[np.floating[Any]],
         start: int = 0,
     ) -> Self:
-        """Gather arcs given in any order; those of a state are sorted by input label.
+        """Make a transducer from arcs in any order; arcs of a state are sorted by input label.
 
         Args:
             source: State each arc leaves, (arcs,).
@@ -71,7 +71,7 @@ class FstArrays:
             start: Start state.
 
         Raises:
-            ValueError: An arc names a state that does not exist, or there are too many.
+            ValueError: An arc names a state that does not exist, or there are too many states.
         """
         num_states = len(final)
         if num_states > _MAX_STATES:
@@ -88,7 +88,7 @@ class FstArrays:
 
     @classmethod
     def from_fst(cls, fst: kaldifst.StdVectorFst) -> Self:
-        """Copy a transducer of kaldifst."""
+        """Copy a kaldifst transducer."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "fst")
             kaldifst.StdConstFst(fst).write(str(path))
@@ -100,7 +100,7 @@ class FstArrays:
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is another kind of file, or cut off.
+            ValueError: The file is of another kind, or cut off.
         """
         data = Path(path).read_bytes()
         try:
@@ -125,7 +125,7 @@ class FstArrays:
         place += struct.calcsize("<iiQqqq")
         expected = place + num_states * STATE.itemsize + num_arcs * ARC.itemsize
         if len(data) != expected:
-            raise ValueError(f"{path}: has {len(data)} bytes, its header tells of {expected}")
+            raise ValueError(f"{path}: has {len(data)} bytes, its header states {expected}")
         states = np.frombuffer(data, STATE, num_states, place)
         arcs = np.frombuffer(data, ARC, num_arcs, place + states.nbytes)
         return cls(start, states["final"].copy(), states["num_arcs"].astype(np.int64), arcs)
@@ -155,12 +155,12 @@ class FstArrays:
         return np.repeat(np.arange(len(self.final)), self.num_arcs)
 
     def to_const_fst(self) -> kaldifst.StdConstFst:
-        """Copy into a transducer that cannot change: half the memory, quick to search."""
+        """Copy into an immutable transducer, which takes half the memory and is fast to search."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "fst")
             self.write(path)
             return kaldifst.StdConstFst.read(str(path))
 
     def to_fst(self) -> kaldifst.StdVectorFst:
-        """Copy into a transducer that operations may change."""
+        """Copy into a mutable transducer."""
         return kaldifst.StdVectorFst(self.to_const_fst())

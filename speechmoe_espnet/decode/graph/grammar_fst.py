@@ -1,4 +1,4 @@
-"""The grammar G: an ARPA model as a transducer, made by kaldilm."""
+"""Grammar G: an ARPA model as a transducer, made by kaldilm."""
 
 import os
 import sys
@@ -18,11 +18,11 @@ from speechmoe_espnet.lm.vocabulary import BEGIN, END, UNKNOWN
 
 @dataclass(frozen=True)
 class Grammar:
-    """What a graph needs to know of an n-gram model beside its transducer.
+    """Facts about an n-gram model that a graph needs in addition to the transducer.
 
     Attributes:
-        words: Its words, those with a meaning of their own left out.
-        num_ngrams: n-grams of each order.
+        words: Its words without special ones such as `<s>`.
+        num_ngrams: Number of n-grams of each order.
     """
 
     words: frozenset[str]
@@ -30,20 +30,20 @@ class Grammar:
 
     @property
     def order(self) -> int:
-        """Length of its longest n-grams."""
+        """Length of the longest n-grams."""
         return len(self.num_ngrams)
 
 
 def read_grammar(arpa: str | Path, order: int | None) -> Grammar:
-    """Read and check an n-gram model; only what `Grammar` has stays in memory.
+    """Read and check an n-gram model; only the fields of `Grammar` stay in memory.
 
     Args:
-        arpa: An ARPA file, checked as a whole.
-        order: The order it must have; None takes any.
+        arpa: An ARPA file; all of it is checked.
+        order: Required order; None accepts any.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not an ARPA file, or of another order.
+        ValueError: The file is not an ARPA file, or the order is another one.
     """
     model = read_arpa(arpa)
     if order is not None and model.order != order:
@@ -56,17 +56,17 @@ def read_grammar(arpa: str | Path, order: int | None) -> Grammar:
 
 
 def grammar_fst(arpa: str | Path, word_ids: Mapping[str, int]) -> kaldifst.StdVectorFst:
-    """Make the grammar: word ids in and out, costs are natural logarithms.
+    """Make the grammar: input and output are word ids, costs are negative natural logarithms.
 
-    Back-off arcs read `#0`; begin and end of a sentence read nothing. n-grams with a word that
-    has no id are left out.
+    Back-off arcs read `#0`; start and end of a sentence read nothing. n-grams with a word that has
+    no id are left out.
 
     Args:
         arpa: An ARPA file that `read_grammar` has read.
         word_ids: Id of each word, of `#0`, `<s>` and `</s>`.
 
     Raises:
-        ValueError: kaldilm does not make a grammar of it.
+        ValueError: kaldilm cannot convert the file.
     """
     with tempfile.TemporaryDirectory() as folder:
         table, target, log = (Path(folder, name) for name in ("words.txt", "G.fst", "log"))
@@ -82,7 +82,7 @@ def grammar_fst(arpa: str | Path, word_ids: Mapping[str, int]) -> kaldifst.StdVe
                 max_arpa_warnings=0,
             )
         if not target.is_file():
-            raise ValueError(f"{arpa}: kaldilm makes no grammar of it: {log.read_text('utf-8')}")
+            raise ValueError(f"{arpa}: kaldilm cannot convert it: {log.read_text('utf-8')}")
         grammar = kaldifst.StdVectorFst.read(str(target))
     kaldifst.arcsort(grammar, "ilabel")
     return grammar
@@ -90,7 +90,7 @@ def grammar_fst(arpa: str | Path, word_ids: Mapping[str, int]) -> kaldifst.StdVe
 
 @contextmanager
 def _native_stderr_to(path: Path) -> Iterator[None]:
-    """Send what native code writes to standard error into a file."""
+    """Redirect standard error of native code into a file."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(path, "wb") as file:

@@ -1,4 +1,4 @@
-"""The lexicon as a transducer from units to words, ready to be determinized."""
+"""Lexicon as a transducer from units to words that can be determinized."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ SPECIAL_WORDS = (EPS_WORD, BACKOFF_WORD, BEGIN, END)
 
 @dataclass(frozen=True)
 class WordList:
-    """Words by id, as Kaldi's `words.txt`: `<eps>` is 0; `#0`, `<s>` and `</s>` come last.
+    """Words by id, as in Kaldi's `words.txt`: `<eps>` is 0; `#0`, `<s>` and `</s>` come last.
 
     Attributes:
         words: All words.
@@ -27,13 +27,13 @@ class WordList:
 
     @classmethod
     def of_lexicon(cls, words: Sequence[str]) -> "WordList":
-        """Number the words of a lexicon, in their order.
+        """Number the words of a lexicon in their order.
 
         Raises:
-            ValueError: A word has the name of a special one.
+            ValueError: A word has the name of a special word.
         """
         if special := sorted(set(words) & set(SPECIAL_WORDS)):
-            raise ValueError(f"lexicon: {', '.join(special)}: reserved, no word may be named so")
+            raise ValueError(f"lexicon: {', '.join(special)}: reserved names; rename these words")
         return cls((EPS_WORD, *words, BACKOFF_WORD, BEGIN, END))
 
     @property
@@ -42,7 +42,7 @@ class WordList:
         return {word: number for number, word in enumerate(self.words)}
 
     def to_text(self) -> str:
-        """Return a symbol table: one `word id` a line."""
+        """Return a symbol table with lines `word id`."""
         return "".join(f"{word} {number}\n" for number, word in enumerate(self.words))
 
     @classmethod
@@ -64,16 +64,16 @@ class WordList:
 def disambiguated(
     lexicon: Mapping[str, Sequence[Pronunciation]],
 ) -> Iterator[tuple[str, Pronunciation, int]]:
-    """Number the pronunciations that are not told apart by their units alone.
+    """Number the pronunciations that their units alone do not distinguish.
 
-    As in Kaldi's add_lex_disambig.pl: one that several words share, or that begins another,
-    gets `#1`, `#2` and so on after its last unit.
+    As in Kaldi's add_lex_disambig.pl: a pronunciation that several words share, or that is a prefix
+    of another one, gets `#1`, `#2` and so on after its last unit.
 
     Args:
         lexicon: Pronunciations by word.
 
     Yields:
-        Word, pronunciation, number of its disambiguation symbol (0: it needs none).
+        Word, pronunciation, number of its disambiguation symbol (0: none).
     """
     shared = Counter(units for all_ in lexicon.values() for units in all_)
     beginnings = {units[:end] for units in shared for end in range(1, len(units))}
@@ -100,8 +100,8 @@ def lexicon_fst(
         unit_ids: Id of each unit of the model.
 
     Returns:
-        Unit labels in, word ids out, and how many disambiguation symbols beside `#0` it uses.
-        `#0` passes through, for the grammar's back-off arcs.
+        The transducer from unit labels to word ids, and the number of its disambiguation symbols
+        other than `#0`. It copies `#0`, which the grammar's back-off arcs need.
 
     Raises:
         ValueError: A pronunciation is empty or has a unit that the model lacks.

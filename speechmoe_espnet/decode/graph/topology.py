@@ -1,7 +1,7 @@
-"""Labels of the graph's input, and the CTC topology.
+"""CTC topology, and the input labels of a graph.
 
-Unit `i` of a model has the input label `i + 1`, since 0 is epsilon; disambiguation symbols come
-after all units: `#0` marks the grammar's back-off arcs, `#1` and on make pronunciations distinct.
+Unit `i` of a model has the input label `i + 1`, since 0 is epsilon. Disambiguation symbols follow
+all units: `#0` marks the grammar's back-off arcs, `#1`, `#2` and so on distinguish pronunciations.
 """
 
 import numpy as np
@@ -16,28 +16,28 @@ def unit_label(unit_id: int) -> int:
 
 
 def backoff_label(num_tokens: int) -> int:
-    """Return the input label of `#0`; that of `#n` is n more."""
+    """Return the input label of `#0`; the label of `#n` is greater by n."""
     return num_tokens + 1
 
 
 def ctc_topology(unit_ids: NDArray[np.int64], blank_id: int = 0) -> FstArrays:
     """Make the transducer from frames to units: repeats collapse, blanks vanish.
 
-    State 0 stands for "blank, or nothing yet", state k + 1 for "unit k was the last". A unit
-    may only follow itself after a blank, so every path of CTC is in it exactly once.
+    State 0 means "blank, or nothing yet"; state k + 1 means "the last unit was k". A unit may
+    follow itself only after a blank, so the transducer contains every CTC path exactly once.
 
     Args:
-        unit_ids: Units it writes, distinct, (units,), blank not among them.
+        unit_ids: Distinct units other than the blank, (units,).
         blank_id: Id of the blank.
 
     Returns:
-        Frame labels in, unit labels out, without costs; all states are final.
+        The transducer from frame labels to unit labels, without costs; all states are final.
 
     Raises:
         ValueError: A unit occurs twice, or is the blank.
     """
     if len(np.unique(unit_ids)) != len(unit_ids) or blank_id in unit_ids:
-        raise ValueError("units must be distinct and must not hold the blank")
+        raise ValueError("units must be distinct and must not include the blank")
     num_units = len(unit_ids)
     labels = np.asarray(unit_ids, dtype=np.int64) + 1
     states = np.arange(1, num_units + 1)

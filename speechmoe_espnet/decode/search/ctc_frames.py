@@ -1,6 +1,6 @@
-"""Posteriors made ready for a search over prefixes: which frames to search, which units to try.
+"""Selection of the frames and candidate units that a prefix search tries.
 
-Shapes: B utterances, T frames, V units, U candidate units a frame.
+Shapes: B utterances, T frames, V units, U candidate units per frame.
 """
 
 import math
@@ -13,8 +13,8 @@ import torch
 class Frames:
     """Frames to search.
 
-    A closed frame lets every prefix stay by blank and by nothing else. Padding is closed with
-    a blank of log-probability 0, which changes no score.
+    In a closed frame every prefix stays the same, by blank. Padding is closed, with log-probability
+    0 of blank, and so changes no score.
 
     Attributes:
         log_probs: Log-probabilities of units, (B, T, V).
@@ -30,16 +30,16 @@ class Frames:
 def open_frames(
     log_probs: torch.Tensor, lengths: torch.Tensor, blank_id: int, blank_threshold: float | None
 ) -> Frames:
-    """Tell open frames from closed ones; a run of certain blanks becomes one closed frame.
+    """Separate open frames from closed ones; a run of certain blanks becomes one closed frame.
 
     Args:
         log_probs: Log-probabilities of units, (B, T, V).
         lengths: Number of valid frames, (B,), on the same device.
         blank_id: Id of the blank unit.
-        blank_threshold: Blank probability from which on a frame is closed; None: never.
+        blank_threshold: Frames with at least this blank probability are closed; None: never.
 
     Returns:
-        As many frames as the utterance with the most of them needs, at most T.
+        The frames; their number is that of the utterance with the most frames left, at most T.
     """
     valid = torch.arange(log_probs.size(1), device=log_probs.device) < lengths[:, None]
     blank = torch.where(valid, log_probs[:, :, blank_id].double(), 0.0)
@@ -65,21 +65,21 @@ def open_frames(
 
 
 def best_units(frames: Frames, num_units: int, blank_id: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Find the most probable units but blank of each frame.
+    """Find the most probable units of each frame, blank excluded.
 
-    One more than asked for is looked up, so that blank or else the last can be struck out.
+    One more unit than asked for is looked up; blank, or else the last unit, is then masked.
 
     Args:
         frames: What `open_frames` returns.
-        num_units: How many, less than V.
+        num_units: Number of units, less than V.
         blank_id: Id of the blank unit.
 
     Returns:
-        Unit ids and log-probabilities (float64), (B, T, num_units + 1); struck-out units and
+        Unit ids and log-probabilities (float64), (B, T, num_units + 1); masked units and
         those of closed frames have log-probability minus infinity.
     """
     log_probs, units = frames.log_probs.topk(num_units + 1, dim=2)
-    struck = units == blank_id
-    struck[:, :, -1] |= ~struck.any(dim=2)
-    struck |= ~frames.is_open[:, :, None]
-    return units, log_probs.double().masked_fill_(struck, -math.inf)
+    masked = units == blank_id
+    masked[:, :, -1] |= ~masked.any(dim=2)
+    masked |= ~frames.is_open[:, :, None]
+    return units, log_probs.double().masked_fill_(masked, -math.inf)

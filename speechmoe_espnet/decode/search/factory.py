@@ -1,4 +1,4 @@
-"""The search that a decode configuration names, ready to run on what a model computed."""
+"""Factory of searches: from a decode configuration to a search over model outputs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ JointSearch = Callable[[torch.Tensor], list[Hypothesis]]
 
 @dataclass(frozen=True)
 class Encoded:
-    """A batch as a model sees it: B utterances, T' frames, V units, D values.
+    """Model outputs of a batch: B utterances, T' frames, V units, D values.
 
     Attributes:
         encoder_out: (B, T', D).
@@ -36,12 +36,12 @@ class Encoded:
 
     @classmethod
     def of(cls, model: Any, encoder_out: Any, lengths: torch.Tensor) -> Self:
-        """Let a model's CTC head judge what its encoder returned.
+        """Apply a model's CTC head to its encoder output.
 
         Args:
             model: An ESPnet ASR model.
-            encoder_out: (B, T', D), or a tuple that begins with it, as encoders with outputs
-                of several layers return.
+            encoder_out: (B, T', D), or a tuple that begins with it, as returned by encoders
+                with intermediate outputs.
             lengths: Valid frames, (B,).
         """
         if isinstance(encoder_out, tuple):
@@ -51,12 +51,12 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found for one utterance.
+    """Result of a search for one utterance.
 
     Attributes:
         hypotheses: Best first.
-        lattice: The lattice in Kaldi's text format without the utterance id, where it was
-            asked for.
+        lattice: Lattice in Kaldi's text format without the utterance id; None unless the
+            configuration asks for it.
     """
 
     hypotheses: Sequence[Hypothesis]
@@ -75,7 +75,7 @@ def make_search(
     ngram: Path | None = None,
     joint_search: JointSearch | None = None,
 ) -> Search:
-    """Load what a configuration needs.
+    """Make the search of a configuration and load its files.
 
     Args:
         config: The configuration.
@@ -91,8 +91,8 @@ def make_search(
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: Something needed is not given, something given is of no use, or a file does
-            not belong to the model.
+        ValueError: A needed argument is missing, an argument is not used by the method, or a file
+            does not belong to the model.
     """
     _check_given("graph_dir", graph_dir, config.needs_graph, config)
     _check_given("ngram", ngram, config.needs_ngram, config)
@@ -105,7 +105,7 @@ def make_search(
     if config.method == WFST:
         return _wfst(config, tokens, blank_id, graph_dir)
     if joint_search is None:
-        raise ValueError(f"method {config.method} needs a model of ESPnet")
+        raise ValueError(f"method {config.method} needs an ESPnet model")
     return lambda encoded: [
         Found(joint_search(output[:length]))
         for output, length in zip(encoded.encoder_out, encoded.lengths.tolist(), strict=True)
@@ -119,7 +119,7 @@ def _check_given(name: str, path: Path | None, is_needed: bool, config: DecodeCo
     if is_needed and path is None:
         raise ValueError(f"--{name}: {kind} needs it (the recipe's stages make it)")
     if not is_needed and path is not None:
-        raise ValueError(f"--{name} {path}: of no use to {kind}; leave it out")
+        raise ValueError(f"--{name} {path}: not used by {kind}; leave it out")
 
 
 def _prefix_beam(

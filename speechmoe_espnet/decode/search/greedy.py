@@ -1,4 +1,4 @@
-"""CTC greedy (best path) search, the fast default of decoding.
+"""CTC greedy (best path) search, the fast default.
 
 Shapes: B utterances, T encoder frames, V units.
 """
@@ -14,12 +14,12 @@ def ctc_greedy_search(
     """Find the best path of each utterance, then collapse repeats and drop blanks.
 
     Args:
-        log_probs: Log-probabilities of units, (B, T, V); what lies in padding never matters.
+        log_probs: Log-probabilities of units, (B, T, V); padding is ignored.
         lengths: Number of valid frames, (B,), each at most T.
         blank_id: Id of the blank unit.
 
     Returns:
-        One hypothesis an utterance, scored by the log-probability of its best path, with the
+        One hypothesis per utterance, scored by the log-probability of its best path, with the
         frames of each unit.
 
     Raises:
@@ -51,7 +51,7 @@ def ctc_greedy_search(
 
 
 def check_posteriors(log_probs: torch.Tensor, lengths: torch.Tensor, blank_id: int) -> torch.Tensor:
-    """Refuse inputs that do not fit together.
+    """Check that the inputs of a search fit together.
 
     Args:
         log_probs: Log-probabilities of units, (B, T, V).

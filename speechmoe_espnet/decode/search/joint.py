@@ -1,9 +1,8 @@
-"""ESPnet's beam search over CTC and attention decoder, with the interface of our own searches.
+"""ESPnet's joint beam search over CTC and attention decoder, with our interface of searches.
 
-Our searches know CTC only. A model with an attention decoder is recognised better by both
-together, and ESPnet's label-synchronous search is the reference for that. It is built here piece
-by piece as `espnet2.bin.asr_inference.Speech2Text` builds it, so that it decodes what our own
-batching, scoring and reports handle.
+Our own searches use CTC only. For a model with an attention decoder, CTC and attention together
+are more accurate, and ESPnet's label-synchronous search is the reference. It is built here as
+`espnet2.bin.asr_inference.Speech2Text` builds it, so that our batching, scoring and reports apply.
 
 Shapes: T encoder frames, D encoder output size.
 """
@@ -20,23 +19,23 @@ from espnet2.legacy.nets.scorers.length_bonus import LengthBonus
 from speechmoe_espnet.decode.hypothesis import Hypothesis
 
 CTC_WINDOW_MARGIN = 100
-"""Encoder frames on each side of a prefix that its CTC score looks at; ESPnet's default."""
+"""Encoder frames on each side of a prefix that its CTC score covers; ESPnet's default."""
 
 
 class JointSearch:
     """ESPnet's beam search for one model.
 
     Args:
-        model: An ESPnetASRModel with a CTC head, an attention decoder or both; set to
-            evaluation.
-        beam_size: Hypotheses kept a step.
-        ctc_weight: Weight of the CTC prefix score; the attention decoder has the rest. None:
-            0.5 as in ESPnet for a model with both, all of it for a model with one of them.
+        model: An ESPnetASRModel with a CTC head, an attention decoder or both; it is switched to
+            evaluation mode.
+        beam_size: Hypotheses kept per step.
+        ctc_weight: Weight of the CTC prefix score; the attention decoder has the rest. None: 0.5
+            as in ESPnet for a model with both, full weight for a model with one of them.
         penalty: Added to the score for each unit.
-        maxlenratio: Units an utterance at most, as a share of its encoder frames; 0: as many
-            as frames, and the search ends when longer hypotheses stop paying; -n: n units.
-        minlenratio: Units an utterance at least, likewise.
-        nbest: Hypotheses returned an utterance.
+        maxlenratio: Maximum number of units per encoder frame. 0: as many units as frames, and the
+            search stops early when longer hypotheses no longer improve; -n: n units.
+        minlenratio: Minimum number of units, in the same terms.
+        nbest: Hypotheses returned per utterance.
 
     Raises:
         ValueError: An option is out of its range, the model lacks what `ctc_weight` needs, or
@@ -73,8 +72,8 @@ class JointSearch:
             encoder_out: Encoder output, (T, D), without padding.
 
         Returns:
-            Up to `nbest` hypotheses, best first; one empty hypothesis without frames, none
-            where no hypothesis came to an end within the allowed lengths.
+            Up to `nbest` hypotheses, best first; one empty hypothesis if there are no frames; no
+            hypothesis if none ended within the allowed lengths.
 
         Raises:
             ValueError: The encoder output is not (T, D).
@@ -105,7 +104,7 @@ class JointSearch:
 def _check_model(model: Any, ctc_weight: float | None) -> float:
     if getattr(model, "use_transducer_decoder", False):
         raise ValueError(
-            "the model is a transducer, which this search does not know; decode it with "
+            "the model is a transducer, which this search does not support; decode it with "
             "`python -m speechmoe_espnet.bin.asr_inference`"
         )
     if ctc_weight is None:
@@ -115,12 +114,12 @@ def _check_model(model: Any, ctc_weight: float | None) -> float:
         raise ValueError(f"ctc_weight must be in [0, 1], got {ctc_weight}")
     if ctc_weight < 1.0 and model.decoder is None:
         raise ValueError(
-            f"ctc_weight: {ctc_weight} asks an attention decoder, but the model has none; "
+            f"ctc_weight: {ctc_weight} needs an attention decoder, but the model has none; "
             f"use ctc_weight: 1.0"
         )
     if ctc_weight > 0.0 and model.ctc is None:
         raise ValueError(
-            f"ctc_weight: {ctc_weight} asks a CTC head, but the model was trained without "
+            f"ctc_weight: {ctc_weight} needs a CTC head, but the model was trained without one "
             f"(ctc_weight 0); use ctc_weight: 0.0"
         )
     return ctc_weight
@@ -142,15 +141,15 @@ def _build(model: Any, beam_size: int, ctc_weight: float, penalty: float) -> Bea
         pre_beam_score_key=None if ctc_weight == 1.0 else "full",
     )
     if all(isinstance(scorer, BatchScorerInterface) for scorer in search.full_scorers.values()):
-        # ESPnet's own way: both classes have the same attributes, and only the batch search
-        # has a batched `forward`.
+        # As in ESPnet: both classes have the same attributes; the batch search adds a batched
+        # `forward`.
         search.__class__ = BatchBeamSearch
     parameter = next(model.parameters())
     return search.to(device=parameter.device, dtype=parameter.dtype).eval()
 
 
 def _set_up_steps(decoder: Any) -> None:
-    """Prepare state space decoders (S4) for step by step use, as ESPnet does an utterance."""
+    """Prepare state space decoders (S4) for single steps, as ESPnet does for each utterance."""
     if decoder is not None:
         for module in decoder.modules():
             if hasattr(module, "setup_step"):

@@ -1,10 +1,10 @@
-"""Lattices of the WFST search, and the best paths with distinct words in them.
+"""Lattices of the WFST search, and their best paths with distinct words.
 
-A lattice of kaldi-decoder is raw: one word sequence is in it many times, as its frames may be
-shared out among its units in many ways. Determinizing it by words can take exponentially long;
-instead each state, in topological order, keeps the n best ways to reach it with distinct words.
-That is exact: a path with a prefix that n others beat, each with other words, is beaten by n
-paths with other words itself.
+A lattice of kaldi-decoder is raw: it contains a word sequence many times, once for each alignment
+of frames to units. Determinizing it by words can take exponential time. Instead, each state keeps,
+in topological order, the n best partial paths with distinct words. This is exact: if n partial
+paths with other words are better than the prefix of a path, then n complete paths with other words
+are better than that path.
 """
 
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ class Path:
     Attributes:
         labels: Input label of each frame searched.
         words: Word ids.
-        acoustic: What the frames add to the score, scaled.
-        graph: What the graph adds to the score.
+        acoustic: Acoustic part of the score, scaled.
+        graph: Graph part of the score.
     """
 
     labels: tuple[int, ...]
@@ -43,7 +43,7 @@ class Arc(NamedTuple):
         target: State it enters.
         label: Frame label; 0 for none.
         word: Word id; 0 for none.
-        graph: Graph's part of its cost.
+        graph: Graph part of its cost.
         acoustic: Acoustic part of its cost.
     """
 
@@ -56,12 +56,12 @@ class Arc(NamedTuple):
 
 
 class _Partial(NamedTuple):
-    """The best way to reach a state with certain words.
+    """The best partial path to a state with a given word sequence.
 
     Attributes:
-        cost: Of the way.
+        cost: Cost of the partial path.
         words: Number of the word sequence.
-        before: The way without its last arc; None at the start.
+        before: The partial path without its last arc; None at the start.
         arc: The last arc; None at the start.
     """
 
@@ -73,12 +73,12 @@ class _Partial(NamedTuple):
 
 @dataclass(frozen=True)
 class Lattice:
-    """A raw lattice, without cycles; costs are as in the search, lower is better.
+    """A raw acyclic lattice; costs are those of the search, lower is better.
 
     Attributes:
         start: Start state.
         arcs: All arcs.
-        final: Cost of ending in each state, (states,); infinite if it cannot.
+        final: Cost of ending in each state, (states,); infinite for a state that is not final.
     """
 
     start: int
@@ -87,7 +87,7 @@ class Lattice:
 
     @classmethod
     def from_kaldi(cls, raw: kaldifst.Lattice) -> Self:
-        """Copy a lattice of kaldi-decoder."""
+        """Copy a kaldi-decoder lattice."""
         arcs: list[Arc] = []
         final = np.full(raw.num_states, np.inf)
         for line in raw.to_str().splitlines():
@@ -103,10 +103,10 @@ class Lattice:
         """Find the best paths with distinct words.
 
         Args:
-            count: How many, at most.
+            count: Maximum number of paths.
 
         Returns:
-            Best first; fewer where the lattice has no more.
+            The paths, best first; fewer than `count` if the lattice has fewer.
         """
         ended = self._best_partials(count)
         return [self._path(partial) for partial in ended]
@@ -118,7 +118,7 @@ class Lattice:
             Lines `from to word graph_cost,acoustic_cost,` and `state graph_cost,0,`, word ids
             as in the graph's words.txt.
         """
-        # Kaldi takes the first state named for the start.
+        # Kaldi takes the first state in the file as the start.
         arcs = sorted(self.arcs, key=lambda arc: arc.source != self.start)
         lines = [
             f"{arc.source} {arc.target} {arc.word} {arc.graph:.6g},{arc.acoustic:.6g},"
@@ -150,7 +150,7 @@ class Lattice:
                     for arc in arcs
                     for partial in reached[arc.source]
                 ]
-                # What comes over a single arc is in order and distinct already.
+                # Paths over a single arc are already sorted and distinct.
                 reached[state] = partials if len(arcs) == 1 else _best(partials, count)
             if self.final[state] < np.inf:
                 cost = float(self.final[state])
@@ -190,7 +190,7 @@ class Lattice:
 
 
 def _best(partials: list[_Partial], count: int) -> list[_Partial]:
-    """The best of each word sequence, the best sequences first."""
+    """Return the best partial path of each word sequence, the best sequences first."""
     partials.sort(key=lambda partial: (partial.cost, partial.words))
     found: dict[int, _Partial] = {}
     for partial in partials:

@@ -1,8 +1,8 @@
-"""An n-gram over a model's units, compiled so that whole beams ask it at once.
+"""N-gram over the units of a model, compiled into tensors for batched look-up.
 
-Searches that merge prefixes need the probability of a unit after each prefix, many times a
-frame. Histories become numbered states, n-grams become arcs in one sorted table, and back-off
-a fixed number of look-ups; no Python touches a hypothesis.
+Prefix searches need the probability of each unit after each prefix, many times per frame.
+Histories become numbered states, n-grams become arcs in one sorted table, and back-off becomes a
+fixed number of look-ups, without a Python loop over hypotheses.
 
 Shapes: V units of the model, S states; in a search B utterances, K beams, U candidate units.
 """
@@ -19,31 +19,31 @@ from speechmoe_espnet.lm.arpa import Ngram, read_arpa
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 FLOOR_LOG10 = -7.0
-"""Log10 probability of a unit that the model lacks, where it has no `<unk>` either."""
+"""Log10 probability of a unit that an n-gram without `<unk>` lacks."""
 
 _ROOT = 0
 
 
 @dataclass(frozen=True)
 class NgramFusion:
-    """A back-off n-gram as tensors; make it by `from_arpa` or `from_ngrams`.
+    """A back-off n-gram as tensors, made by `from_arpa` or `from_ngrams`.
 
-    A state is the longest history that still matters: one that some n-gram extends or that has
-    a back-off weight. All log-probabilities are natural, float64.
+    A state is the longest relevant history: one that an n-gram extends or that has a back-off
+    weight. All log-probabilities are natural, float64.
 
     Attributes:
         start: State at the beginning of an utterance.
-        num_words: Words kept of the model (W).
+        num_words: Number of words kept from the n-gram (W).
         word_of_unit: Word of each unit id, (V,).
-        backoff_states: A state and the states it backs off to, longest first, without the
-            empty one, -1 from there on, (S, order - 1).
-        backoff_weights: Log weight of having backed off so far, (S, order); the last is that
-            of the empty history.
+        backoff_states: Each state and the states it backs off to, longest first, padded with -1;
+            the empty history is left out, (S, order - 1).
+        backoff_weights: Log weight of backing off to each of them, (S, order); the last column is
+            for the empty history.
         arc_keys: state * W + word of each n-gram of order 2 and up, sorted, (A,).
-        arc_log_probs: Log-probability of each arc, then that of each word by itself, (A + W,).
-        arc_targets: State after each arc, then after each word by itself, (A + W,).
+        arc_log_probs: Log-probability of each arc, then of each unigram, (A + W,).
+        arc_targets: State after each arc, then after each unigram, (A + W,).
         end_log_probs: Log-probability of the utterance ending in each state, (S,).
-        most: No log-probability is greater than this.
+        most: Upper bound of all log-probabilities.
     """
 
     start: int
@@ -64,15 +64,14 @@ class NgramFusion:
         """Compile a back-off model.
 
         Args:
-            ngrams: Words, log10 probability and log10 back-off weight (0 where there is none)
-                of each n-gram, as an ARPA file lists them. `<s>` begins and `</s>` ends an
-                utterance.
+            ngrams: Words, log10 probability and log10 back-off weight (0 if there is none) of each
+                n-gram, as an ARPA file lists them. `<s>` starts and `</s>` ends an utterance.
             units: The model's units by id. A unit that the n-gram lacks has the probability of
-                its `<unk>`, or of `FLOOR_LOG10` by itself, and is forgotten after.
+                `<unk>` or, without `<unk>`, `FLOOR_LOG10`; the history after it is empty.
 
         Raises:
-            ValueError: No unit but special ones is a word of the n-gram, it has no `</s>`, or
-                it has an n-gram whose history or last word it lacks.
+            ValueError: No unit except special ones is a word of the n-gram, `</s>` is missing, or
+                the history or the last word of an n-gram is missing.
         """
         known = {unit for unit in units if unit not in (BEGIN, END, UNKNOWN)}
         table = {
@@ -132,7 +131,8 @@ class NgramFusion:
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is not a whole ARPA file, or as `from_ngrams`; the message names it.
+            ValueError: The file is not a complete ARPA file, or as `from_ngrams`; the message names
+                the file.
         """
         model = read_arpa(path)
         try:
@@ -141,15 +141,15 @@ class NgramFusion:
             raise ValueError(f"{path}: {error}") from None
 
     def check_num_units(self, num_units: int) -> None:
-        """Refuse posteriors over other units.
+        """Check the number of units of the posteriors.
 
         Raises:
-            ValueError: If the model was made for another number of units than `num_units`.
+            ValueError: The n-gram was compiled for another number of units than `num_units`.
         """
         if len(self.word_of_unit) != num_units:
             raise ValueError(
                 f"lm is made for {len(self.word_of_unit)} units, log_probs have {num_units}; "
-                f"make it of the token list of the model"
+                f"make it from the token list of the model"
             )
 
     def to(self, device: torch.device | str) -> "NgramFusion":
@@ -168,10 +168,10 @@ class NgramFusion:
 
         Args:
             states: States.
-            units: Unit ids, of a shape that broadcasts with that of the states.
+            units: Unit ids; their shape broadcasts with that of the states.
 
         Returns:
-            Log-probability of each pair, and for `advance` the arc it comes from.
+            Log-probability of each pair, and its arc (for `advance`).
         """
         return self._look_up(states, self.word_of_unit[units])
 
@@ -188,7 +188,7 @@ class NgramFusion:
         log_probs = self.arc_log_probs[arcs] + weights[..., -1]
         if not num_arcs:
             return log_probs, arcs.expand_as(log_probs)
-        # Shortest history first, so that longer ones, which count, overwrite.
+        # Shortest history first, so that longer ones overwrite shorter ones.
         histories = self.backoff_states[states]
         for level in reversed(range(histories.size(-1))):
             keys = histories[..., level] * self.num_words + words

@@ -1,25 +1,25 @@
 """CTC prefix beam search in which all utterances and beams of a batch advance together.
 
-A loop over frames runs a fixed number of tensor operations; no Python touches a prefix.
-`decode.reference` defines what it computes.
+Each frame takes a fixed number of tensor operations, without a Python loop over prefixes.
+`decode.search.reference` defines the result.
 
-Two choices keep it exact:
+Two properties make it exact:
 
-- Merging. Two prefixes of a beam can only meet where one is the other grown by one unit.
-  `shared[j, k]`, the number of leading units that prefixes j and k have in common, is carried
-  from frame to frame and tells exactly which prefix is whose parent, also when a parent left
-  the beam and came back. Nothing is hashed, so nothing collides.
-- Units. Of the extensions of one prefix at most K (beam size) can survive a frame, and at most
-  K are out of order of their frame's log-probabilities (those already in the beam, and the
-  repeated last unit). The 2K most probable units of a frame therefore give the same beam as
-  all of them; this is the default. With a language model, which has an order of its own, they
-  are a choice like the beam itself, and only `max_units` = V - 1 tries all units.
+- Merging. Two prefixes of a beam can merge only if one is the other extended by one unit.
+  `shared[j, k]` is the number of leading units that prefixes j and k have in common. It is carried
+  from frame to frame and identifies the parent of each prefix exactly, even if a parent left the
+  beam and came back. There is no hashing, hence no collision.
+- Units. At most K (beam size) extensions of a prefix survive a frame, and at most K of them are
+  not ranked by the log-probabilities of the frame (those already in the beam, and the repeated
+  last unit). The 2K most probable units of a frame therefore give the same beam as all units;
+  this is the default. A language model ranks units differently: with one, the 2K units are an
+  approximation like the beam itself, and only `max_units` = V - 1 tries all units.
 
-With a language model a prefix's score is the log-probability of its paths, plus for each unit
-the weighted log-probability of the language model and a bonus, plus at the end the weighted
-log-probability of ending there.
+With a language model, the score of a prefix is the log-probability of its paths, plus for each unit
+the weighted log-probability of the language model and a bonus, plus at the end of the utterance the
+weighted log-probability of the end.
 
-Shapes: B utterances, T frames, V units, K beams, U candidate units a frame, L units a prefix.
+Shapes: B utterances, T frames, V units, K beams, U candidate units per frame, L units per prefix.
 """
 
 import math
@@ -52,24 +52,24 @@ def ctc_prefix_beam_search(
     """Search a batch.
 
     Args:
-        log_probs: Log-probabilities of units, (B, T, V); what lies in padding never matters.
+        log_probs: Log-probabilities of units, (B, T, V); padding is ignored.
         lengths: Number of valid frames, (B,), each at most T.
-        beam_size: Number of prefixes kept an utterance (K).
-        nbest: Number of hypotheses returned an utterance, at most `beam_size`.
-        max_units: Only this many most probable units of a frame may start a new prefix;
-            prefixes in the beam always get all of their probability. None: as many as make
-            the result without a language model equal to trying all units (2 K).
-        blank_threshold: Frames whose blank has at least this probability are taken as blank
-            for certain, and runs of them are skipped; an approximation that saves time.
-            None: every frame is searched.
+        beam_size: Number of prefixes kept per utterance (K).
+        nbest: Number of hypotheses returned per utterance, at most `beam_size`.
+        max_units: Number of most probable units of a frame that may extend a prefix; prefixes in
+            the beam always get all of their probability. None: 2 K, which without a language model
+            gives the same result as all units.
+        blank_threshold: Frames with at least this blank probability count as blank, and runs of
+            them are skipped: an approximation that saves time. None: every frame is searched.
         blank_id: Id of the blank unit.
-        lm: Language model over the units, None for none.
-        lm_weight: Weight of its log-probabilities. This and what follows: only with `lm`.
-        insertion_bonus: Added to the score for each unit; makes up for what each costs.
+        lm: Language model over the units, or None.
+        lm_weight: Weight of its log-probabilities; only with `lm`.
+        insertion_bonus: Added to the score for each unit, against the cost of a unit in the
+            language model; only with `lm`.
 
     Returns:
         For each utterance up to `nbest` hypotheses of non-zero probability, best first. An
-        utterance without frames gives one empty hypothesis.
+        utterance without frames has one empty hypothesis.
 
     Raises:
         ValueError: If an argument is out of its range or shapes do not fit together.
@@ -118,14 +118,14 @@ class _Beam:
         blank: Log-probability of the paths that end in blank, (B, K).
         non_blank: Log-probability of the paths that end in the last unit, (B, K).
         total: Log-probability of all paths, (B, K).
-        units: Units of each prefix, (B, K, L); meaningless from `length` on.
+        units: Units of each prefix, (B, K, L); undefined from `length` on.
         last: Last unit, the blank for the empty prefix, (B, K).
         length: Number of units, (B, K).
         shared: Number of leading units two prefixes have in common, (B, K, K).
-        first: Number of beams of the utterances before, (B, 1).
-        lm_state: State of the language model after each prefix, (B, K); like what follows,
-            left alone without one.
-        lm_score: What the language model and the bonus add to each prefix's score, (B, K).
+        first: Index of the first beam of each utterance in the flattened batch, (B, 1).
+        lm_state: State of the language model after each prefix, (B, K); unused without one.
+        lm_score: Share of language model and bonus in each prefix's score, (B, K); unused without a
+            language model.
     """
 
     blank: torch.Tensor
@@ -143,7 +143,7 @@ class _Beam:
     def initial(
         cls, batch_size: int, beam_size: int, blank_id: int, lm_state: int, device: torch.device
     ) -> "_Beam":
-        """Return beams that hold the empty prefix, and otherwise prefixes of probability zero."""
+        """Return beams with the empty prefix; all other prefixes have probability zero."""
         shape = (batch_size, beam_size)
         non_blank = torch.full(shape, -math.inf, dtype=torch.float64, device=device)
         blank = non_blank.clone()
@@ -163,7 +163,7 @@ class _Beam:
         )
 
     def make_room(self, num_frames: int) -> None:
-        """Make units long enough for this many more frames, one to spare."""
+        """Make room in `units` for this many more frames and one more unit."""
         longest = int(self.length.max()) if self.length.numel() else 0
         more = longest + num_frames + 1 - self.units.size(2)
         if more > 0:
@@ -178,7 +178,7 @@ def _advance(
     unit_log_probs: torch.Tensor,
     fusion: Fusion | None,
 ) -> _Beam:
-    """Take one frame.
+    """Process one frame.
 
     Args:
         beam: Prefixes before the frame.
@@ -193,7 +193,7 @@ def _advance(
     """
     num_beams, num_units = beam.last.size(1), units.size(1)
 
-    # is_child[j, k]: prefix j is prefix k grown by one unit; no prefix has two parents.
+    # is_child[j, k]: prefix j is prefix k extended by one unit; no prefix has two parents.
     possible = beam.total > -math.inf
     is_child = beam.length[:, :, None] == beam.length[:, None, :] + 1
     is_child &= beam.shared == beam.length[:, None, :]
@@ -211,7 +211,7 @@ def _advance(
     is_last = units[:, None, :] == beam.last[:, :, None]
     grow = torch.where(is_last, beam.blank[:, :, None], beam.total[:, :, None])
     grow += unit_log_probs[:, None, :]
-    # A prefix in the beam is not grown again; the last column is for those that have no parent.
+    # Prefixes in the beam are no new extensions; the last column is for those without a parent.
     is_candidate, last_place = is_last.max(dim=2)
     child_place = num_beams + parent * num_units + last_place
     child_place.masked_fill_(~(has_parent & is_candidate), num_beams * (num_units + 1))
@@ -222,7 +222,7 @@ def _advance(
     if fusion is None:
         total, choice = total.topk(num_beams, dim=1)
     else:
-        # The prefixes that stay fill the beam, so a grown one must be as good as the worst.
+        # The prefixes that stay fill the beam, so an extension must be as good as the worst.
         floor = (stay + beam.lm_score).amin(dim=1, keepdim=True)
         grow = total[:, num_beams:].reshape(grow.shape)
         added, arcs = fusion.grow(beam.lm_score, beam.lm_state, units, grow, floor)

@@ -1,6 +1,6 @@
-"""CTC prefix beam search written to be read: the definition the batched search is tested against.
+"""Reference CTC prefix beam search, simple and slow; the batched search is tested against it.
 
-One utterance, a dictionary of prefixes, no pruning but the beam.
+It searches one utterance with a dictionary of prefixes and prunes by the beam alone.
 """
 
 import math
@@ -27,20 +27,20 @@ def reference_prefix_beam_search(
 ) -> list[Hypothesis]:
     """Search one utterance.
 
-    A prefix is kept with two log-probabilities: of its paths that end in blank, and of those
-    that end in its last unit. A frame lets every prefix stay (by blank, or by repeating its
-    last unit) or grow by any unit; paths that lead to the same prefix add up; the
-    `beam_size` best prefixes live on.
+    Each prefix has two log-probabilities: of the paths that end in blank, and of the paths that end
+    in its last unit. In a frame a prefix stays the same (by blank, or by repeating its last unit)
+    or is extended by a unit. Probabilities of paths to the same prefix add up. The `beam_size` best
+    prefixes are kept.
 
     Args:
         log_probs: Log-probabilities, frames x units.
         beam_size: Number of prefixes kept.
         blank_id: Id of the blank unit.
-        lm_score: What a prefix's units add to its score; with True, what they add as a whole
-            utterance, end included. None adds nothing.
+        lm_score: Language model score of a prefix; with True, of a complete utterance, end
+            included. None: no language model.
 
     Returns:
-        The beam, best first, prefixes of probability zero left out.
+        The beam, best first, without prefixes of probability zero.
     """
     lm_score = lm_score or (lambda prefix, is_whole: 0.0)
     beam: dict[Prefix, tuple[float, float]] = {(): (0.0, LOG_ZERO)}

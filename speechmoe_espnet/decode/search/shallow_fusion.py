@@ -1,4 +1,4 @@
-"""What a language model adds to the scores of a prefix beam search, looked up where it matters.
+"""Shallow fusion: language model scores of a prefix beam search, looked up where needed.
 
 Shapes: B utterances, K beams, U candidate units.
 """
@@ -13,7 +13,7 @@ from speechmoe_espnet.decode.search.ngram_fusion import NgramFusion
 
 @dataclass(frozen=True)
 class Fusion:
-    """What a language model adds to the scores of a search.
+    """A language model with its weights in a search.
 
     Attributes:
         lm: The language model.
@@ -42,21 +42,21 @@ class Fusion:
         acoustic: torch.Tensor,
         floor: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Score each unit after each prefix, where that can matter.
+        """Score each unit after each prefix that may survive.
 
-        Only prefixes that reach the floor at the language model's most are looked up: few, where
-        a model is sure of its units.
+        A pair is looked up only if it can reach the floor with the highest possible language model
+        score. Few pairs can if the acoustic model is confident.
 
         Args:
-            lm_scores: What was added to each prefix so far, (B, K).
+            lm_scores: Language model score of each prefix so far, (B, K).
             states: State after each prefix, (B, K).
             units: Candidate units, (B, U).
-            acoustic: Acoustic score of each prefix grown by each unit, (B, K, U).
+            acoustic: Acoustic score of each prefix extended by each unit, (B, K, U).
             floor: Score below which a prefix cannot survive, (B, 1).
 
         Returns:
-            What is added to each grown prefix, minus infinity where its score is below the
-            floor in any case, and for `NgramFusion.advance` the arcs, (B, K, U).
+            Language model score of each extended prefix, minus infinity if it cannot reach the
+            floor, and its arc for `NgramFusion.advance`; both (B, K, U).
         """
         most = acoustic + (lm_scores + (self.lm.most * self.weight + self.bonus))[:, :, None]
         matters = (most >= floor[:, :, None]) & (most > -math.inf)

@@ -1,12 +1,12 @@
 """Beam search through a decoding graph, by kaldi-decoder.
 
-Kaldi's lattice decoder prunes by beam alone and is the faster one; FasterDecoder also bounds the
-number of paths, and gives the best one only. Utterances are searched one at a time, so results
-cannot depend on how they are batched; kaldi-decoder holds Python's lock, so processes share the
-work and, forked after the graph is loaded, its memory.
+Kaldi's lattice decoder is faster and prunes by beam alone. FasterDecoder also limits the number of
+paths, but gives only the best one. Utterances are searched one at a time, so results do not depend
+on batches. kaldi-decoder holds Python's global lock, so several processes share the work; forked
+after the graph is loaded, they share its memory.
 
 The score of a hypothesis is `acoustic_scale * A + lm_weight * G + insertion_bonus * N`: A is the
-log-probability of its best frame path, G the log-probability the graph gives its words, N its
+log-probability of its best frame path, G the log-probability of its words in the graph, and N its
 number of units.
 """
 
@@ -33,20 +33,20 @@ WIDENINGS = (1.0, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class WfstOptions:
-    """How to search.
+    """Options of the search.
 
     Attributes:
         beam: Paths worse than the best by more than this are dropped, in costs.
-        max_active: Paths kept a frame, at most; None does not bound them. Bounds the memory and
-            time of hard utterances, for a single best path only.
+        max_active: Maximum number of paths kept per frame; None: no limit. It limits the memory
+            and time of hard utterances, and works for a single best path only.
         acoustic_scale: Factor of acoustic log-probabilities.
         lm_weight: Factor of the graph's costs.
         insertion_bonus: Added for each unit.
-        nbest: Hypotheses an utterance.
+        nbest: Hypotheses per utterance.
         lattice_beam: Lattice paths worse than the best by more than this are dropped.
-        blank_threshold: Blank probability from which on a frame is taken for blank, and all
-            but the first frame of a run of such frames is skipped; None searches every frame.
-        write_lattices: Whether lattices are returned, too.
+        blank_threshold: Frames with at least this blank probability count as blank; of a run of
+            such frames only the first is searched. None searches every frame.
+        write_lattices: Whether lattices are returned.
     """
 
     beam: float = 10.0
@@ -60,7 +60,7 @@ class WfstOptions:
     write_lattices: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be searched.
+        """Check the options.
 
         Raises:
             ValueError: Several hypotheses or lattices are asked for with max_active.
@@ -73,16 +73,16 @@ class WfstOptions:
 
     @property
     def needs_lattice(self) -> bool:
-        """Whether the search must keep more than its best path."""
+        """Whether the search must keep more than the best path."""
         return self.nbest > 1 or self.write_lattices
 
 
 class WfstSearch:
-    """A graph with a way to search it.
+    """A search through a decoding graph.
 
     Args:
-        graph: The graph; its weights are set by the options once, here.
-        options: How to search.
+        graph: The graph; the options set its weights once, at construction.
+        options: Options of the search.
         blank_id: Id of the blank.
     """
 
@@ -100,13 +100,13 @@ class WfstSearch:
         """Search a batch.
 
         Args:
-            log_probs: Log-probabilities of units, (B, T, V); what lies in padding never matters.
+            log_probs: Log-probabilities of units, (B, T, V); padding is ignored.
             lengths: Number of valid frames, (B,), each at most T.
 
         Returns:
-            For each utterance up to `nbest` hypotheses with distinct words, best first. Where
-            no path in the beam comes to an end of the graph, it is widened; if even that does
-            not help, one empty hypothesis with the acoustic score of silence.
+            For each utterance up to `nbest` hypotheses with distinct words, best first. If no path
+            in the beam reaches a final state of the graph, the beam is widened. If that does not
+            help, the result is one empty hypothesis with the acoustic score of silence.
 
         Raises:
             ValueError: If shapes or lengths do not fit together.
@@ -116,7 +116,7 @@ class WfstSearch:
     def search(
         self, log_probs: torch.Tensor, lengths: torch.Tensor
     ) -> list[tuple[list[Hypothesis], Lattice | None]]:
-        """Search a batch; as calling it, with the lattice of each utterance if kept."""
+        """Search a batch as `__call__` does; also return the lattice of each utterance, if kept."""
         lengths = check_posteriors(log_probs, lengths, self.blank_id)
         if log_probs.size(2) != len(self._units):
             raise ValueError(
@@ -145,7 +145,7 @@ class WfstSearch:
     def _frames(
         self, log_probs: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scaled log-probabilities of the frames to search, and their numbers."""
+        """Return scaled log-probabilities of the frames to search, and their numbers."""
         numbers = np.arange(len(log_probs))
         threshold = self.options.blank_threshold
         if threshold is not None:
@@ -183,7 +183,7 @@ class WfstSearch:
     def _lattice_decoder(
         self, decodable: kaldi_decoder.DecodableCtc, beam: float
     ) -> kaldi_decoder.LatticeSimpleDecoder | None:
-        """Decode an utterance; None where no path in the beam comes to an end."""
+        """Decode an utterance; None if no path in the beam reaches a final state."""
         config = kaldi_decoder.LatticeSimpleDecoderConfig(
             beam=beam, lattice_beam=self.options.lattice_beam
         )
@@ -213,13 +213,13 @@ def weighted(
     """Set the weights of a graph.
 
     Args:
-        fst: HLG as it was built: costs are those of the language model.
+        fst: HLG as built, with the costs of the language model.
         lm_weight: Factor of its costs.
-        insertion_bonus: Taken off the cost of each arc that begins a unit.
+        insertion_bonus: Subtracted from the cost of each arc that starts a unit.
         blank_label: Input label of the blank.
 
     Returns:
-        The graph with new costs; the same one where nothing changes.
+        The graph with new costs; the same object if nothing changes.
     """
     if lm_weight == 1.0 and insertion_bonus == 0.0:
         return fst
@@ -227,7 +227,7 @@ def weighted(
     arcs["weight"] *= np.float32(lm_weight)
     if insertion_bonus:
         label = arcs["ilabel"]
-        # A unit goes on by the loop at its state and by nothing else.
+        # A unit continues only by the loop at its state.
         begins = (label != EPSILON) & (label != blank_label) & (arcs["target"] != fst.source)
         arcs["weight"][begins] -= np.float32(insertion_bonus)
     return FstArrays(fst.start, fst.final * np.float32(lm_weight), fst.num_arcs, arcs)

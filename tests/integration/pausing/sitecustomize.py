@@ -1,6 +1,6 @@
-"""Makes a command wait where it begins to write a file of a certain name, to be killed there.
+"""Pause a command when it starts to write a file with a given name, so that it can be killed.
 
-Python imports this on its own where PYTHONPATH names this folder.
+Python imports this module automatically if its directory is in PYTHONPATH.
 """
 
 import os

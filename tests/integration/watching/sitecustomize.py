@@ -1,6 +1,6 @@
-"""Notes which command opens which `text` or `lm_text`, in the file SPEECHMOE_TEST_OPENED names.
+"""Record which command opens which `text` or `lm_text`, in the file SPEECHMOE_TEST_OPENED.
 
-Python imports this on its own where PYTHONPATH names this folder.
+Python imports this module automatically if its directory is in PYTHONPATH.
 """
 
 import os
@@ -19,7 +19,9 @@ def _note(event: str, args: tuple[object, ...]) -> None:
     command = next((word for word in sys.orig_argv if "speechmoe_espnet" in word), sys.argv[0])
     name = os.path.basename(command).removesuffix(".py").rpartition(".")[2]
     line = f"{name}\t{path}\n".encode()
-    file = os.open(OPENED, os.O_WRONLY | os.O_APPEND | os.O_CREAT)  # one write: lines stay whole
+    file = os.open(
+        OPENED, os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    )  # one write, so that lines stay complete
     os.write(file, line)
     os.close(file)
 

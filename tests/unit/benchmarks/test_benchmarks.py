@@ -1,4 +1,4 @@
-"""Each benchmark runs on small cases and measures what it says."""
+"""Each benchmark runs on small cases and measures the right systems."""
 
 import argparse
 
@@ -27,7 +27,7 @@ def systems(rows, measure):
 
 @pytest.mark.parametrize("peer", [peers.loop, peers.all_experts, peers.transformers_grouped])
 @pytest.mark.parametrize("activation", ["relu", "swish"])
-def test_peers_compute_what_ours_do(peer, activation):
+def test_peers_agree_with_our_experts(peer, activation):
     torch.manual_seed(0)
     ours = Experts(16, 24, 4, activation)
     way = peer(ours)
@@ -52,10 +52,10 @@ def test_experts():
 def test_encoder_measures_time_and_memory():
     rows = run(encoder)
     for measure in ("training step", "inference"):
-        assert systems(rows, measure) == {"static twin", "MoE-4e", "ESPnet conformer"}
+        assert systems(rows, measure) == {"dense twin", "MoE-4e", "ESPnet conformer"}
     memory = {r.system: r.value.median for r in rows if r.measure == "peak memory of training"}
-    assert memory["static twin"] > 0
-    assert memory["twin + experts + their Adam states"] > memory["static twin"]
+    assert memory["dense twin"] > 0
+    assert memory["twin + experts + their Adam states"] > memory["dense twin"]
 
 
 def test_ctc():
@@ -79,7 +79,7 @@ def test_ceiling_is_the_rate_of_one_large_product(monkeypatch):
     assert CPU.ceiling(3).median == pytest.approx(1.0)
 
 
-def test_rate_of_grouped_products_is_set_against_the_ceiling(monkeypatch):
+def test_rate_of_grouped_products_relative_to_the_ceiling(monkeypatch):
     monkeypatch.setattr(Device, "ceiling", lambda device, rounds: Spread.of([3.0] * rounds))
     (row,) = gpu.product_rows(64, 32, 32, 4, CPU, rounds=1)
     assert row.bar == 2.5
@@ -87,6 +87,6 @@ def test_rate_of_grouped_products_is_set_against_the_ceiling(monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_named():
+def test_missing_gpu_is_an_error():
     with pytest.raises(ValueError, match="--device cuda: torch finds no GPU"):
         run(experts, "--device", "cuda")

@@ -9,7 +9,7 @@ from benchmarks.timing import Spread
 
 @pytest.fixture
 def made_up(monkeypatch):
-    """A benchmark in the place of `experts`, and the arguments it gets."""
+    """A fake benchmark in place of `experts`, and its arguments."""
     seen = []
 
     def run(args):

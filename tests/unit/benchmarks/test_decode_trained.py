@@ -1,4 +1,4 @@
-"""Searches compared on an experiment: same utterances, same texts as alone, every mistake named."""
+"""Searches compared on an experiment: same utterances, same texts as alone, named mistakes."""
 
 import argparse
 
@@ -65,7 +65,7 @@ def run(experiment, data_dir, *options, quick=True):
     return decode.run(args)
 
 
-def test_rows_say_what_was_measured(experiment, data_dir, tmp_path):
+def test_rows_of_a_comparison(experiment, data_dir, tmp_path):
     (tmp_path / "lm.arpa").write_text(ARPA, encoding="utf-8")
     rows = run(experiment, data_dir, "--arpa", str(tmp_path / "lm.arpa"), "--num_utts", "3")
     assert {row.case for row in rows} == {f"{experiment.name} on dev: 3 utts, 2 s"}
@@ -131,7 +131,7 @@ def test_a_model_is_measured_on_a_data_directory(experiment):
         run(experiment, None)
 
 
-def test_references_of_syllables_are_asked_for(experiment, data_dir):
+def test_syllable_models_need_references_in_units(experiment, data_dir):
     args = argparse.Namespace(ref_dir=None)
     with pytest.raises(ValueError, match="--ref_dir: missing; the model writes units"):
         decode_trained._unit_metric(args, {"token_type": "word"})

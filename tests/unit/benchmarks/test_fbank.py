@@ -1,4 +1,4 @@
-"""The features' benchmark runs, and its figures mean what they say."""
+"""The benchmark of features runs, and its figures are right."""
 
 import argparse
 import sys

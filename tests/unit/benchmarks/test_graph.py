@@ -1,4 +1,4 @@
-"""The graph benchmark builds what it says, in a process of its own."""
+"""The graph benchmark builds graphs of the given sizes in separate processes."""
 
 import argparse
 

@@ -7,7 +7,7 @@ from benchmarks.timing import Spread
 ROWS = timed_rows("T=8", "forward", {"dense twin": [1.0], "MoE layer": [9.0]}, "dense twin")
 
 
-def test_a_panel_a_comparison_and_long_bars_carry_their_number(tmp_path):
+def test_one_panel_per_comparison_and_labels_on_long_bars(tmp_path):
     path = tmp_path / "picture.svg"
     alone = Row("T=8", "memory", "MoE layer", "MB", Spread(1.0, 1.0, 1.0))
     draw([*ROWS, alone], path)

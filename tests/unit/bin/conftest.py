@@ -72,7 +72,7 @@ def paper(make_model: ModelMaker) -> Path:
         model="speechmoe",
         input_size=BINS,
         encoder="speechmoe",
-        encoder_conf={**sizes, "num_experts": 4},
+        encoder_conf={**sizes, "moe_conf": {"num_experts": 4}},
     )
 
 
@@ -96,7 +96,7 @@ def data_dirs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Let last bits not depend on how many threads share a product."""
+    """Use one thread, so that the last bits do not depend on the number of threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -40,7 +40,7 @@ def test_any_espnet_model_with_ctc(conformer: Path, data_dirs: list[Path], tmp_p
     assert not (tmp_path / "out" / "set_b" / "routing.json").exists()
 
 
-def test_an_earlier_result_is_refused_before_any_work(
+def test_existing_results_are_not_overwritten(
     conformer: Path,
     data_dirs: list[Path],
     tmp_path: Path,
@@ -107,9 +107,7 @@ def test_nbest_lists_are_sorted_and_start_with_the_text(
         assert line["hyps"][0]["text"] == text[line["utt"]]
 
 
-def test_espnets_own_search_takes_its_configuration_and_agrees(
-    conformer: Path, data_dirs: list[Path], tmp_path: Path
-) -> None:
+def test_espnets_own_search_agrees(conformer: Path, data_dirs: list[Path], tmp_path: Path) -> None:
     from espnet2.bin.asr_inference import Speech2Text
 
     config = write_config(tmp_path / "c.yaml", method="ctc_prefix_beam", beam_size=10)

@@ -1,4 +1,4 @@
-"""The decode command with each search: the same layout, the same results however it is run."""
+"""The decode command with each search: one layout, and results independent of batches."""
 
 import json
 import math
@@ -94,7 +94,7 @@ def test_wfst_writes_words_units_times_and_scores(
             assert all(0 <= time <= seconds[utt] + 0.01 for time in times)
 
 
-def test_weights_tuned_on_dev_win_over_the_configuration(
+def test_tuned_weights_replace_those_of_the_configuration(
     speechmoe: Path, data_dirs: list[Path], graph_dir: Path, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path / "c.yaml", method="wfst", lm_weight=0.7)
@@ -148,8 +148,8 @@ def test_espnets_joint_search_on_a_hybrid(
     ("values", "more", "message"),
     [
         ({"method": "wfst"}, (), "--graph_dir: method wfst needs it"),
-        ({"method": "ctc_greedy"}, ("--graph_dir", "{graph}"), "of no use to method ctc_greedy"),
-        ({"method": "ctc_greedy"}, ("--ngram", "{arpa}"), "of no use to method ctc_greedy"),
+        ({"method": "ctc_greedy"}, ("--graph_dir", "{graph}"), "not used by method ctc_greedy"),
+        ({"method": "ctc_greedy"}, ("--ngram", "{arpa}"), "not used by method ctc_greedy"),
         (
             {"method": "ctc_prefix_beam", "use_ngram": True},
             (),
@@ -157,10 +157,10 @@ def test_espnets_joint_search_on_a_hybrid(
         ),
         ({"method": "wfst"}, ("--graph_dir", "{arpa}"), "must be a finished graph"),
         ({"method": "wfst"}, ("--graph_dir", "{graph}", "--tuning", "none"), "no file none"),
-        ({"method": "ctc_greedy"}, ("--tuning", "{tuning}"), "no meaning with method ctc_greedy"),
+        ({"method": "ctc_greedy"}, ("--tuning", "{tuning}"), "not used by method ctc_greedy"),
     ],
 )
-def test_what_does_not_fit_the_method_is_refused(
+def test_options_of_another_method_are_refused(
     speechmoe: Path,
     data_dirs: list[Path],
     graph_dir: Path,

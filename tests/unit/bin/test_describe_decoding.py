@@ -1,4 +1,4 @@
-"""What scripts are told about a decode YAML."""
+"""The description of a decode YAML for scripts."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_three_words(tmp_path, capsys, yaml, told):
     assert capsys.readouterr().out == f"{told}\n"
 
 
-def test_a_file_that_is_missing_or_no_decode_yaml_is_named(tmp_path, capsys):
+def test_missing_or_wrong_files_are_named(tmp_path, capsys):
     path = tmp_path / "decode.yaml"
     assert main([str(path)]) != 0
     assert str(path) in capsys.readouterr().err

@@ -13,7 +13,7 @@ SETS = ["read", "chat"]
 
 @pytest.fixture
 def grid_file(tmp_path):
-    """A grid of two systems in a recipe, nothing of it trained."""
+    """A grid of two untrained systems in a recipe."""
     (tmp_path / "train.yaml").write_text("encoder: speechmoe\n")
     (tmp_path / "decode_ctc_greedy.yaml").write_text("method: ctc_greedy\n")
     path = tmp_path / "egs/mix/asr1/grids/effect.yaml"
@@ -33,7 +33,7 @@ def grid_file(tmp_path):
 
 @pytest.fixture
 def finished(grid_file, tmp_path):
-    """The same with everything finished but the last run."""
+    """The same grid with all runs finished except the last."""
     workplace = Workplace(read_grid(grid_file))
     fake_experiment.make_references(tmp_path / "dump", SETS, num_utts=12)
     for run in read_grid(grid_file).runs()[:-1]:
@@ -62,7 +62,7 @@ def test_lists_runs_and_trains_nothing(grid_file, finished, capsys):
     assert [line[-1] for line in lines] == ["finished", "finished", "finished", "to do"]
 
 
-def test_the_list_names_what_another_grid_did(grid_file, finished, capsys):
+def test_the_list_names_runs_finished_by_another_grid(grid_file, finished, capsys):
     other = grid_file.with_name("again.yaml")
     other.write_text(grid_file.read_text())
     assert call(other, "--list") == 0
@@ -73,7 +73,7 @@ def test_the_list_names_what_another_grid_did(grid_file, finished, capsys):
     ]
 
 
-def test_the_list_names_what_another_grid_trained(grid_file, finished, capsys):
+def test_the_list_names_runs_trained_by_another_grid(grid_file, finished, capsys):
     for mark in finished.glob("finished/*.json"):
         (finished.parents[1] / "synthetic" / mark.stem / ".done.json").write_text("{}")
     other = grid_file.with_name("again.yaml")
@@ -85,7 +85,7 @@ def test_the_list_names_what_another_grid_trained(grid_file, finished, capsys):
     assert states == [*(f"to decode, trained as effect.{run}" for run in runs), "to do"]
 
 
-def test_reports_on_what_is_finished(grid_file, finished, tmp_path, capsys):
+def test_reports_on_finished_runs(grid_file, finished, tmp_path, capsys):
     results = tmp_path / "RESULTS.md"
     results.write_text("top\n<!-- begin generated: effect -->\n<!-- end generated: effect -->\n")
     assert call(grid_file, "--report", "--results_md", results) == 0

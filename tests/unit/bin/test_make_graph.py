@@ -26,7 +26,7 @@ def _run(inputs, *more):
     return make_graph.main([str(word) for word in words])
 
 
-def test_graph_is_read_back_and_says_what_it_is(inputs, capsys):
+def test_graph_is_read_back_with_its_summary(inputs, capsys):
     assert _run(inputs, "--order", 3) == 0
     assert "graph of order 3: 9 words" in capsys.readouterr().out
     graph = Graph.load(inputs / "graph", TOKENS.tokens)
@@ -54,7 +54,7 @@ def test_another_models_tokens_are_refused(inputs):
 def test_damage_is_named(inputs):
     assert _run(inputs) == 0
     for name, message in {
-        "HLG.fst": "its header tells of",
+        "HLG.fst": "its header states",
         "words.txt": "words.txt: line 1: expected",
         "lexicon.txt": "lexicon.txt, line 1",
     }.items():
@@ -69,7 +69,7 @@ def test_damage_is_named(inputs):
             Graph.load(folder)
     summary = json.loads((inputs / "graph" / "graph.json").read_text(encoding="utf-8"))
     (inputs / "graph" / "graph.json").write_text(json.dumps({**summary, "arcs": 1}))
-    with pytest.raises(ValueError, match=r"graph.json tells of \{'arcs': 1\}, its files have"):
+    with pytest.raises(ValueError, match=r"graph.json states \{'arcs': 1\}, its files have"):
         Graph.load(inputs / "graph")
 
 

@@ -24,7 +24,7 @@ def test_command(options: list[str], tmp_path: Path, capsys: pytest.CaptureFixtu
         "3 words, 4 pronunciations",
         "1 words out of vocabulary, 1 of 11 occurrences (9.09 %): OK 1",
         "left out: 5 pronunciations with units not in the token list (0 occurrences), "
-        "0 beyond 8 a word",
+        "0 over the limit of 8 per word",
     ]
     lexicon = (tmp_path / "out" / "lexicon.txt").read_text(encoding="utf-8")
     assert lexicon == "好 hao3\n行 xing2\n行 hang2\n银行 yin2 hang2\n"
@@ -47,8 +47,8 @@ def test_words_without_counts(options: list[str], tmp_path: Path) -> None:
         ("好\n行 1\n", "words, line 2: 行: either all words have a count or none has"),
         ("好 1\n好 2\n", "words, line 2: 好 is listed twice"),
         ("好\n好\n", "word 好 is listed twice"),
-        ("<s>\n", "word '<s>' is not as transcripts are written"),
-        ("", "no words to make a lexicon of"),
+        ("<s>\n", "word '<s>' is not normalised"),
+        ("", "no words to make a lexicon from"),
     ],
 )
 def test_bad_words(

@@ -1,4 +1,4 @@
-"""The command: what it writes and how it refuses."""
+"""The command: its output and its errors."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_one_set_of_the_synthetic_corpus(tmp_path, capsys):
         (["--corpus", "timit", "--corpus_dir", "."], "got 'timit'"),
         (["--corpus", "aishell"], "needs --corpus_dir"),
         (["--corpus", "aishell", "--corpus_dir", "/nowhere"], "no directory /nowhere"),
-        (["--corpus_dir", "/nowhere"], "of no use to the synthetic corpus"),
+        (["--corpus_dir", "/nowhere"], "not used by the synthetic corpus"),
     ],
 )
 def test_mistakes_are_one_line(options, message, tmp_path, capsys):

@@ -1,11 +1,18 @@
+import base64
+import io
 import json
+import re
+import shutil
 import subprocess
 import sys
 
 import fake_experiment
+import numpy as np
 import pytest
+import soundfile
 
 from speechmoe_espnet.bin import report
+from speechmoe_espnet.data.table import read_table, write_table
 from speechmoe_espnet.results.validation import validate_results
 
 SETS = ("read", "chat")
@@ -151,3 +158,37 @@ def test_start_is_quick():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def audio_dir(root, tmp_path):
+    """A data directory a set, with half a second of a tone for each utterance."""
+    data = tmp_path / "data"
+    data.mkdir()
+    soundfile.write(data / "tone.wav", 0.3 * np.sin(0.2 * np.arange(8000)), 16000)
+    for name in SETS:
+        text = read_table(root / "dump" / name / "text")
+        (data / name).mkdir()
+        for file in ("text", "utt2spk"):
+            shutil.copy(root / "dump" / name / file, data / name)
+        write_table(data / name / "wav.scp", dict.fromkeys(text, str(data / "tone.wav")))
+    return data
+
+
+def test_the_page_plays_the_worst_utterances(run, tmp_path, audio_dir, capsys):
+    assert run("--audio_dir", str(audio_dir)) == 0
+    assert capsys.readouterr().err == ""
+    page = (tmp_path / "out/index.html").read_text()
+    addresses = re.findall(r'<audio [^>]*src="data:audio/mpeg;base64,([^"]*)"', page)
+    assert len(addresses) == 10
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(addresses[0])))
+    assert (rate, samples.ndim) == (16000, 1)
+    assert abs(samples).max() > 0.2
+
+
+def test_recordings_that_are_gone_cost_a_warning(run, tmp_path, audio_dir, capsys):
+    shutil.rmtree(audio_dir / "chat")
+    assert run("--audio_dir", str(audio_dir)) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith("report: warning: no player for chat: no data directory")
+    assert (tmp_path / "out/index.html").read_text().count("<audio") == 5

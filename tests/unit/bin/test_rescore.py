@@ -10,7 +10,7 @@ LOGP = {"今天天启": -20.0, "今天天气": -4.0, "好": -2.0, "": -1.0}
 
 
 class FakeLM:
-    """What the command needs of NeuralLM, with scores that a reader can add up."""
+    """Fake NeuralLM with simple scores."""
 
     def score(self, texts):
         return [LOGP[text] for text in texts]
@@ -72,12 +72,14 @@ def run(tree, *more):
     return rescore.main([str(word) for word in [*words, "--sets", "dev", "read", *more]])
 
 
-def test_lists_are_ranked_anew_in_the_layout_of_decoding(tree, capsys):
+def test_rescored_lists_have_the_layout_of_decoding(tree, capsys):
     assert run(tree, "--nn_lm_weight", "0.5", "--dev_text", tree / "dev.txt") == 0
     said = capsys.readouterr()
-    assert "perplexity 12.50 a character (3 characters, 1 of them unknown, 2 sentences)" in said.out
+    assert (
+        "perplexity 12.50 per character (3 characters, 1 of them unknown, 2 sentences)" in said.out
+    )
     assert "rescored read: 2 utterances, 4 hypotheses" in said.err
-    assert "another one is best in 1" in said.err
+    assert "the best one changed in 1 utterances" in said.err
     files = {str(path.relative_to(tree / "out")) for path in (tree / "out").rglob("*.*")}
     assert files == {"model.json", "rescoring.json"} | {
         f"{name}/{file}"
@@ -130,13 +132,13 @@ def test_mistakes(tree, capsys, words, said):
     assert not (tree / "out").exists()
 
 
-def test_what_is_there_is_not_overwritten(tree, capsys):
+def test_existing_output_is_not_overwritten(tree, capsys):
     (tree / "out/read").mkdir(parents=True)
     assert run(tree, "--nn_lm_weight", "1") == 1
     assert "exists already" in capsys.readouterr().err
 
 
-def test_units_and_time_must_be_there_in_full(tree, capsys):
+def test_units_and_times_are_required(tree, capsys):
     path = tree / "decode/read/nbest.jsonl"
     path.write_text(path.read_text().replace('"units": "qi4"', '"units": null'))
     assert run(tree, "--nn_lm_weight", "1") == 1

@@ -68,7 +68,7 @@ def test_units_are_not_characters(units, capsys):
     assert not (units / "out").exists()
 
 
-def test_units_must_be_there(units, capsys):
+def test_missing_units_are_an_error(units, capsys):
     (units / "hyp/units").unlink()
     assert run(units, "--hyp_name", "units", "--metric", "ser") == 1
     assert f"no file {units / 'hyp/units'}" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Commands run side by side; where one fails the others are ended."""
+"""Commands run in parallel; if one fails, the others are stopped."""
 
 import time
 from pathlib import Path

@@ -67,7 +67,7 @@ def test_warns_where_the_grid_ends_too_early(tree, capsys):
     assert run(tree, "--lm_weights", "0:0.25:0.25", "--insertion_bonuses", "0") == 0
     found = json.loads((tree / "out/tuning.json").read_text())
     assert found["on_edge"] == ["lm_weight"]
-    assert "the best lm_weight, 0.25, lies on the edge of its grid (0 to 0.25)" in (
+    assert "the best lm_weight, 0.25, is at the edge of its grid (0 to 0.25)" in (
         capsys.readouterr().err
     )
 

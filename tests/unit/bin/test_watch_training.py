@@ -1,4 +1,4 @@
-"""A training's log becomes a few lines; its exit status and its end are passed on."""
+"""The log of a training becomes a few lines; exit status and signals are passed on."""
 
 import signal
 import subprocess

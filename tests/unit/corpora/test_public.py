@@ -56,7 +56,7 @@ def test_aishell_layout(aishell, tmp_path):
         assert data.segments is None
 
 
-def test_what_lhotse_leaves_out_is_reported(aishell, tmp_path, caplog):
+def test_utterances_skipped_by_lhotse_are_reported(aishell, tmp_path, caplog):
     write_wav(aishell / "data_aishell" / "wav" / "train" / "S0002" / "BAC009S0002W0002.wav")
     prepare_public("aishell", aishell, tmp_path / "out")
     assert "No transcript: BAC009S0002W0002" in caplog.text

@@ -1,5 +1,5 @@
 from hypothesis import settings
 
-# Examples share two cores with other work: how long one takes says nothing about the code.
+# No deadline for examples: cores are shared with other work.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

@@ -77,7 +77,7 @@ def test_cut_off_payload(kept: int) -> None:
         decompressed_matrix(payload)
 
 
-def test_next_to_constant_values_stay_what_they_are() -> None:
+def test_nearly_constant_values_are_kept() -> None:
     features = np.float32([[-16], [-16], [-16], [-16], [-16 + 2**-19], [-16 + 2**-18]])
     ((_, read),) = kaldiio.load_ark(BytesIO(b"a " + compressed_matrix(features)))
     np.testing.assert_allclose(read, features, atol=2**-17)

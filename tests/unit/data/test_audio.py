@@ -28,7 +28,7 @@ EXACT = {"PCM_16": 2**-15, "PCM_24": 2**-22, "PCM_32": 2**-23, "FLOAT": 0.0, "DO
 EXACT |= {"PCM_S8": 2**-6, "PCM_U8": 2**-6, "ULAW": 0.02, "ALAW": 0.02}
 EXACT |= {"ALAC_16": 2**-15, "ALAC_20": 2**-19, "ALAC_24": 2**-22, "ALAC_32": 2**-23}
 NO_HEADER = "RAW"
-# What libsndfile lists but does not write, or writes and cannot read again itself.
+# Formats that libsndfile lists but cannot write, or cannot read back.
 NOT_WRITTEN = {
     *(("AIFF", f"DWVW_{bits}") for bits in (12, 16, 24)),
     *(("MP3", f"MPEG_LAYER_{layer}") for layer in ("I", "II")),
@@ -50,13 +50,13 @@ def test_every_format_of_libsndfile(tmp_path: Path, kind: str, subtype: str) -> 
     expected, expected_rate = soundfile.read(path, dtype="float32")
     assert rate == expected_rate
     assert whole.dtype == np.float32
-    # The MP3 decoder rounds by where its memory happens to lie.
+    # The rounding of the MP3 decoder depends on memory addresses.
     np.testing.assert_allclose(whole, expected, rtol=0, atol=1e-6 if kind == "MP3" else 0)
     plain, _ = read_samples(path)
     expected_type = np.int16 if subtype == "PCM_16" and kind in INT16_FORMATS else np.float32
     assert plain.dtype == expected_type
     if kind == "SDS":
-        return  # libsndfile loses the end when it writes this
+        return  # libsndfile truncates this format when writing
     assert len(TONE) <= len(whole) <= len(TONE) + 1200
     if subtype in EXACT:
         assert np.abs(whole[: len(TONE)] - TONE).max() <= EXACT[subtype]
@@ -86,7 +86,7 @@ def test_sixteen_bits_are_the_same_as_float(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.raw", "A.RAW"])
 def test_no_header(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(bytes(3200))
-    with pytest.raises(ValueError, match="without a header, which tells no sample rate"):
+    with pytest.raises(ValueError, match="without a header, which states no sample rate"):
         read_audio(tmp_path / name)
 
 

@@ -58,7 +58,7 @@ def test_every_word_is_read_in_phones(text: str) -> None:
         assert all(units and PHONES.issuperset(units) for units in found)
 
 
-def test_reading_ahead_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_ahead_starts_espeak_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
     def phones_of(words: list[str]) -> list[tuple[str, ...]]:

@@ -17,7 +17,7 @@ SHIFT, LENGTH = 160, 400
 
 
 def noise(num_samples: int, level: float = 3000.0, offset: float = 0.0) -> torch.Tensor:
-    """Integers, as 16-bit files have them."""
+    """Noise as integers, as in 16-bit files."""
     rng = np.random.default_rng(num_samples)
     values = offset + level * rng.standard_normal(num_samples)
     return torch.from_numpy(np.round(values).clip(-32768, 32767).astype(np.float32))

@@ -55,7 +55,7 @@ def test_output(data: DataDir, tmp_path: Path) -> None:
         samples, rate = read_audio(data.wav_scp[name])
         exact = compute_features(samples, rate, CONFIG, name)
         assert features.shape == (lengths[name], 40)
-        # One byte a value between the quartiles of a column: 1/64 of the widest quarter at most.
+        # One byte per value between the quartiles of a column: at most 1/64 of the widest quarter.
         quarters = np.diff(np.percentile(exact, [0, 25, 75, 100], axis=0), axis=0)
         assert np.abs(features - exact).max() < quarters.max() / 63 + 0.01
 

@@ -1,4 +1,4 @@
-"""Features against their definition, written out slowly in numpy from Kaldi's documentation."""
+"""Features against a slow numpy implementation of Kaldi's documentation."""
 
 import numpy as np
 import pytest
@@ -138,7 +138,7 @@ def test_sixteen_bit_samples_give_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 32000, 44100, 48000])
-def test_resampling_keeps_what_both_rates_hold(rate: int) -> None:
+def test_resampling_keeps_the_common_band(rate: int) -> None:
     def sound(rate: int) -> NDArray[np.float32]:
         time = np.arange(rate) / rate
         partials = [np.sin(2 * np.pi * f * time + f * f) for f in np.arange(30, 3800, 31.0)]
@@ -147,7 +147,7 @@ def test_resampling_keeps_what_both_rates_hold(rate: int) -> None:
     config = FbankConfig(high_freq=3500, resample=True)
     got = compute_features(sound(rate), rate, config, "a")
     expected = compute_features(sound(16000), 16000, config, "a")
-    # The ends of a recording are steps, which a resampler smoothes.
+    # Resampling smooths the steps at the ends of a recording.
     np.testing.assert_allclose(got[5:-5], expected[5:-5], atol=0.01)
 
 

@@ -31,7 +31,7 @@ def data_dirs(draw: st.DrawFn) -> DataDir:
 
 
 def make(path: Path, **files: str) -> Path:
-    """A directory of utterances a and b of speaker s, with files replaced or (None) left out."""
+    """A directory with utterances a and b of speaker s; files replaced or omitted (None)."""
     contents = {
         "wav_scp": f"a {path}/a.wav\nb {path}/b.wav\n",
         "text": "a 你好\nb 再见\n",

@@ -66,7 +66,7 @@ def test_kaldi_format(tmp_path: Path) -> None:
         ("\n", "lexicon.txt: no words"),
         ("a AA\n\nb B\n", "lexicon.txt, line 2: empty"),
         ("a AA\n好\n", "lexicon.txt, line 2: 好 has no pronunciation"),
-        ("a AA\nb B\na  AA\n", "lexicon.txt, line 3: a AA already is on line 1"),
+        ("a AA\nb B\na  AA\n", "lexicon.txt, line 3: a AA is already on line 1"),
     ],
 )
 def test_bad_files(content: str, message: str, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_bad_files(content: str, message: str, tmp_path: Path) -> None:
         Lexicon.load(tmp_path / "lexicon.txt")
 
 
-def test_files_that_are_no_text(tmp_path: Path) -> None:
+def test_files_that_are_not_text(tmp_path: Path) -> None:
     (tmp_path / "lexicon.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"lexicon\.txt: not UTF-8"):
         Lexicon.load(tmp_path / "lexicon.txt")

@@ -16,7 +16,7 @@ def test_observed_readings_come_first() -> None:
     assert set(frequent["还"]) >= {("hai2",), ("huan2",)}
 
 
-def test_every_dictionary_is_asked() -> None:
+def test_every_dictionary_is_used() -> None:
     entries = build_lexicon(["长", "OK", "A", "1", "花儿", "DONT", "A股"], []).lexicon.entries
     assert set(entries["长"]) == {("zhang3",), ("chang2",)}
     assert entries["OK"] == (("OW", "K", "EY"),)
@@ -77,7 +77,7 @@ def test_observed_readings_are_kept(sentences: list[str]) -> None:
 
 
 def test_mistakes() -> None:
-    with pytest.raises(ValueError, match=r"word '<s>' is not as transcripts are written .*'S'"):
+    with pytest.raises(ValueError, match=r"word '<s>' is not normalised .*'S'"):
         build_lexicon(["好", "<s>"], [])
     with pytest.raises(ValueError, match="word 'ok' is not"):
         build_lexicon(["ok"], [])

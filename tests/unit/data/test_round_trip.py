@@ -1,4 +1,4 @@
-"""From text to units and, through the lexicon, back: on real transcripts and on made-up ones."""
+"""From text to units and back through the lexicon, for real and for random transcripts."""
 
 import random
 from collections import defaultdict

@@ -65,7 +65,7 @@ def test_dictionary() -> None:
 
 
 @given(HANZI)
-def test_dictionary_knows_how_a_word_is_read_alone(word: str) -> None:
+def test_dictionary_includes_the_reading_of_a_word_alone(word: str) -> None:
     found = dictionary_readings(word)
     assert found[0] == read_hanzi([word])[0]
     assert len(set(found)) == len(found)
@@ -80,6 +80,6 @@ def test_other_scripts_are_an_error(word: str) -> None:
         dictionary_readings(word)
 
 
-def test_what_a_syllable_is() -> None:
+def test_is_syllable() -> None:
     assert all(map(is_syllable, ["ma5", "nv3", "ê1", "n2", "hm5"]))
     assert not any(map(is_syllable, ["ma", "ma6", "MA1", "AA", "", "兙5", "ma1 "]))

@@ -40,7 +40,7 @@ def test_idempotent_and_spaceless(text: str) -> None:
 
 
 @given(st.text("eEa-,\u0301\u0327\u0345 ǰŉıİßΐ½ⅷ好"))
-def test_idempotent_where_unicode_is_awkward(text: str) -> None:
+def test_idempotent_for_difficult_unicode(text: str) -> None:
     result = normalize_text(text)
     assert normalize_text(result) == result
 

@@ -39,6 +39,6 @@ def test_other_layouts_are_refused(tmp_path: Path, content: str, message: str) -
         TokenList.load(tmp_path / "tokens.txt")
 
 
-def test_units_of_any_order_are_taken_over(tmp_path: Path) -> None:
+def test_any_order_of_units_is_kept(tmp_path: Path) -> None:
     (tmp_path / "tokens.txt").write_text("<blank>\n<unk>\nb\na\n<sos/eos>\n")
     assert TokenList.load(tmp_path / "tokens.txt").units == ("b", "a")

@@ -37,7 +37,7 @@ def test_syllables_and_phones(text: str) -> None:
 
 
 @given(st.lists(st.text() | st.text("行长儿女一ABC wifi zzyzx12,")))
-def test_texts_are_read_as_each_of_them(texts: list[str]) -> None:
+def test_read_texts_equals_reading_each_text(texts: list[str]) -> None:
     read = list(SYLLABLE_PHONE.read_texts(texts))
     assert [words for words, _ in read] == [segment(text) for text in texts]
     for text, (words, readings) in zip(texts, read, strict=True):
@@ -92,7 +92,7 @@ def test_bpe_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("num_pieces", [5, 100000])
-def test_bpe_size_that_does_not_suit(num_pieces: int) -> None:
+def test_bpe_size_out_of_range(num_pieces: int) -> None:
     with pytest.raises(ValueError, match=f"nbpe {num_pieces} does not suit a text of 18 diff"):
         BpeTokenizer.train(TEXTS, num_pieces)
 

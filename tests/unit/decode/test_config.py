@@ -1,4 +1,4 @@
-"""Decode configurations: what is shipped builds, what is wrong is named."""
+"""Decode configurations: shipped files are valid, mistakes are named."""
 
 from pathlib import Path
 
@@ -20,21 +20,21 @@ def test_shipped_configurations() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("method: ctc_greedy\nbeam: 3", "beam: no meaning with method ctc_greedy"),
+        ("method: ctc_greedy\nbeam: 3", "beam: not used by method ctc_greedy"),
         ("method: ctc_greedy\nbeams: 3", "unknown key beams; allowed are method, batch_frames"),
         ("batch_frames: 10", "method: missing"),
         ("method: viterbi", "'viterbi' is not one of ctc_greedy, ctc_prefix_beam, wfst"),
-        ("method: wfst\nbeam_size: 3", "beam_size: no meaning with method wfst, which knows"),
+        ("method: wfst\nbeam_size: 3", "beam_size: not used by method wfst; its keys are"),
         ("method: wfst\nbeam: 0", "beam: 0 is not a positive number"),
         ("method: wfst\nbeam: .inf", "beam: inf is not a positive number"),
         ("method: wfst\nlm_weight: high", "lm_weight: 'high' is not a number"),
         ("method: wfst\nnbest: 5\nmax_active: 9", "max_active: 9 with nbest: 5"),
         ("method: wfst\nwrite_lattices: true\nmax_active: 9", "with write_lattices: true"),
         ("method: wfst\nwrite_lattices: 1", "write_lattices: 1 is not true or false"),
-        ("method: ctc_prefix_beam\nlm_weight: 1", "lm_weight: no meaning without use_ngram"),
+        ("method: ctc_prefix_beam\nlm_weight: 1", "lm_weight: not used without use_ngram"),
         ("method: espnet_joint\nctc_weight: 2", r"ctc_weight: 2 is not in \[0, 1\]"),
         ("method: espnet_joint\nnbest: 11", r"11 is more than beam_size \(10\)"),
-        ("method: ctc_greedy\nbeam_size: 3", "beam_size: no meaning with method ctc_greedy"),
+        ("method: ctc_greedy\nbeam_size: 3", "beam_size: not used by method ctc_greedy"),
         ("method: ctc_prefix_beam\nbeam_size: 2\nnbest: 3", r"3 is more than beam_size \(2\)"),
         ("method: ctc_prefix_beam\nbeam_size: yes", "True is not a whole number"),
         ("method: ctc_prefix_beam\nmax_units: 0", "max_units: 0 is not a whole number"),

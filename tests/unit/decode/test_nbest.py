@@ -20,7 +20,7 @@ hyps = st.fixed_dictionaries(
 
 @settings(deadline=None)
 @given(st.dictionaries(names, st.lists(hyps, min_size=1, max_size=4), min_size=1, max_size=4))
-def test_lists_come_back_as_written(tmp_path_factory, lists):
+def test_round_trip(tmp_path_factory, lists):
     path = tmp_path_factory.mktemp("nbest") / "nbest.jsonl"
     write_nbest(path, lists)
     back = read_nbest(path, NUMBERS)
@@ -81,6 +81,6 @@ def test_empty_and_missing(tmp_path):
         read_nbest(tmp_path / "nbest.jsonl")
 
 
-def test_numbers_that_json_lacks_are_not_written(tmp_path):
+def test_numbers_outside_json_are_not_written(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_nbest(tmp_path / "nbest.jsonl", {"a": [{"text": "", "score": float("inf")}]})

@@ -29,7 +29,7 @@ def score_texts(texts):
 
 @settings(deadline=None)
 @given(list_sets, numbers)
-def test_scores_as_decoded_plus_the_new_one(lists, weight):
+def test_decoded_scores_plus_the_new_score(lists, weight):
     ranked = rescore(lists, score_texts, RescoringWeights(weight))
     assert ranked.keys() == lists.keys()
     for utt, new in ranked.items():
@@ -61,7 +61,7 @@ def hyp(text, score):
     return {"text": text, "acoustic_score": score, "lm_score": 0.0}
 
 
-def test_each_text_is_scored_once_and_lists_stay_as_they_were():
+def test_each_text_is_scored_once_and_lists_are_unchanged():
     asked = []
 
     def score(texts):

@@ -1,4 +1,4 @@
-"""Totals of routing: padding never counts, batches add up."""
+"""Routing totals: padding does not count, batches add up."""
 
 import math
 from typing import NamedTuple

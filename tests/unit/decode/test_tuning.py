@@ -36,7 +36,7 @@ def test_rate_is_that_of_the_hypotheses_with_the_highest_totals(groups, weight, 
     assert lists.oracle <= lists((weight, bonus))
 
 
-def test_of_equal_totals_the_earlier_wins():
+def test_of_equal_scores_the_first_wins():
     group = [{"a": -1.0, "g": 0.0, "n": 0, "errors": e} for e in (3, 0)]
     assert ranked([group])((1.0, 1.0)) == pytest.approx(30)
 
@@ -67,7 +67,7 @@ def test_wrong_axes_are_named(text):
 
 @settings(deadline=None)
 @given(st.text("0123456789.:,-einfa ", max_size=12))
-def test_any_text_is_an_ascending_axis_or_a_named_mistake(text):
+def test_any_text_gives_an_ascending_axis_or_an_error(text):
     try:
         axis = Axis.parse("w", text, 0.0)
     except ValueError as error:
@@ -100,14 +100,14 @@ def test_ties_go_to_the_point_closest_to_the_defaults():
     assert both_sides.best == (0.3, 0.0)
 
 
-def test_an_optimum_on_the_edge_is_told_but_a_single_value_has_no_edge():
+def test_an_optimum_on_the_edge_is_reported_unless_the_axis_has_one_value():
     axes = (AXES[0], Axis("b", (1.0,), 0.0))
     found = grid_search(lambda point: -point[0], axes)
     assert found.best == (2.0, 1.0)
     assert found.on_edge == ["w"]
 
 
-def test_pattern_search_asks_for_few_points_and_for_none_twice():
+def test_pattern_search_evaluates_few_points_once_each():
     asked = []
 
     def dear(point):
@@ -134,7 +134,7 @@ def test_pattern_search_ends_where_no_neighbour_is_better(rates):
     assert all(table[point] == rate for point, rate in found.rates.items())
 
 
-def test_ranking_is_quick_enough_for_a_grid():
+def test_ranking_is_fast_enough_for_a_grid():
     generator = np.random.default_rng(0)
     lists = RankedLists(
         generator.normal(size=(300, 50)),

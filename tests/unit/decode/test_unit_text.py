@@ -8,7 +8,7 @@ import sentencepiece
 from speechmoe_espnet.decode.unit_text import UnitText
 
 
-def test_characters_are_joined_and_special_units_are_silent() -> None:
+def test_characters_are_joined_and_special_units_have_no_text() -> None:
     text = UnitText(["<blank>", "<unk>", "<space>", "好", "你", "<sos/eos>"], "char")
     assert text([4, 3, 1, 2, 3, 5, 2]) == "你好 好"
     assert text([1, 5]) == ""
@@ -19,7 +19,7 @@ def test_syllables_are_separated() -> None:
     assert text([3, 1, 2]) == "ni3 hao3"
 
 
-def test_pieces_are_put_together(tmp_path: Path) -> None:
+def test_pieces_are_joined(tmp_path: Path) -> None:
     corpus = tmp_path / "text"
     corpus.write_text("今天天气很好\n你好\nHELLO WORLD\n" * 20, encoding="utf-8")
     sentencepiece.SentencePieceTrainer.train(

@@ -44,7 +44,8 @@ def test_small_gradients_stay_and_so_do_all_without_the_option(conf):
 
 
 @pytest.mark.parametrize(
-    ("encoder", "encoder_conf"), [("conformer", {}), ("speechmoe", {"num_experts": 1})]
+    ("encoder", "encoder_conf"),
+    [("conformer", {}), ("speechmoe", {"moe_conf": {"num_experts": 1}})],
 )
 def test_a_model_without_experts_is_one_group(encoder, encoder_conf):
     before, after = stepped(encoder, encoder_conf=encoder_conf, grad_clip=0.5)

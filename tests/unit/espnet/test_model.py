@@ -88,7 +88,7 @@ def test_batch_loss_is_the_mean_of_its_utterances(encoder, kind):
 
 @pytest.mark.parametrize("num_experts", [1, 4])
 def test_the_error_rate_of_a_batch_does_not_count_what_padding_emits(num_experts):
-    model = build(encoder_conf={"num_experts": num_experts}).eval()
+    model = build(encoder_conf={"moe_conf": {"num_experts": num_experts}}).eval()
     # Padding emits as much as speech does, as in a hardly trained model.
     with torch.no_grad():
         model.ctc.ctc_lo.weight.normal_(std=1.0)
@@ -122,8 +122,8 @@ def test_with_an_espnet_encoder_it_is_espnets_model_bit_for_bit(encoder, kind):
     assert all(torch.equal(a, b) for a, b in zip(grads, grads2, strict=True))
 
 
-def test_static_twin_reports_no_routing():
-    model = build(encoder_conf={"num_experts": 1})
+def test_dense_baseline_reports_no_routing():
+    model = build(encoder_conf={"moe_conf": {"num_experts": 1}})
     _, stats, _ = model(**batch())
     assert "loss_embedding" in stats
     assert not MOE_STATS & set(stats) - {"loss_embedding"}
@@ -207,7 +207,7 @@ def test_encode_with_routing_needs_a_speechmoe_encoder():
 @ENCODERS
 @pytest.mark.parametrize("activation_checkpointing", [False, True])
 def test_routing_warms_up_for_its_steps(encoder, activation_checkpointing):
-    conf = {"routing_warmup": "soft", "routing_warmup_steps": 2, "dropout_rate": 0.0}
+    conf = {"moe_conf": {"routing_warmup": "soft", "routing_warmup_steps": 2}, "dropout_rate": 0.0}
     conf |= {"activation_checkpointing": activation_checkpointing}
     conf |= {"embedding_conf": {"num_blocks": 1, "dropout_rate": 0.0}}
     model = build(encoder, encoder_conf=conf)

@@ -28,8 +28,8 @@ def test_every_parameter_is_in_one_group():
     assert all(groups.values())
 
 
-def test_a_static_twin_has_neither_routers_nor_experts():
-    groups = parameter_groups(build(encoder_conf={"num_experts": 1}))
+def test_a_dense_baseline_has_neither_routers_nor_experts():
+    groups = parameter_groups(build(encoder_conf={"moe_conf": {"num_experts": 1}}))
     assert groups.routers == groups.experts == []
 
 
@@ -46,8 +46,10 @@ def test_routers_and_experts_get_their_own_learning_rates(router, expert):
         assert rates[id(parameter)] == pytest.approx(0.01 * scales[of_kind(name)]), name
 
 
-def test_a_static_twin_takes_the_same_configuration():
-    optimizer, model = optimizer_of({"num_experts": 1}, router_lr_scale=0.1, expert_lr_scale=2.0)
+def test_a_dense_baseline_takes_the_same_configuration():
+    optimizer, model = optimizer_of(
+        {"moe_conf": {"num_experts": 1}}, router_lr_scale=0.1, expert_lr_scale=2.0
+    )
     (group,) = optimizer.param_groups
     assert len(group["params"]) == len(list(model.parameters()))
 

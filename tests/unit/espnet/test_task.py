@@ -1,16 +1,18 @@
 import io
 import json
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from models import TOKENS, build, of_kind, training_args
+from models import TOKENS, batch, build, of_kind, training_args
 
 from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.bin import asr_inference, asr_train
 from speechmoe_espnet.espnet.task import SpeechMoEASRTask
+from speechmoe_espnet.moe import MoEOptions
 
 
 def test_the_parser_is_espnets_with_the_plug_in():
@@ -21,21 +23,53 @@ def test_the_parser_is_espnets_with_the_plug_in():
     assert parser.get_default("model") == "speechmoe"
 
 
-def test_print_config_shows_our_model(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["asr_train", "--print_config"])
+def print_config(monkeypatch, *argv):
+    argv = [*argv, "--print_config"]
+    monkeypatch.setattr(sys, "argv", ["asr_train", *argv])
     out = io.StringIO()
     # ESPnet's print_config takes its default stream when it is imported, before any capture.
     monkeypatch.setattr(SpeechMoEASRTask.print_config.__func__, "__defaults__", (out,))
     with pytest.raises(SystemExit) as stop:
-        asr_train.main(["--print_config"])
+        asr_train.main(argv)
     assert stop.value.code == 0
-    assert yaml.safe_load(out.getvalue())["model"] == "speechmoe"
+    return yaml.safe_load(out.getvalue())
+
+
+def test_print_config_shows_our_model(monkeypatch):
+    assert print_config(monkeypatch)["model"] == "speechmoe"
+
+
+@pytest.mark.parametrize("place", ["", "moe_conf."])
+def test_print_config_shows_routing_options(monkeypatch, place):
+    words = ("--encoder", "speechmoe", "--encoder_conf", f"{place}num_experts=8")
+    conf = print_config(monkeypatch, *words)["encoder_conf"]
+    assert conf["moe_conf"] == {**asdict(MoEOptions()), "num_experts": 8}
+    assert not set(conf) & set(conf["moe_conf"])
 
 
 @pytest.mark.parametrize("encoder", ["speechmoe", "conformer"])
 def test_an_unknown_key_of_the_encoder_is_named(encoder):
     with pytest.raises(ValueError, match=f"unknown key 'num_expert'; encoder: {encoder} takes"):
         build(encoder, encoder_conf={"num_expert": 4})
+
+
+def test_the_keys_of_moe_conf_are_named_too():
+    with pytest.raises(
+        ValueError, match=r"takes .*moe_conf.*; moe_conf takes num_experts, .*top_k"
+    ):
+        build(encoder_conf={"num_expert": 4})
+
+
+@pytest.mark.parametrize("num_experts", [1, 8])
+def test_older_configurations_build_the_same_model(num_experts):
+    routing = {"num_experts": num_experts, "router_scale": "straight_through"}
+    flat, nested = (build(encoder_conf=conf).eval() for conf in (routing, {"moe_conf": routing}))
+    state = nested.state_dict()
+    assert list(flat.state_dict()) == list(state)
+    assert all(torch.equal(value, state[name]) for name, value in flat.state_dict().items())
+    data = batch()
+    outputs = [m.encode(data["speech"], data["speech_lengths"])[0] for m in (flat, nested)]
+    assert torch.equal(*outputs)
 
 
 def test_commands_offer_espnets_help(capsys):
@@ -56,7 +90,10 @@ def test_a_failure_below_this_package_keeps_its_traceback(monkeypatch):
 
 
 def test_a_users_mistake_is_one_line(capsys, tmp_path):
-    argv = [*configuration(tmp_path / "conf.yaml", encoder_conf={"top_k": 9}), "--output_dir"]
+    argv = [
+        *configuration(tmp_path / "conf.yaml", encoder_conf={"moe_conf": {"top_k": 9}}),
+        "--output_dir",
+    ]
     (tmp_path / "tokens.txt").write_text("".join(f"{token}\n" for token in TOKENS))
     argv += [str(tmp_path / "exp"), "--token_list", f"{tmp_path}/tokens.txt", "--input_size", "40"]
     assert asr_train.main(argv) == 1
@@ -131,7 +168,7 @@ def test_accumulated_batches_are_one_step_on_their_mean_gradient(data_args, tmp_
 
 def test_a_killed_training_gives_what_an_undisturbed_one_gives(data_args, tmp_path):
     schedule = {"ctc_weight": 1.0, "alpha_schedule": [[0, 0.0], [3, 1.0], [9, 0.5]]}
-    warmup = {"routing_warmup_steps": 3}
+    warmup = {"moe_conf": {"routing_warmup_steps": 3}}
     conf = configuration(tmp_path / "conf.yaml", model_conf=schedule, encoder_conf=warmup)
     whole = train([*data_args, *conf], tmp_path / "whole")
     stats = (tmp_path / "whole/train_stats.jsonl").read_text().splitlines()
@@ -163,6 +200,20 @@ def test_each_group_moves_by_its_own_limit(data_args, tmp_path):
         squares[of_kind(name)] += (states[1][name] - before).square().sum().item()
     for group, square in squares.items():
         assert square**0.5 == pytest.approx(0.01, rel=1e-3), group
+
+
+def test_an_unknown_key_stops_training_before_lengths_are_checked(data_args, tmp_path):
+    conf = configuration(tmp_path / "conf.yaml", encoder_conf={"num_expert": 4})
+    with pytest.raises(ValueError, match="unknown key 'num_expert'"):
+        train([*data_args, *conf], tmp_path / "exp")
+
+
+def test_a_training_with_flat_keys_warns_once(data_args, tmp_path, caplog):
+    conf = configuration(tmp_path / "conf.yaml", encoder_conf={"num_experts": 2})
+    train([*data_args, *conf, "--max_epoch", "1"], tmp_path / "exp")
+    assert caplog.text.count("write moe_conf: {num_experts: 2}") == 1
+    saved = yaml.safe_load((tmp_path / "exp/config.yaml").read_text())
+    assert saved["encoder_conf"]["num_experts"] == 2
 
 
 def test_too_short_utterances_stop_training_before_it_starts(data_args, tmp_path):
@@ -224,18 +275,18 @@ def test_too_much_speed_stops_training_before_it_starts(data_args, tmp_path):
 
 
 def test_upcycling_through_the_command_line(data_args, tmp_path):
-    static = configuration(tmp_path / "static.yaml", encoder_conf={"num_experts": 1})
-    twin = train([*data_args, *static], tmp_path / "static")
+    static = configuration(tmp_path / "static.yaml", encoder_conf={"moe_conf": {"num_experts": 1}})
+    dense = train([*data_args, *static], tmp_path / "static")
     moe = configuration(
         tmp_path / "moe.yaml",
-        encoder_conf={"num_experts": 4, "router_scale": "straight_through"},
+        encoder_conf={"moe_conf": {"num_experts": 4, "router_scale": "straight_through"}},
         optim_conf={"lr": 0.0},
     )
     init = ["--init_param", f"{tmp_path}/static/valid.loss.ave.pth"]
     state = train([*data_args, *moe, *init], tmp_path / "moe")
     for name, value in state.items():
         if "router" not in name:
-            torch.testing.assert_close(value, twin[name].expand_as(value))
+            torch.testing.assert_close(value, dense[name].expand_as(value))
 
 
 def test_the_path_of_espnet3_configurations_names_the_task():

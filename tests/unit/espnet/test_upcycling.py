@@ -4,12 +4,12 @@ from models import batch, build
 
 from speechmoe_espnet.espnet.upcycling import InitParam, load_init_param
 
-STRAIGHT = {"router_scale": "straight_through", "num_experts": 4}
+STRAIGHT = {"moe_conf": {"router_scale": "straight_through", "num_experts": 4}}
 ENCODERS = pytest.mark.parametrize("encoder", ["speechmoe", "speechmoe_conformer"])
 
 
 def static(encoder="speechmoe", **conf):
-    return build(encoder, encoder_conf={"num_experts": 1, **conf})
+    return build(encoder, encoder_conf={"moe_conf": {"num_experts": 1}, **conf})
 
 
 def saved(model, path, drop=()):
@@ -28,12 +28,16 @@ def log_probs(model):
 @ENCODERS
 @pytest.mark.parametrize("moe_blocks", [None, [2]])
 @pytest.mark.parametrize("ignore_init_mismatch", [False, True])
-def test_upcycled_model_starts_as_its_twin(encoder, ignore_init_mismatch, moe_blocks, tmp_path):
-    twin = static(encoder)
+def test_upcycled_model_starts_as_the_dense_model(
+    encoder, ignore_init_mismatch, moe_blocks, tmp_path
+):
+    dense = static(encoder)
     torch.manual_seed(5)
-    moe = build(encoder, encoder_conf={**STRAIGHT, "moe_blocks": moe_blocks})
-    load_init_param(saved(twin, tmp_path / "twin.pth"), moe, ignore_init_mismatch)
-    expected, lengths = log_probs(twin)
+    moe = build(
+        encoder, encoder_conf={"moe_conf": {**STRAIGHT["moe_conf"], "moe_blocks": moe_blocks}}
+    )
+    load_init_param(saved(dense, tmp_path / "dense.pth"), moe, ignore_init_mismatch)
+    expected, lengths = log_probs(dense)
     actual, _ = log_probs(moe)
     for b, frames in enumerate(lengths.tolist()):
         torch.testing.assert_close(actual[b, :frames], expected[b, :frames], atol=1e-4, rtol=0)
@@ -42,18 +46,18 @@ def test_upcycled_model_starts_as_its_twin(encoder, ignore_init_mismatch, moe_bl
 
 
 def test_paper_scaling_changes_the_function(tmp_path):
-    twin = static()
-    moe = build(encoder_conf={"num_experts": 4, "router_scale": "paper"})
-    load_init_param(saved(twin, tmp_path / "twin.pth"), moe, False)
-    assert (log_probs(moe)[0] - log_probs(twin)[0]).abs().max() > 1e-3
+    dense = static()
+    moe = build(encoder_conf={"moe_conf": {"num_experts": 4, "router_scale": "paper"}})
+    load_init_param(saved(dense, tmp_path / "dense.pth"), moe, False)
+    assert (log_probs(moe)[0] - log_probs(dense)[0]).abs().max() > 1e-3
 
 
-def test_every_expert_gets_the_twins_tensors_and_routers_stay(tmp_path, caplog):
-    twin = static()
+def test_every_expert_gets_the_dense_tensors_and_routers_stay(tmp_path, caplog):
+    dense = static()
     moe = build(encoder_conf=STRAIGHT)
     routers = {k: v.clone() for k, v in moe.state_dict().items() if "router" in k}
-    load_init_param(saved(twin, tmp_path / "twin.pth"), moe, False)
-    source = twin.state_dict()
+    load_init_param(saved(dense, tmp_path / "dense.pth"), moe, False)
+    source = dense.state_dict()
     for name, value in moe.state_dict().items():
         if "router" in name:
             assert torch.equal(value, routers[name])
@@ -74,18 +78,18 @@ def test_a_moe_model_loads_its_own_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("ignore_init_mismatch", [False, True])
 @pytest.mark.parametrize(
-    ("twin_conf", "drop", "message"),
+    ("dense_conf", "drop", "message"),
     [
         ({"linear_units": 64}, (), "cannot make"),
         ({"num_blocks": 1, "attention_every": 1}, (), "has no .*blocks.1.feed_forward.experts"),
         ({}, ("encoder.backbone.blocks.0.feed_forward.experts.w2",), "has no .*experts.w2"),
-        ({"num_experts": 2}, (), "one to one"),
+        ({"moe_conf": {"num_experts": 2}}, (), "one to one"),
     ],
 )
 def test_an_expert_left_random_is_an_error_in_every_mode(
-    twin_conf, drop, message, ignore_init_mismatch, tmp_path
+    dense_conf, drop, message, ignore_init_mismatch, tmp_path
 ):
-    path = saved(static(**twin_conf), tmp_path / "twin.pth", drop)
+    path = saved(static(**dense_conf), tmp_path / "dense.pth", drop)
     with pytest.raises(ValueError, match=message):
         load_init_param(path, build(encoder_conf=STRAIGHT), ignore_init_mismatch)
 
@@ -96,9 +100,9 @@ def experts_of(model):
 
 @pytest.mark.parametrize("conf", [{"expert_init_noise": 0.1}, {"expert_init_redraw": 0.5}])
 def test_copies_can_be_made_to_differ(conf, tmp_path):
-    twin = static()
-    path = saved(twin, tmp_path / "twin.pth")
-    source = twin.state_dict()
+    dense = static()
+    path = saved(dense, tmp_path / "dense.pth")
+    source = dense.state_dict()
     models = [build(encoder_conf=STRAIGHT, model_conf=conf) for _ in range(2)]
     for model in models:
         load_init_param(path, model, False)
@@ -117,7 +121,7 @@ def test_copies_can_be_made_to_differ(conf, tmp_path):
     first = name.replace("blocks.1", "blocks.0")
     changes = [state[n] - source[n] for n in (first, name)]
     assert not torch.equal(changes[0], changes[1]), "each layer has numbers of its own"
-    distances = [(log_probs(m)[0] - log_probs(twin)[0]).abs().max() for m in models]
+    distances = [(log_probs(m)[0] - log_probs(dense)[0]).abs().max() for m in models]
     assert distances[0] == distances[1] > 0
 
 
@@ -129,7 +133,7 @@ def test_experts_that_are_loaded_one_to_one_do_not_vary(tmp_path):
 
 
 def test_half_a_layer_cannot_vary(tmp_path):
-    path = saved(static(), tmp_path / "twin.pth")
+    path = saved(static(), tmp_path / "dense.pth")
     moe = build(encoder_conf=STRAIGHT, model_conf={"expert_init_redraw": 0.1})
     left_out = "encoder.backbone.blocks.0.feed_forward.experts.w2"
     with pytest.raises(ValueError, match=f"{left_out} is excluded"):
@@ -149,9 +153,9 @@ def test_the_count_of_steps_starts_anew_without_a_word(tmp_path, caplog):
 
 
 def test_other_mismatches_are_errors_or_named_warnings(tmp_path, caplog):
-    twin = static()
-    twin.ctc.ctc_lo = torch.nn.Linear(32, 99)
-    path = saved(twin, tmp_path / "twin.pth")
+    dense = static()
+    dense.ctc.ctc_lo = torch.nn.Linear(32, 99)
+    path = saved(dense, tmp_path / "dense.pth")
     moe = build(encoder_conf=STRAIGHT)
     with pytest.raises(ValueError, match=r"ctc\.ctc_lo\.bias: \(99,\) in the file"):
         load_init_param(path, moe, False)
@@ -164,15 +168,15 @@ def test_other_mismatches_are_errors_or_named_warnings(tmp_path, caplog):
 
 
 def test_embedding_network_alone(tmp_path):
-    twin = static()
+    dense = static()
     moe = build(encoder_conf=STRAIGHT)
     with torch.no_grad():
-        for p in twin.parameters():
+        for p in dense.parameters():
             p.add_(1.0)
     before = moe.ctc.ctc_lo.weight.clone()
-    path = saved(twin, tmp_path / "twin.pth")
+    path = saved(dense, tmp_path / "dense.pth")
     load_init_param(f"{path}:encoder.embedding:encoder.embedding", moe, False)
-    embedding = twin.encoder.embedding.state_dict()
+    embedding = dense.encoder.embedding.state_dict()
     assert all(torch.equal(v, embedding[k]) for k, v in moe.encoder.embedding.state_dict().items())
     assert torch.equal(moe.ctc.ctc_lo.weight, before)
 

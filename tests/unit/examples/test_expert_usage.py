@@ -66,7 +66,7 @@ def test_shuffling_stays_within_groups(example, rng):
 
 
 def test_frames_of_a_model(example, data_dir):
-    model = build(encoder_conf={"num_experts": 4}).eval()
+    model = build(encoder_conf={"moe_conf": {"num_experts": 4}}).eval()
     frames = example["run_model"](model, [data_dir])
     assert frames.experts.shape[0] == 2
     assert set(np.unique(frames.experts)) <= set(range(4))
@@ -77,7 +77,7 @@ def test_frames_of_a_model(example, data_dir):
 
 
 def test_a_static_model_is_refused(example, data_dir):
-    model = build(encoder_conf={"num_experts": 1}).eval()
+    model = build(encoder_conf={"moe_conf": {"num_experts": 1}}).eval()
     with pytest.raises(ValueError, match="no experts"):
         example["run_model"](model, [data_dir])
 

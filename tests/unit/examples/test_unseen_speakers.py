@@ -22,7 +22,7 @@ def example():
 
 @pytest.fixture
 def listener(example):
-    return example["Listener"](build(encoder_conf={"num_experts": 4}).eval())
+    return example["Listener"](build(encoder_conf={"moe_conf": {"num_experts": 4}}).eval())
 
 
 def feats(seed: int) -> torch.Tensor:
@@ -67,7 +67,7 @@ def test_table(example, tmp_path, monkeypatch, capsys, num_experts):
     waves = {name: rng.normal(size=(100, 40)).astype(np.float32) for name in ("a_1", "b_1")}
     kaldiio.save_ark(str(tmp_path / "feats.ark"), waves, scp=str(tmp_path / "feats.scp"))
     (tmp_path / "text").write_text("a_1 一二三\nb_1 三二一\n")
-    model = build(encoder_conf={"num_experts": num_experts}).eval()
+    model = build(encoder_conf={"moe_conf": {"num_experts": num_experts}}).eval()
     speech2text = argparse.Namespace(
         from_experiment=lambda *words: argparse.Namespace(asr_model=model)
     )

@@ -1,68 +1,64 @@
-import re
-import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
-from drawings import words
+from drawings import tooltips, words
+from matplotlib.colors import to_rgba
 
 from speechmoe_espnet.grids import pictures
 from speechmoe_espnet.grids.grid_page import PICTURES
 from speechmoe_espnet.grids.summary import summarize
-from speechmoe_espnet.report.svg import standalone
+from speechmoe_espnet.report.palette import SERIES
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_files_are_whole_and_have_their_colours(summary, name):
-    root = ET.fromstring(standalone(PICTURES[name](summary)))
-    space = "{http://www.w3.org/2000/svg}"
-    assert root.tag == f"{space}svg"
-    style = root.find(f"{space}style").text
-    used = set(re.findall(r"var\((--[\w-]+)\)", standalone(PICTURES[name](summary))))
-    assert used
-    assert all(f"{colour}:" in style for colour in used)
-    assert "prefers-color-scheme: dark" in style
+def points(figure):
+    return {
+        line.get_gid().removeprefix("hint ").split(":")[0]: line
+        for line in figure.axes[0].lines
+        if line.get_gid()
+    }
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_everything_lies_within_the_picture(summary, name):
-    root = ET.fromstring(PICTURES[name](summary))
-    width, height = float(root.get("width")), float(root.get("height"))
-    for node in root.iter("text"):
-        length = 6.5 * len(node.text) * {"middle": 0.5, "end": 0}.get(node.get("text-anchor"), 1)
-        assert 0 <= float(node.get("x")) <= width - length + 1, node.text
-        assert 0 <= float(node.get("y")) <= height, node.text
+    figure = PICTURES[name](summary)
+    figure.draw_without_rendering()
+    width, height = figure.bbox.size
+    shown = [text for axes in figure.axes for text in axes.texts]
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+        shown += [text for place, text in ticks if low <= place <= high]
+    assert shown
+    for text in shown:
+        box = text.get_window_extent()
+        assert 0 <= box.x0 <= box.x1 <= width, text.get_text()
+        assert 0 <= box.y0 <= box.y1 <= height, text.get_text()
 
 
 def test_bars_are_deviations(summary):
-    root = ET.fromstring(pictures.rate_against_flops(summary))
-    markers = {node.text.split(":")[0]: parent for parent in root for node in parent.iter("title")}
-    low_rate = summary.systems["moe8"].rates["total"]
-    high_rate = summary.systems["static"].rates["total"]
-    assert low_rate.mean < high_rate.mean
-    assert float(markers["moe8"].get("cy")) > float(markers["static"].get("cy"))
-    assert float(markers["wide"].get("cx")) > float(markers["moe8"].get("cx"))
-    per_percent = (float(markers["moe8"].get("cy")) - float(markers["static"].get("cy"))) / (
-        high_rate.mean - low_rate.mean
-    )
-    bar = next(
-        node
-        for node in root.iter("line")
-        if node.get("stroke") == "var(--c2)" and node.get("x1") == node.get("x2")
-    )
-    length = float(bar.get("y1")) - float(bar.get("y2"))
-    assert length == pytest.approx(2 * high_rate.deviation * per_percent, abs=0.1)
+    figure = pictures.rate_against_flops(summary)
+    drawn = points(figure)
+    bars = {
+        tuple(item.get_color()[0]): item.get_segments()[0] for item in figure.axes[0].collections
+    }
+    assert len(bars) == len(summary.systems)
+    for name, system in summary.systems.items():
+        rate = system.rates["total"]
+        assert drawn[name].get_xydata().tolist() == [[system.flops / 1e6, rate.mean]]
+        bar = bars[to_rgba(drawn[name].get_color())]
+        assert bar[:, 1] == pytest.approx([rate.mean - rate.deviation, rate.mean + rate.deviation])
+    assert drawn["static"].get_color() == SERIES[2]
+    rate = summary.systems["wide"].rates["total"]
+    assert f"wide: {rate.mean:.2f} %, 3 seeds" in tooltips(figure)
 
 
 def test_sizes_are_on_a_logarithmic_axis(summary):
-    root = ET.fromstring(pictures.rate_against_parameters(summary))
-    place = {
-        parent.find("title").text.split(":")[0]: float(parent.get("cx"))
-        for parent in root
-        if parent.find("title") is not None
-    }
-    assert place["wide"] == pytest.approx(place["moe4"], abs=0.1)
+    figure = pictures.rate_against_parameters(summary)
+    place = {name: float(line.get_xdata()[0]) for name, line in points(figure).items()}
+    assert figure.axes[0].get_xscale() == "log"
+    assert place["wide"] == pytest.approx(place["moe4"])
     assert place["wide"] < place["moe8"]
-    assert "1 M" in words(pictures.rate_against_parameters(summary))
+    assert "1 M" in words(figure)
 
 
 def test_no_changes_of_the_control_alone(finished_runs):
@@ -89,8 +85,9 @@ def test_intervals_that_leave_the_axis_get_an_arrow(finished_runs):
         **summary.systems,
         "wide": replace(system, changes=dict.fromkeys(system.changes, wide)),
     }
-    arrows = ET.fromstring(pictures.change_picture(replace(summary, systems=systems)))
-    assert len(list(arrows.iter("polygon"))) == 6
+    figure = pictures.change_picture(replace(summary, systems=systems))
+    arrows = [line for line in figure.axes[0].lines if line.get_marker() in ("<", ">")]
+    assert len(arrows) == 6
 
 
 def test_single_seeds_are_marked(finished_runs):

@@ -1,4 +1,4 @@
-"""Processes that share a set: order, errors, and none that outlives its parent."""
+"""Parallel decoding: order, errors, and processes that end with their parent."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from speechmoe_espnet.inference.utterances import Utterance
 
 
 class Fake:
-    """Knows an utterance by its location: how long to wait, or what goes wrong."""
+    """Fake recogniser: the location of an utterance is a waiting time or a kind of failure."""
 
     def recognize(self, batch: list[Utterance]) -> tuple[list[Recognized], RoutingTotals]:
         for utterance in batch:

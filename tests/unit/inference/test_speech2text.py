@@ -43,7 +43,7 @@ def wav(tmp_path):
 
 
 def experiment(path, encoder="speechmoe", autocast=False, **overrides):
-    """An experiment whose model has been trained for a step."""
+    """An experiment whose model was trained for one step."""
     path.mkdir()
     model = build(encoder, **overrides)
     data = batch()
@@ -64,7 +64,7 @@ def experiment(path, encoder="speechmoe", autocast=False, **overrides):
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 @pytest.mark.parametrize("encoder", ["speechmoe", "speechmoe_conformer"])
-def test_a_model_trained_for_a_step_decodes_a_wav_in_three_lines(kind, encoder, tmp_path, wav):
+def test_a_trained_model_decodes_a_wav_in_three_lines(kind, encoder, tmp_path, wav):
     exp = experiment(tmp_path / "exp", encoder, **kind)
     speech2text = Speech2Text.from_experiment(exp, beam_size=2, maxlenratio=0.2)
     text, tokens, ids, _ = speech2text(wav)[0]
@@ -86,7 +86,7 @@ def graph_dir(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["features, ctc", "waveform, ctc"])
-def test_words_come_out_of_a_graph(kind, graph_dir, tmp_path, wav):
+def test_a_graph_gives_words(kind, graph_dir, tmp_path, wav):
     exp = experiment(tmp_path / "exp", **KINDS[kind])
     tuning = tmp_path / "tuning.json"
     tuning.write_text('{"lm_weight": 0.01, "insertion_bonus": 2}')
@@ -101,7 +101,7 @@ def test_words_come_out_of_a_graph(kind, graph_dir, tmp_path, wav):
     scores = [hypothesis.score for *_, hypothesis in several]
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
-    with pytest.raises(ValueError, match="are for searches with a graph_dir="):
+    with pytest.raises(ValueError, match="need graph_dir="):
         Speech2Text.from_experiment(exp, tuning=tuning)
 
 
@@ -164,10 +164,10 @@ def test_espnets_command_decodes_our_model(tmp_path):
     assert text.startswith("utt1")
 
 
-def test_features_of_another_width_are_refused(tmp_path):
+def test_features_of_another_size_are_refused(tmp_path):
     exp = experiment(tmp_path / "exp")
     (exp / "fbank.yaml").write_text("num_mel_bins: 80\n")
-    with pytest.raises(ValueError, match="takes 40 features a frame, the features have 80"):
+    with pytest.raises(ValueError, match="takes 40 features per frame, the features have 80"):
         Speech2Text.from_experiment(exp)
 
 

@@ -75,7 +75,7 @@ def test_audio_with_and_without_segments(tmp_path: Path) -> None:
         list_audio(tmp_path, 16000)
 
 
-def test_batches_are_of_similar_length_and_hold_everything_once() -> None:
+def test_batches_have_similar_lengths_and_every_utterance_once() -> None:
     lengths = [1, 90, 30, 31, 250, 29, 30]
     utterances = [
         Utterance(str(i), Path("feats.scp"), "x.ark:1", length / 100)

@@ -74,7 +74,7 @@ def test_other_parsers_read_the_same(model):
 
 
 @given(st.integers(0, len(LINES) - 2))
-def test_a_file_that_ends_early_is_never_read(end):
+def test_a_truncated_file_is_never_accepted(end):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lm.arpa"
         path.write_text("\n".join(LINES[:end]).removesuffix("\\end\\"), encoding="utf-8")
@@ -83,7 +83,7 @@ def test_a_file_that_ends_early_is_never_read(end):
 
 
 @given(st.integers(2, len(LINES) - 2), st.text("\\1 -.\t你好ngram=", min_size=1, max_size=8))
-def test_a_line_too_many_is_an_error_at_that_line_or_later(place, line):
+def test_an_extra_line_is_an_error_at_that_line_or_later(place, line):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lm.arpa"
         path.write_text("\n".join([*LINES[:place], line, *LINES[place:]]), encoding="utf-8")
@@ -123,7 +123,7 @@ def test_probability_backs_off(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("\\data\\", "data", r":18: the file ends before \\end\\; it is cut off, or no ARPA"),
+        ("\\data\\", "data", r":18: the file ends before \\end\\; it is cut off or not an ARPA"),
         ("ngram 1=4\nngram 2=2\n", "", r":5: no line `ngram 1=COUNT`"),
         ("ngram 1=4\n", "", r":4: expected the count of order 1, got ngram 2=2"),
         ("ngram 2=2", "ngram 2=3", r":15: \\data\\ announces 3 2-grams, the file has 2"),
@@ -138,9 +138,9 @@ def test_probability_backs_off(tmp_path):
         ("-0.3\t你 好", "0.3\t你 好", r":15: log10 probability must be finite and at most 0"),
         ("-0.3\t你 好", "-0.3\t你 好\t-1", r":15: an n-gram of the highest order"),
         ("你\t-0.1", "你\tinf", r":10: .* back-off finite"),
-        ("-0.3\t你 好", "-0.3\t<s> 你", r":15: n-gram <s> 你 comes twice"),
-        ("-0.3\t你 好", "-0.3\t你 他", r":15: n-gram 你 他 stands without n-gram 他"),
-        ("-0.3\t你 好", "-0.3\t他 好", r":15: n-gram 他 好 stands without n-gram 他"),
+        ("-0.3\t你 好", "-0.3\t<s> 你", r":15: n-gram <s> 你 occurs twice"),
+        ("-0.3\t你 好", "-0.3\t你 他", r":15: n-gram 你 他 lacks n-gram 他"),
+        ("-0.3\t你 好", "-0.3\t他 好", r":15: n-gram 他 好 lacks n-gram 他"),
     ],
 )
 def test_malformed_files_are_named_with_the_line(old, new, message, tmp_path):
@@ -157,11 +157,11 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"lm\.arpa:10: not UTF-8"):
         read_arpa(tmp_path / "lm.arpa")
     (tmp_path / "lm.arpa.gz").write_bytes(gzip.compress(SMALL.encode())[:-20])
-    with pytest.raises(ValueError, match="not a whole gzip file"):
+    with pytest.raises(ValueError, match="not a complete gzip file"):
         read_arpa(tmp_path / "lm.arpa.gz")
 
 
-def test_numbers_are_what_they_were_with_seven_decimals(tmp_path):
+def test_numbers_keep_seven_decimals(tmp_path):
     model = NgramModel(1, {("a",): (math.log10(0.25), 0.0), ("b",): (math.log10(0.75), 0.0)})
     write_arpa(tmp_path / "lm.arpa", model)
     content = (tmp_path / "lm.arpa").read_text(encoding="utf-8")

@@ -41,7 +41,7 @@ def test_kaldi_and_plain_text_become_characters_with_ids(texts):
     assert (made.dev_sentences, made.dev_characters, made.dev_unknown) == (1, 4, 1)
 
 
-def test_fewer_sentences_are_drawn_by_chance_but_always_the_same(texts):
+def test_a_fixed_random_subset_of_sentences_is_used(texts):
     plain = texts / "many.txt"
     plain.write_text("".join(f"{'一' * n}\n" for n in range(1, 101)))
     drawn = []
@@ -62,7 +62,7 @@ def test_fewer_sentences_are_drawn_by_chance_but_always_the_same(texts):
         (b"\xe5\xa5\xbd\n\xff\n", "more.txt:2: not UTF-8"),
     ],
 )
-def test_text_that_cannot_be_learnt_from_is_named(texts, capsys, content, said):
+def test_unusable_text_is_named(texts, capsys, content, said):
     (texts / "more.txt").write_bytes(content)
     words = ["--train_texts", texts / "more.txt", "--dev-text", texts / "dev/text"]
     assert make_lm_data.main([str(w) for w in [*words, "--output_dir", texts / "out"]]) == 1
@@ -103,7 +103,7 @@ TINY = [
 ]
 
 
-def test_training_is_taken_up_where_it_ended(texts):
+def test_training_resumes(texts):
     files = (texts / "lm", texts / "dev/text", texts / "train/text", texts / "more.txt")
     for epochs in (1, 2):
         run = train(texts, *files, "--", *TINY, "--max_epoch", str(epochs))

@@ -1,4 +1,4 @@
-"""Kneser-Ney and entropy pruning against their definitions, written out slowly."""
+"""Kneser-Ney and entropy pruning against slow implementations of their definitions."""
 
 import math
 from collections import Counter
@@ -95,7 +95,7 @@ def test_any_model_sums_to_one_however_much_is_pruned(sentences, order, threshol
 
 
 def relative_growth(model: NgramModel, without: Ngram) -> float:
-    """Growth of perplexity when one bigram is taken out, from the whole distributions."""
+    """Return the increase of perplexity without one bigram, from complete distributions."""
     history = without[:-1]
     words = [ngram[0] for ngram in model.ngrams if len(ngram) == 1 and ngram != ("<s>",)]
     before = {word: 10 ** model.log10_prob((*history, word)) for word in words}
@@ -123,7 +123,7 @@ def test_pruned_bigrams_are_those_that_change_the_model_least(sentences, thresho
     assert kept == {ngram for ngram, value in growth.items() if value >= threshold}
 
 
-def test_words_after_the_beginning_are_not_pruned_for_being_there():
+def test_words_after_the_sentence_start_are_not_pruned_without_reason():
     arpa = estimate([["甲", "乙"]] * 9 + [["丙", "乙"], ["乙", "丙"]], 2)
     prune_entropy(arpa, 1e-4)
     assert ("<s>", "甲") in to_model(arpa).ngrams
@@ -164,12 +164,12 @@ def test_one_word_and_sentences_without_repetition(capfd):
         ([["甲", ""]], 2, "must not be empty"),
     ],
 )
-def test_odd_input_is_an_error(sentences, order, message):
+def test_invalid_input_is_an_error(sentences, order, message):
     with pytest.raises(ValueError, match=message):
         estimate(sentences, order)
 
 
 @pytest.mark.parametrize("threshold", [-1e-9, math.inf, math.nan])
-def test_threshold_that_is_none(threshold):
+def test_invalid_threshold(threshold):
     with pytest.raises(ValueError, match="prune_threshold must be"):
         prune_entropy(estimate([["甲"]], 2), threshold)

@@ -42,7 +42,7 @@ def test_no_sentence_is_an_error():
         perplexity(MODEL.log10_prob, 2, [])
 
 
-def test_the_history_whose_sum_is_wrong_is_found():
+def test_a_history_with_a_wrong_sum_is_found():
     distance, history = highest_sum_error(MODEL)
     assert history == ("天气",)
     assert distance == pytest.approx(0.5 + 2 * 0.8 - 1)

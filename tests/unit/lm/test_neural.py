@@ -51,7 +51,7 @@ def test_batches_padding_and_order_do_not_matter(kind, texts):
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_probabilities_of_all_sentences_sum_to_one(kind):
-    """Of up to three tokens: what is left is the probability of the longer ones."""
+    """Sum over sentences of up to three tokens; the rest is the probability of longer ones."""
     units = [*TOKENS.units, "六"]
     lm = model(kind)
     texts = ["", *units, *(a + b for a in units for b in units)]
@@ -110,7 +110,7 @@ def change(experiment, **fields):
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **fields}))
 
 
-def test_an_experiment_scores_as_its_model(experiment):
+def test_a_loaded_experiment_scores_like_its_model(experiment):
     assert NeuralLM.from_experiment(experiment).score(["一二"]) == model("seq_rnn").score(["一二"])
 
 
@@ -132,7 +132,7 @@ def test_experiments_that_do_not_fit_are_named(experiment, fields, said):
 def test_missing_parts_are_named(experiment):
     with pytest.raises(FileNotFoundError, match=r"or name: valid\.loss\.ave\.pth"):
         NeuralLM.from_experiment(experiment, "none.pth")
-    with pytest.raises(FileNotFoundError, match=r"train one by utils/train_lm\.sh"):
+    with pytest.raises(FileNotFoundError, match=r"train one with utils/train_lm\.sh"):
         NeuralLM.from_experiment(experiment / "none")
     (experiment / "config.yaml").write_text("a: 1\n")
     with pytest.raises(ValueError, match="lacks lm, token_type, token_list"):

@@ -19,7 +19,7 @@ def texts(tmp_path):
     return tmp_path / "plain", tmp_path / "text"
 
 
-def test_what_is_written(texts, tmp_path):
+def test_written_files(texts, tmp_path):
     plain, dev = texts
     options = NgramOptions(order=3, min_count=2, prune_threshold=1e-3, keep_unpruned=True)
     phases = []
@@ -91,7 +91,7 @@ def test_the_same_text_gives_the_same_model(texts, tmp_path):
     assert contents[0] == contents[1]
 
 
-def test_a_model_whose_sums_are_wrong_is_not_passed_on(texts, tmp_path, monkeypatch):
+def test_a_model_with_wrong_sums_is_an_error(texts, tmp_path, monkeypatch):
     plain, dev = texts
     right = ngram.to_model
 

@@ -27,7 +27,7 @@ def test_plain_and_kaldi_files(tmp_path):
         ("plain", "你好\n".encode() + "你".encode("gb18030"), r"plain:2: not UTF-8 at byte 0"),
         ("plain", b"\n\n", "plain: no text"),
         ("plain", b"", "plain: no text"),
-        ("plain", "……\n，。\n".encode(), "nothing is left of any line"),
+        ("plain", "……\n，。\n".encode(), "every line is empty after normalisation"),
         ("text", "u1 你\nu1 好\n".encode(), "text:2: duplicate id u1"),
         ("text", b"u1\n", "text:1: u1: no value"),
         ("text", b"u1 \xff\n", "text:1: u1: not UTF-8"),

@@ -27,7 +27,7 @@ def test_rare_words_are_split_and_every_character_is_a_word():
 
 
 @given(TEXTS, st.integers(1, 4))
-def test_the_split_text_is_all_known_and_is_what_was_counted(sentences, min_count):
+def test_the_split_text_is_known_and_matches_the_counts(sentences, min_count):
     vocabulary = Vocabulary.from_sentences(sentences, min_count)
     split = [word for sentence in sentences for word in vocabulary.split(sentence)]
     assert "".join(split) == "".join(word for sentence in sentences for word in sentence)
@@ -51,7 +51,7 @@ def test_round_trip(counts):
         ("你 1\n好\n", "vocab:2: a line is a word"),
         ("你 1\n好 -1\n", "vocab:2: a line is a word"),
         ("你 ١\n", "vocab:1: a line is a word"),
-        ("你 1\n你 2\n", "vocab:2: word 你 comes twice"),
+        ("你 1\n你 2\n", "vocab:2: word 你 occurs twice"),
         ("<s> 1\n", "vocab:1: word <s> is reserved"),
         ("你\u3000好 1\n", "vocab:1: word '你\\\\u3000好' must not"),
     ],
@@ -71,8 +71,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("word", ["", " ", "a b", "a\u00a0", "a\x85b", "\x00", "\ud800"])
-def test_words_that_no_model_file_can_hold(word):
-    with pytest.raises(ValueError, match="must not be empty or have white space"):
+def test_words_that_are_not_allowed_in_model_files(word):
+    with pytest.raises(ValueError, match="must not be empty or contain white space"):
         check_word(word)
     with pytest.raises(ValueError, match="white space"):
         Vocabulary.from_sentences([["好", word]])

@@ -98,7 +98,7 @@ def test_routing_marks_padding():
     assert (routing.indices[mask] == routing.probs[mask].topk(2).indices).all()
 
 
-def test_static_twin_is_a_plain_feed_forward():
+def test_dense_baseline_is_a_plain_feed_forward():
     net = MoEFeedForward(D, H, 1, embedding_size=DE)
     x, mask, _ = batch()
     out, routing = net(x, mask)

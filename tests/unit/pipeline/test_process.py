@@ -1,4 +1,4 @@
-"""Starting and stopping commands: no signal is lost, and no command left."""
+"""Starting and stopping commands: no signal is lost, no command is left running."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from speechmoe_espnet.pipeline.process import STOPPING_SIGNALS, start, stopping_
 
 
 @pytest.mark.parametrize("signum", STOPPING_SIGNALS)
-def test_a_signal_that_comes_while_a_command_is_started_is_not_lost(
+def test_a_signal_during_the_start_of_a_command_is_not_lost(
     tmp_path: Path, signum: signal.Signals
 ) -> None:
     code = f"""
@@ -30,19 +30,19 @@ with stopping_signals_raise():
     )
     assert (done.stdout, done.stderr) == (f"interrupted by {signum.name}\n", "")
     pid = tmp_path / "pid"
-    if pid.exists() and pid.read_text():  # it was ended before it wrote that otherwise
+    if pid.exists() and pid.read_text():  # otherwise it ended before writing
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid.read_text()), 0)
 
 
-def test_a_command_hears_the_signals(tmp_path: Path) -> None:
+def test_a_command_receives_signals(tmp_path: Path) -> None:
     code = "import signal; print(set(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
     with (tmp_path / "output").open("wb") as file:
         assert start([sys.executable, "-c", code], stdout=file).wait(timeout=30) == 0
     assert (tmp_path / "output").read_text() == "set()\n"
 
 
-def test_waiting_for_the_end_of_a_block_can_be_nested() -> None:
+def test_delayed_signals_can_be_nested() -> None:
     with stopping_signals_wait():
         with stopping_signals_wait():
             assert set(STOPPING_SIGNALS) <= signal.pthread_sigmask(signal.SIG_BLOCK, [])

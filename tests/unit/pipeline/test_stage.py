@@ -1,4 +1,4 @@
-"""A stage runs when it must, and never leaves a half."""
+"""A stage runs only if needed and never leaves a partial target."""
 
 import json
 import os
@@ -79,7 +79,7 @@ def test_changed_command_runs_again_and_number_of_jobs_does_not(tmp_path: Path) 
     assert run(stage("--seed", "1", "--nj", "4"))
 
 
-def test_words_that_count_in_a_command() -> None:
+def test_words_of_a_command_in_its_digest() -> None:
     words = [
         "x",
         "--ngpu",
@@ -146,7 +146,7 @@ def test_missing_file_in_a_target_makes_it_again(tmp_path: Path, source: Path) -
     assert (target / "b").exists()
 
 
-def test_edited_target_is_kept_and_said(
+def test_edited_target_is_kept_with_a_message(
     tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stage = shell(f"cp {source} {{out}}", tmp_path / "target", source)
@@ -181,7 +181,7 @@ def test_command_that_writes_nothing_fails(tmp_path: Path) -> None:
     assert listing(tmp_path) == []
 
 
-def test_missing_input_names_it_and_its_maker(tmp_path: Path) -> None:
+def test_missing_input_is_named_with_its_cure(tmp_path: Path) -> None:
     missing = tmp_path / "data"
     stage = shell(
         "touch {out}/x",
@@ -217,7 +217,7 @@ def test_command_must_write_somewhere(tmp_path: Path) -> None:
         Stage(target=tmp_path / "target", command=())
 
 
-def test_in_place_is_taken_up_where_it_was_left(tmp_path: Path) -> None:
+def test_in_place_resumes(tmp_path: Path) -> None:
     target = tmp_path / "training"
     text = f"echo epoch >> {{out}}/epochs; [ -e {tmp_path}/go ]"
     stage = shell(text, target, in_place=True)
@@ -232,7 +232,7 @@ def test_in_place_is_taken_up_where_it_was_left(tmp_path: Path) -> None:
     assert not run(stage)
 
 
-def test_half_written_files_of_a_killed_training_are_removed_and_never_count(
+def test_partial_files_of_a_killed_training_are_removed(
     tmp_path: Path,
 ) -> None:
     target = tmp_path / "training"
@@ -352,7 +352,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_killing_the_script_ends_what_its_commands_started(tmp_path: Path, program: str) -> None:
+def test_killing_the_script_ends_children_of_its_commands(tmp_path: Path, program: str) -> None:
     child = f"sleep 60 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; wait"
     command = PROGRAMS[program].format(tmp_path, child)
     script = f"{sys.executable} -m {command} > {tmp_path}/output; echo went on > {tmp_path}/more"
@@ -389,7 +389,7 @@ def test_command_line_errors_and_status(tmp_path: Path) -> None:
     assert listing(tmp_path) == []
 
 
-def test_mark_tells_what_was_done(tmp_path: Path, source: Path) -> None:
+def test_mark_records_the_run(tmp_path: Path, source: Path) -> None:
     run(shell(f"cp {source} {{out}}", tmp_path / "target", source, name="stage 1"))
     mark = json.loads((tmp_path / "target" / ".done.json").read_text())
     assert mark["name"] == "stage 1"
@@ -399,7 +399,7 @@ def test_mark_tells_what_was_done(tmp_path: Path, source: Path) -> None:
     assert {"digest", "content", "started", "finished", "seconds"} <= set(mark)
 
 
-def test_mark_tells_of_a_training_taken_up_with_other_code(
+def test_mark_records_a_training_resumed_with_other_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "training"

@@ -1,4 +1,4 @@
-"""Directories that are there whole or not at all."""
+"""Atomic directories."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from speechmoe_espnet.pipeline.target import copy_target
 
 
 def finished_target(folder: Path) -> Path:
-    """Make a finished target with a folder, a link and what another stage made inside."""
+    """Make a finished target with a directory, a link and the target of another stage."""
     target = folder / "made"
     (target / "images").mkdir(parents=True)
     (target / "images" / "loss.png").write_text("picture")
@@ -25,7 +25,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def test_a_copy_of_a_target_has_what_is_its_own(tmp_path: Path) -> None:
+def test_a_copy_has_the_own_files_of_a_target(tmp_path: Path) -> None:
     source, target = finished_target(tmp_path), tmp_path / "copy"
     (tmp_path / ".copy.tmp.1").mkdir()
     (tmp_path / ".copy.tmp.1" / "1epoch.pth").write_text("half")

@@ -20,7 +20,7 @@ def results(systems):
     return build_results(systems, compare(*systems[1:], seed=7), Provenance(7, seconds_total=9.5))
 
 
-def test_results_hold_what_they_promise(results, systems):
+def test_results_are_valid(results, systems):
     assert list(results["systems"]) == ["static", "control", "speechmoe"]
     moe = results["systems"]["speechmoe"]
     assert moe["params_total"] > moe["params_active"]
@@ -41,7 +41,7 @@ def test_relative_change_is_that_of_the_rates(results):
     assert results["relative_change_total"]["mean"] == pytest.approx(1 - rates[1] / rates[0])
 
 
-def test_one_system_has_nothing_to_compare(systems):
+def test_a_single_system_has_no_comparison(systems):
     results = build_results(systems[:1], None, Provenance(0))
     assert results["relative_change"] == {}
     assert results["seconds_total"] is None
@@ -124,11 +124,11 @@ def test_other_commits_are_noted(results):
     assert "Note" not in text_table(commits(results, one))
     other = commits(results, one, control=f"{'2' * 40}-dirty")
     assert commit_note(other) == (
-        "not all was made by one commit: static, speechmoe, this report by 111111111111; control "
+        "made by different commits: static, speechmoe, this report by 111111111111; control "
         "by 222222222222-dirty"
     )
     table = text_table(other)
-    assert "Note: not all was made by one commit" in table
+    assert "Note: made by different commits" in table
     assert max(map(len, table.splitlines())) <= MAX_COLUMNS
     assert commit_note(commits(results, "unknown", static=one, control=one)) == ""
     assert commit_note(commits(results, one, static=f"{one}-dirty")) != ""
@@ -149,7 +149,7 @@ def decoded(decoded_systems):
     return build_results(decoded_systems, None, Provenance(7))
 
 
-def test_nothing_changes_without_units_and_settings(results):
+def test_results_without_units_and_settings(results):
     assert all(system["ser"] is None for system in results["systems"].values())
     assert all(system["decoding"] is None for system in results["systems"].values())
     table = text_table(results)
@@ -157,7 +157,7 @@ def test_nothing_changes_without_units_and_settings(results):
     assert "Decoding" not in table
 
 
-def test_results_of_before_units_and_settings_are_valid(results):
+def test_older_results_without_units_and_settings_are_valid(results):
     older = copy.deepcopy(results)
     for system in older["systems"].values():
         del system["ser"], system["decoding"]
@@ -174,7 +174,7 @@ def test_units_have_counts_by_set_and_total(decoded, decoded_systems):
 
 
 def rows_of(table, title):
-    """Cells of each line of a section, without its ruler, split at gaps."""
+    """Return the cells of each line of a section, without its ruler."""
     lines = table.split(f"{title}\n", 1)[1].split("\n\n", 1)[0].splitlines()
     return [line.split() for line in lines if not line.startswith("---")]
 

@@ -1,4 +1,4 @@
-"""Parameters and FLOPs against numbers worked out by hand."""
+"""Parameters and FLOPs against values computed by hand."""
 
 import pytest
 import torch
@@ -53,7 +53,7 @@ def num_feed_forward_params(num_experts: int) -> int:
 CTC_PARAMS = BINS * UNITS + UNITS
 
 
-def test_static_feed_forward() -> None:
+def test_dense_feed_forward() -> None:
     found = measure(Model(), seconds=2.0, num_bins=BINS)
     params = num_feed_forward_params(1) + CTC_PARAMS
     assert (found.params_total, found.params_active) == (params, params)
@@ -72,7 +72,7 @@ def test_only_chosen_experts_count(top_k: int) -> None:
     )
 
 
-def test_embedding_network_is_told_apart() -> None:
+def test_embedding_network_is_counted_separately() -> None:
     found = measure(Model(4, 1, has_embedding=True), num_bins=BINS)
     embedding = FRAMES * 2 * BINS * 4
     assert found.flops_per_second_of_audio - found.flops_without_embedding_network == embedding

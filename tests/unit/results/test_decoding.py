@@ -22,7 +22,7 @@ def load(tmp_path):
     return call
 
 
-def test_an_older_decoding_tells_nothing(tmp_path):
+def test_an_older_decoding_is_unknown(tmp_path):
     assert Decoding.load(tmp_path) is None
 
 
@@ -47,11 +47,11 @@ def test_an_older_decoding_tells_nothing(tmp_path):
         ),
     ],
 )
-def test_what_counted_is_said(load, fields, words):
+def test_effective_weights_are_described(load, fields, words):
     assert load(fields).describe() == words
 
 
-def test_what_decode_writes_is_read(load):
+def test_output_of_decode_is_read(load):
     config = vars(DecodeConfig(method="wfst", lm_weight=0.6))
     decoding = load({**config, "tuned": {}})
     assert decoding == Decoding("wfst", 0.6, 0.0, "as configured")
@@ -96,12 +96,12 @@ decodings = st.one_of(
 
 
 @given(decodings)
-def test_dictionaries_come_back(decoding):
+def test_dictionary_round_trip(decoding):
     assert Decoding.from_dict(json.loads(json.dumps(decoding.to_dict()))) == decoding
 
 
 @given(st.dictionaries(st.text(max_size=5), st.none() | decodings, max_size=4))
-def test_rows_have_a_cell_a_system_and_say_something(by_system):
+def test_rows_have_one_cell_per_system_and_are_not_empty(by_system):
     rows = decoding_rows(by_system)
     assert all(len(cells) == len(by_system) for cells in rows.values())
     assert all(set(cells) != {"-"} for cells in rows.values())

@@ -18,7 +18,7 @@ def load(directory, sets=("read",)):
     return load_system("moe", directory, "ctc_greedy", sets)
 
 
-def test_a_system_is_read_whole(systems):
+def test_a_system_is_read(systems):
     static, _, moe = systems
     assert static.steps == 2000
     assert static.seconds_training == pytest.approx(8 * 33.5)
@@ -126,7 +126,7 @@ def test_the_commit_is_the_one_of_the_training(copy):
     assert load(copy).commit == "abc-dirty"
 
 
-def test_metrics_do_not_mix(copy):
+def test_metrics_must_agree(copy):
     path = copy / "decode_ctc_greedy/read/score/cer.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "metric": "ser"}))
     with pytest.raises(ValueError, match="different metrics"):

@@ -42,7 +42,7 @@ def test_same_seed_same_interval_and_chunks_do_not_matter(monkeypatch):
 
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=20))
-def test_exchanging_the_systems_turns_the_verdict_around(pairs):
+def test_exchanging_the_systems_reverses_the_verdict(pairs):
     control, candidate = zip(*pairs, strict=True)
     there = relative_change(control, candidate, num_resamples=FEW)
     back = relative_change(candidate, control, num_resamples=FEW)
@@ -64,7 +64,7 @@ def test_a_control_without_errors():
     assert relative_change([0, 0], [1, 1]).verdict == "worse"
 
 
-def test_interval_covers_the_truth_about_as_often_as_it_says():
+def test_coverage_is_about_nominal():
     rng = np.random.default_rng(5)
     covered = 0
     for trial in range(150):

@@ -43,7 +43,7 @@ def test_counts_equal_an_independent_edit_distance(pairs):
 
 
 @given(few_letters.filter(bool), few_letters)
-def test_alignment_gives_both_texts_back(ref, hyp):
+def test_alignment_contains_both_texts(ref, hyp):
     pairs = align([ref], [hyp], "cer")[0]
     assert "".join(pair.ref for pair in pairs) == ref
     assert "".join(pair.hyp for pair in pairs) == hyp
@@ -80,7 +80,7 @@ def test_pooling_weighs_characters_not_utterances():
     ("ref", "hyp"),
     [("好", "好"), ("你 好", "你好"), ("ＯＫ，好。", "ok好"), ("１２", "12"), ("你好", " 你　好 ")],
 )
-def test_texts_that_are_the_same(ref, hyp):
+def test_texts_that_are_equal_after_normalisation(ref, hyp):
     assert one(ref, hyp).num_errors == 0
 
 

@@ -24,7 +24,7 @@ def change_of(control, candidate, **options):
 
 
 def simulated(rng, num_seeds, num_utts, rate, seed_deviation, hardness):
-    """Errors of runs: hardness of utterances, seeds, and each run's own luck on an utterance."""
+    """Simulate errors of runs: terms of utterances, of seeds, and of each pair of both."""
     seeds = np.exp(rng.normal(0, seed_deviation, (num_seeds, 1)))
     own = rng.gamma(10.0, 0.1, (num_seeds, num_utts))
     return rng.poisson(hardness * rate * seeds * own)

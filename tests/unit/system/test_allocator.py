@@ -1,4 +1,4 @@
-"""Freed memory stays: a fresh process pays no page faults the second time."""
+"""Freed memory is kept: a new process has no page faults the second time."""
 
 import os
 import platform
@@ -46,11 +46,11 @@ def faults(mode, **env):
 def test_kept_memory_costs_no_page_faults():
     pages = 4 * (1 << 22) // 4096
     assert faults("keep") < pages
-    # A fixed small threshold sends each tensor back: every use of every round faults again.
+    # A small fixed threshold returns each tensor: every use in every round faults again.
     assert faults("leave", MALLOC_MMAP_THRESHOLD_="131072") > 4 * pages
 
 
-def test_settings_of_the_user_win(monkeypatch):
+def test_settings_of_the_user_take_precedence(monkeypatch):
     from speechmoe_espnet.system.allocator import keep_freed_memory
 
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
@@ -79,7 +79,7 @@ with open("/proc/self/smaps") as mappings:
     reason="the kernel gives no huge pages",
 )
 def test_a_training_asks_for_huge_pages_for_its_large_tensors():
-    # Whether the kernel has any depends on how fragmented its memory is; being asked does not.
+    # Only the request is checked: whether the kernel grants it depends on fragmentation.
     def flags(**env):
         return printed(HUGE_PAGES, env={**os.environ, **env}).split()
 

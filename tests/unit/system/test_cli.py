@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+from speechmoe_espnet.system.cli import ArgumentParser
+
 PROGRAM = """
 import sys
 from speechmoe_espnet.system.cli import ArgumentParser, run
@@ -27,7 +29,7 @@ def start(*words: str) -> subprocess.Popen[str]:
     )
 
 
-def test_command_whose_output_nobody_reads_ends_as_by_sigpipe_without_a_word() -> None:
+def test_closed_output_ends_the_command_like_sigpipe_without_a_message() -> None:
     for lines in (10, 1_000_000):  # less than a buffer, written at exit, and more than a pipe holds
         with start("--lines", str(lines)) as process:
             assert process.stdout is not None
@@ -43,3 +45,23 @@ def test_mistake_ends_with_one_line_and_status_1() -> None:
     assert out == "0\n1\n"
     assert err == "count: error: no such thing\n"
     assert process.returncode == 1
+
+
+def test_help_shows_required_options_and_defaults_that_say_something() -> None:
+    parser = ArgumentParser()
+    parser.add_argument("--needed", required=True, help="a")
+    parser.add_argument("--number", default=0, help="b")
+    parser.add_argument("--names", nargs="*", default=["x", "y"], help="c")
+    parser.add_argument("--other", help="d (default: all)")
+    parser.add_argument("--nothing", help="e")
+    parser.add_argument("--empty", nargs="*", default=[], help="f")
+    parser.add_argument("--flag", action="store_true", help="g")
+    parser.add_argument("place", help="h")
+    text = " ".join(parser.format_help().split())
+    assert "a (required)" in text
+    assert "b (default: 0)" in text
+    assert "c (default: x y)" in text
+    assert "d (default: all)" in text
+    assert text.count("default:") == 3
+    assert text.count("(required)") == 1
+    assert "None" not in text

@@ -7,7 +7,7 @@ import pytest
 from speechmoe_espnet.system.memory import resident_bytes
 
 
-def test_is_what_the_kernel_counts_in_pages():
+def test_equals_the_page_count_of_the_kernel():
     block = np.ones(50_000_000 // 8)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     held = resident_bytes()

@@ -30,7 +30,7 @@ def white() -> np.ndarray:
 
 
 def band_db(signal: np.ndarray, low: float, high: float) -> float:
-    """Mean power density of a band, in decibels."""
+    """Mean power density of a band in dB."""
     power = np.abs(np.fft.rfft(signal * np.hanning(len(signal)))) ** 2
     frequency = np.fft.rfftfreq(len(signal), 1 / SAMPLE_RATE)
     return float(10 * np.log10(power[(frequency >= low) & (frequency < high)].mean() + 1e-20))
@@ -101,7 +101,7 @@ def test_surroundings_are_repeatable_and_differ_by_partition(surroundings):
     assert len(surroundings.rooms[0][0]) != len(other.rooms[0][0])
 
 
-def test_training_hears_more_surroundings_and_makes_only_what_it_uses():
+def test_training_has_more_surroundings_made_on_demand():
     training, dev = Surroundings("train", 0), Surroundings("dev", 0)
     for kind in ("rooms", "babble", "noise"):
         assert len(getattr(training, kind)) >= 8 * len(getattr(dev, kind))
@@ -113,7 +113,7 @@ def test_training_hears_more_surroundings_and_makes_only_what_it_uses():
         training.noise[last + 1]
 
 
-def test_excerpt_goes_round():
+def test_excerpt_wraps_around():
     track = np.arange(10, dtype=np.float32)
     piece = excerpt(track, 25, np.random.default_rng(0))
     assert len(piece) == 25

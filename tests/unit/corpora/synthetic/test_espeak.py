@@ -1,4 +1,4 @@
-"""Speech: the same each time, different between speakers, of a sensible rate."""
+"""Speech: reproducible, different between speakers, with a normal rate."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def speaker(variant: str, **changes: int) -> Speaker:
 
 
 def fresh(variant: str) -> np.ndarray:
-    """Let a fresh espeak-ng speak, in memory that holds something else each time."""
+    """Synthesise with a newly loaded espeak-ng, in memory with other contents each time."""
     rng = np.random.default_rng()
     junk = [np.full(int(rng.integers(10, 60000)), rng.random()) for _ in range(20)]
     del junk
@@ -56,7 +56,7 @@ def test_voices_differ():
     assert np.mean(np.array(distances) > 0.05) > 0.99
 
 
-def test_pitch_and_rate_do_what_they_say():
+def test_pitch_and_rate_have_an_effect():
     with espeak.Session() as session:
         low = f0(session.say(TEXT, speaker("m1", pitch=30)))
         high = f0(session.say(TEXT, speaker("m1", pitch=70)))
@@ -84,5 +84,5 @@ def test_an_unknown_voice_is_an_error():
         session.say(TEXT, speaker("nobody"))
 
 
-def test_speaker_does_not_depend_on_how_many_there_are():
+def test_speaker_does_not_depend_on_their_number():
     assert make_speakers("read", "eval", 5, seed=1) == make_speakers("read", "eval", 12, seed=1)[:5]

@@ -1,4 +1,4 @@
-"""Language model text holds no evaluation sentence, much other text, and is repeatable."""
+"""Language model text: no evaluation sentence, much other text, reproducible."""
 
 import dataclasses
 
@@ -109,7 +109,7 @@ hanzi = st.text(alphabet="甲乙丙", max_size=9)
 
 
 @given(held_out=st.lists(hanzi.filter(bool), max_size=5), text=hanzi)
-def test_search_equals_looking_for_each_sentence(held_out, text):
+def test_search_equals_substring_search_for_each_sentence(held_out, text):
     assert HeldOut(held_out).is_in(text) == any(sentence in text for sentence in held_out)
 
 
@@ -120,7 +120,7 @@ def test_planted_sentence_is_found_through_punctuation(before, after, sentence):
 
 
 def test_held_out_sentence_without_characters_is_an_error():
-    with pytest.raises(ValueError, match="'，' has no countable character"):
+    with pytest.raises(ValueError, match="'，' is empty after normalisation"):
         HeldOut(["你好", "，"])
 
 

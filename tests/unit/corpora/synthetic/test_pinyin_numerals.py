@@ -21,7 +21,7 @@ UNITS = {"十": 10, "百": 100, "千": 1000}
 
 
 def value_of(text: str) -> int:
-    """Read a Hanzi number, independently of how it was written."""
+    """Parse a Hanzi number, independently of the writer."""
     total = group = 0
     digit: int | None = None
     for character in text:
@@ -103,7 +103,7 @@ def test_polyphones_follow_their_context():
     assert to_espeak("你好").startswith("ni2 hao3")
 
 
-def test_what_the_voice_cannot_read_is_respelled():
+def test_syllables_that_the_voice_lacks_are_respelled():
     assert to_espeak("嗯") == "en2"
     assert to_espeak("熊") == "[[S;'i35ong]]"
     assert to_espeak("KTV") == "kei4 ti4 wei1"

@@ -1,4 +1,4 @@
-"""What is said: counts, disjointness and independence, all without synthesis."""
+"""Plan of the text: counts, disjoint sets and independence, without synthesis."""
 
 from collections import Counter
 

@@ -13,13 +13,13 @@ def arpa(tmp_path):
     return path
 
 
-def test_order_must_be_the_one_asked_for(arpa):
+def test_order_must_match(arpa):
     assert build_graph(LEXICON, arpa, TOKENS.tokens, order=2).order == 2
     with pytest.raises(ValueError, match=r"lm.arpa: a model of order 2, but order 3 was asked"):
         build_graph(LEXICON, arpa, TOKENS.tokens, order=3)
 
 
-def test_words_without_the_other_half_are_told(arpa):
+def test_words_missing_in_lexicon_or_grammar_are_reported(arpa):
     lexicon = {word: units for word, units in LEXICON.items() if word != "双"} | {"丁": [("c3",)]}
     graph = build_graph(lexicon, arpa, TOKENS.tokens)
     assert graph.words_without_pronunciation == ("双",)

@@ -21,7 +21,7 @@ def _random(seed, num_states, num_arcs):
 
 
 @given(st.integers(0, 10**6), st.integers(1, 9), st.integers(0, 30))
-def test_files_give_back_what_was_written(tmp_path_factory, seed, num_states, num_arcs):
+def test_round_trip_of_files(tmp_path_factory, seed, num_states, num_arcs):
     fst = _random(seed, num_states, num_arcs)
     path = tmp_path_factory.mktemp("fst") / "a.fst"
     fst.write(path)
@@ -36,7 +36,7 @@ def test_files_give_back_what_was_written(tmp_path_factory, seed, num_states, nu
     np.testing.assert_array_equal(through.final, fst.final)
 
 
-def test_arcs_are_those_that_openfst_knows():
+def test_arcs_equal_those_of_openfst():
     fst = kaldifst.compile(TEXT)
     arrays = FstArrays.from_fst(fst)
     expected = [(1, 0, 0.0, 2), (3, 7, 0.5, 1), (2, 9, 1.25, 2)]
@@ -53,8 +53,8 @@ def test_arcs_are_those_that_openfst_knows():
         (lambda data: b"", "not an OpenFst file, or cut off"),
         (lambda data: b"RIFF" + data[4:], "not an OpenFst file"),
         (lambda data: data[:20], "not an OpenFst file, or cut off"),
-        (lambda data: data[:-1], "its header tells of"),
-        (lambda data: data + b"\0", "its header tells of"),
+        (lambda data: data[:-1], "its header states"),
+        (lambda data: data + b"\0", "its header states"),
         (lambda data: data.replace(b"standard", b"log_prob"), "expected a const FST"),
     ],
 )
@@ -67,7 +67,7 @@ def test_damaged_files_are_named(tmp_path, damage, message):
     assert str(caught.value).startswith(str(path))
 
 
-def test_arcs_must_name_states():
+def test_arcs_must_name_existing_states():
     one, two = np.array([0]), np.array([2])
     with pytest.raises(ValueError, match="target: states are 0 to 1"):
         FstArrays.from_arcs(one, one, one, one, two, np.zeros(2))

@@ -22,7 +22,7 @@ LEXICONS = st.dictionaries(
 
 @settings(deadline=None)
 @given(LEXICONS)
-def test_no_pronunciation_with_its_symbol_is_or_begins_another(lexicon):
+def test_pronunciations_with_symbols_are_distinct_and_prefix_free(lexicon):
     entries = list(disambiguated(lexicon))
     assert sorted((word, units) for word, units, _ in entries) == sorted(
         (word, units) for word, all_ in lexicon.items() for units in all_

@@ -8,7 +8,7 @@ from speechmoe_espnet.decode.graph.topology import ctc_topology, unit_label
 
 
 def _writes(fst, frames):
-    """All label sequences that a transducer writes for frames, with their multiplicity."""
+    """Return all output sequences of a transducer for given frames, with their multiplicity."""
     composed = kaldifst.compose(kaldifst.make_linear_acceptor(frames), fst)
     if composed.num_states == 0:
         return []
@@ -17,7 +17,7 @@ def _writes(fst, frames):
 
 
 @pytest.mark.parametrize("blank_id", [0, 2])
-def test_every_frame_path_collapses_as_ctc_says_and_in_one_way(blank_id):
+def test_every_frame_path_collapses_by_ctc_in_exactly_one_way(blank_id):
     units = [unit for unit in range(4) if unit != blank_id]
     fst = ctc_topology(np.array(units), blank_id).to_fst()
     kaldifst.arcsort(fst, "ilabel")

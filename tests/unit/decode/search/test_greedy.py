@@ -1,4 +1,4 @@
-"""Greedy search against a loop, and against what batches and padding could change."""
+"""Greedy search against a simple loop, and its independence of batches and padding."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ from speechmoe_espnet.decode.search.greedy import ctc_greedy_search
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 4), st.integers(1, 12), st.integers(1, 4))
-def test_equals_the_obvious_loop_whatever_lies_in_padding(
+def test_equals_a_simple_loop_for_any_padding(
     seed: int, batch_size: int, num_frames: int, num_units: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -51,7 +51,7 @@ def test_blank_between_equal_units_separates_them() -> None:
         ((2, 3, 4), [1, 3], 4, r"blank_id must be in \[0, 4\), got 4"),
     ],
 )
-def test_refuses_what_does_not_fit(
+def test_inputs_that_do_not_fit_are_refused(
     shape: tuple[int, ...], lengths: list[int], blank_id: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

@@ -44,7 +44,7 @@ def test_equals_speech2text(overrides, options, tmp_path):
         assert found[0].lm_score == pytest.approx(0.4 * (len(found[0].units) + 1), abs=1e-5)
 
 
-def test_weights_default_to_what_the_model_has():
+def test_default_weights_depend_on_the_model():
     assert JointSearch(build()).search.weights["ctc"] == 1.0
     assert JointSearch(build(**hybrid())).search.weights["ctc"] == 0.5
     attention = hybrid(model_conf={"ctc_weight": 0.0})
@@ -58,14 +58,14 @@ def test_no_frames_is_an_empty_hypothesis():
 @pytest.mark.parametrize(
     ("overrides", "options", "message"),
     [
-        ({}, {"ctc_weight": 0.3}, "ctc_weight: 0.3 asks an attention decoder"),
-        (hybrid(model_conf={"ctc_weight": 0.0}), {"ctc_weight": 0.3}, "0.3 asks a CTC head"),
+        ({}, {"ctc_weight": 0.3}, "ctc_weight: 0.3 needs an attention decoder"),
+        (hybrid(model_conf={"ctc_weight": 0.0}), {"ctc_weight": 0.3}, "0.3 needs a CTC head"),
         ({}, {"ctc_weight": 1.5}, r"ctc_weight must be in \[0, 1\], got 1.5"),
         ({}, {"beam_size": 0}, "beam_size must be at least 1, got 0"),
         ({}, {"nbest": 0}, "nbest must be at least 1, got 0"),
     ],
 )
-def test_what_does_not_fit_is_refused(overrides, options, message):
+def test_options_that_do_not_fit_the_model_are_refused(overrides, options, message):
     with pytest.raises(ValueError, match=message):
         JointSearch(build(**overrides), **options)
 
@@ -79,7 +79,7 @@ def test_unit_ids_are_those_of_the_token_list():
     model = build()
     torch.nn.init.normal_(model.ctc.ctc_lo.weight, std=3.0)
     with torch.no_grad():
-        # Blanks enough to stay below the length limit, where ESPnet appends <sos/eos> again.
+        # Enough blanks to stay below the length limit, at which ESPnet appends <sos/eos> again.
         model.ctc.ctc_lo.bias[model.blank_id] = 15.0
     data = batch((70,))
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""The compiled n-gram against the definition of back-off, asked word by word."""
+"""The compiled n-gram against the definition of back-off, word by word."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ Table = dict[tuple[str, ...], tuple[float, float]]
 
 
 def log_prob(table: Table, history: tuple[str, ...], word: str) -> float:
-    """Katz back-off as ARPA files mean it, natural log."""
+    """Natural logarithm of a probability by back-off, as defined for ARPA files."""
     if (*history, word) in table:
         return table[*history, word][0] * math.log(10)
     backoff = table.get(history, (0.0, 0.0))[1] * math.log(10)
@@ -23,7 +23,7 @@ def log_prob(table: Table, history: tuple[str, ...], word: str) -> float:
 
 
 def sentence_log_prob(table: Table, words: list[str], order: int) -> float:
-    """Log-probability of words and the end of the sentence, natural log."""
+    """Natural log-probability of words and the end of the sentence."""
     said = ["<s>", *words, "</s>"]
     return sum(
         log_prob(table, tuple(said[max(0, i - order + 1) : i]), said[i])
@@ -33,7 +33,7 @@ def sentence_log_prob(table: Table, words: list[str], order: int) -> float:
 
 @st.composite
 def back_off_models(draw: st.DrawFn) -> Table:
-    """N-grams whose histories and last words are listed, as pruned models are; order 1 to 4."""
+    """Draw n-gram models of order 1 to 4 that contain all histories and last words."""
     number = st.floats(-4.0, 0.0)
     words = ["<unk>", "天", "地", "人"]
     table: Table = {
@@ -89,7 +89,7 @@ SMALL: Table = {
 }
 
 
-def test_a_unit_that_the_model_lacks_is_its_unknown_word_or_has_the_floor() -> None:
+def test_units_unknown_to_the_ngram() -> None:
     lm = compile_table(SMALL)
     scores, arcs = lm.extend(torch.tensor(0), torch.tensor([4, 1, 2]))
     assert scores[:2].tolist() == pytest.approx([FLOOR_LOG10 * math.log(10)] * 2)
@@ -99,7 +99,7 @@ def test_a_unit_that_the_model_lacks_is_its_unknown_word_or_has_the_floor() -> N
     assert scores.tolist() == pytest.approx([-2 * math.log(10)] * 2 + [-0.5 * math.log(10)])
 
 
-def test_words_that_are_no_units_change_nothing() -> None:
+def test_words_that_are_not_units_have_no_effect() -> None:
     more = {**SMALL, ("海",): (-1.0, -0.1), ("天", "海"): (-1.0, 0.0), ("海", "天"): (-1.0, 0.0)}
     units = torch.tensor([2, 3, 4])
     for state in (0, compile_table(SMALL).start):

@@ -59,7 +59,7 @@ def test_equals_the_reference(
 
 
 def sum_of_paths(log_probs: torch.Tensor) -> dict[tuple[int, ...], float]:
-    """Log-probability of every unit sequence, blank 0, by trying all frame paths."""
+    """Return the log-probability of every unit sequence (blank 0), summed over all frame paths."""
     sums: dict[tuple[int, ...], float] = {}
     for path in itertools.product(range(log_probs.size(1)), repeat=log_probs.size(0)):
         units = tuple(unit for unit, _ in itertools.groupby(path) if unit != 0)
@@ -83,7 +83,7 @@ def test_a_wide_beam_sums_all_paths(num_frames: int, num_units: int) -> None:
 
 @st.composite
 def language_models(draw: st.DrawFn, num_units: int) -> tuple[Added, dict[str, Any]]:
-    """A random trigram over units 1, 2, ..., as what it adds to a score and as options."""
+    """Draw a trigram over units 1, 2, ...: its share of a score, and its options."""
     rng = random.Random(draw(st.integers(0, 2**31)))
     words = [str(unit) for unit in range(1, num_units)]
     table = {(w,): (rng.uniform(-3, 0), rng.uniform(-1, 0.7)) for w in [*words, "<s>", "</s>"]}
@@ -172,9 +172,7 @@ def test_default_number_of_units_gives_the_result_of_all_units() -> None:
         assert_same(found, expected)
 
 
-def test_max_units_limits_new_prefixes_to_the_best_units_whether_or_not_blank_is_among_them() -> (
-    None
-):
+def test_max_units_limits_new_prefixes_to_the_best_units() -> None:
     log_probs = torch.tensor([[[0.1, 0.2, 0.3, 0.4], [0.7, 0.15, 0.1, 0.05]]]).log()
     found = ctc_prefix_beam_search(log_probs, torch.tensor([2]), beam_size=9, nbest=9, max_units=1)
     assert {hyp.units for hyp in found[0]} == {(), (3,), (1,), (3, 1)}
@@ -223,7 +221,7 @@ def test_refuses_impossible_fusion(options: dict[str, float], num_units: int, me
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.6, 1.0])
-def test_certain_blanks_act_as_frames_in_which_nothing_else_is_possible(threshold: float) -> None:
+def test_certain_blanks_count_as_blank_alone(threshold: float) -> None:
     log_probs = posteriors(5, 3, 50, 4, sharpness=3.0)
     lengths = torch.tensor([50, 17, 1])
     found = ctc_prefix_beam_search(

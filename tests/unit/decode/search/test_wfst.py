@@ -18,7 +18,7 @@ from tiny_graph import (
 
 from speechmoe_espnet.decode.search.wfst import WfstOptions, WfstSearch
 
-# Determinization takes costs for equal that differ by less than 1/1024.
+# Determinization treats costs that differ by less than 1/1024 as equal.
 TOLERANCE = 1e-2
 WIDE = {"beam": 1e4, "lattice_beam": 1e4}
 
@@ -30,7 +30,7 @@ def _log_probs(rng, num_frames, sharpness=1.0):
 
 
 def _expected(model, frames, options):
-    """Every sentence's best score, best first: (score, acoustic, words)."""
+    """Return the best score of every sentence, best first: (score, acoustic, words)."""
     best = {}
     for words, units, acoustic in all_sentences(frames.numpy()):
         graph = options.lm_weight * graph_log_prob(model, words)
@@ -96,7 +96,7 @@ def test_batching_and_padding_do_not_matter(graph):
 
 
 def test_a_doubled_unit_needs_a_blank_between(graph):
-    """The word 双 is a1 a1: without a blank frame between them it cannot be said."""
+    """The word 双 is a1 a1: it needs a blank frame in between."""
     certain = torch.full((3, len(TOKENS)), -50.0)
     certain[:, 2] = 0.0
     search = WfstSearch(graph, WfstOptions(**WIDE))
@@ -122,7 +122,7 @@ def test_skipping_certain_blanks_changes_only_their_score(graph):
     assert skipped[0].score == pytest.approx(exact[0].score, abs=1e-2)
 
 
-def test_times_point_at_the_frames_of_the_unit(graph):
+def test_times_are_the_frames_of_the_unit(graph):
     certain = torch.full((9, len(TOKENS)), -40.0)
     for frame, unit in enumerate([0, 2, 2, 0, 0, 3, 0, 4, 0]):
         certain[frame, unit] = 0.0
@@ -134,8 +134,8 @@ def test_times_point_at_the_frames_of_the_unit(graph):
     assert (found[0].words[0].start, found[0].words[-1].end) == (1, 8)
 
 
-def test_a_narrow_beam_is_widened_where_nothing_comes_to_an_end(tmp_path):
-    """Two units in a row, of which no word ends at the first, that the frames do not like."""
+def test_a_narrow_beam_is_widened_if_no_path_ends(tmp_path):
+    """The frames give low probability to a word of two units, and no word ends at the first."""
     model = random_grammar(["双"], 1, np.random.default_rng(0))
     graph = make_graph(tmp_path, model, {"双": LEXICON["双"]})
     frames = torch.full((3, len(TOKENS)), -6.0)
@@ -157,7 +157,7 @@ def test_lattices_are_written_as_kaldi_reads_them(graph):
     arcs = [line for line in lines if len(line) == 4]
     ends = {line[0]: line[1] for line in lines if len(line) == 2}
     assert len(arcs) == len(lattice.arcs)
-    # Follow the best path through the text: its costs are the best hypothesis' score.
+    # The costs of the best path in the text equal the score of the best hypothesis.
     costs = {str(lattice.start): 0.0}
     for _ in range(len(arcs)):
         for source, target, _, weight in arcs:

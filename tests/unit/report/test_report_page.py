@@ -3,14 +3,16 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 
-from speechmoe_espnet.report.page import SYNTHETIC_NOTE, build_page
-from speechmoe_espnet.report.routing_plot import expert_colour, routing_picture
+from speechmoe_espnet.report.pages import SYNTHETIC_NOTE
+from speechmoe_espnet.report.report_page import build_page
+from speechmoe_espnet.report.sections import worst_of
 from speechmoe_espnet.results.comparison import Provenance, build_results, compare
+from speechmoe_espnet.scoring.cer import align
 
 VOID = {"meta", "br"}
+SILENCE = "data:audio/mpeg;base64,AAAA"
 
 
 class Balance(HTMLParser):
@@ -37,9 +39,9 @@ class Balance(HTMLParser):
             self.headings.append(data)
 
 
-def page_of(systems, comparison=None, corpus="synthetic", **meta):
+def page_of(systems, comparison=None, corpus="synthetic", audio=None, **meta):
     results = build_results(systems, comparison, Provenance(1, seconds_total=60, meta=meta))
-    html = build_page(results, systems, comparison, corpus=corpus)
+    html = build_page(results, systems, comparison, corpus=corpus, audio=audio)
     parser = Balance()
     parser.feed(html)
     assert parser.open == []
@@ -60,8 +62,8 @@ def test_cost_shows_the_share_of_training_that_waited(full):
 def test_page_is_self_contained(full):
     html, parser = full
     assert parser.addresses
-    assert all(address.startswith("data:") for address in parser.addresses)
-    assert not re.search(r"https?://|@import|url\(|<script|<link", html)
+    assert all(address.startswith(("data:", "#")) for address in parser.addresses)
+    assert not re.search(r"https?://|@import|url\((?!#)|<script|<link", html)
 
 
 def test_page_shows_everything(full):
@@ -105,18 +107,28 @@ def test_commits_are_shown_and_noted_where_they_differ(systems):
     other = dataclasses.replace(systems[1], commit="f" * 40)
     same = [dataclasses.replace(system, commit="e" * 40) for system in (systems[0], systems[2])]
     words = " ".join(page_of([*same, other])[1].words)
-    assert "Note: not all was made by one commit" in words
+    assert "Note: made by different commits" in words
     assert f"trained by commit {'f' * 40}" in words
 
 
 def test_names_from_data_are_escaped(systems):
     first = systems[0]
     outcome = first.sets["read"]
-    evil = dataclasses.replace(outcome.utterances[0], utt="<b>u", spk="<i>s", hyp="<unk>" * 30)
+    script = "<script>alert(1)</script>"
+    evil = dataclasses.replace(
+        outcome.utterances[0],
+        utt=f"<b>u{script}",
+        spk=f"<i>s{script}",
+        hyp=f"<unk>{script}" * 30,
+        ins=1000,
+    )
     outcome = dataclasses.replace(outcome, utterances=(evil, *outcome.utterances[1:]))
     html, _ = page_of([dataclasses.replace(first, sets={"read": outcome})])
     assert "<b>u" not in html
     assert "<i>s" not in html
+    assert "<script" not in html
+    assert "<unk" not in html
+    assert "&lt;b&gt;u&lt;script&gt;" in html
 
 
 def test_perfect_system_and_many_experts(systems):
@@ -128,29 +140,6 @@ def test_perfect_system_and_many_experts(systems):
     outcome = dataclasses.replace(outcome, utterances=tuple(perfect))
     _, parser = page_of([dataclasses.replace(moe, sets={"read": outcome})])
     assert "No errors." in parser.words
-
-
-def test_routing_picture_names_units_and_experts(systems):
-    example = systems[2].sets["read"].example
-    root = ElementTree.fromstring(routing_picture(example))
-    words = [item.text for item in root.iter("text")]
-    assert [unit for _, unit in example.spikes()] == [
-        word for word in words if word in {unit for _, unit in example.spikes()}
-    ]
-    assert "layer 4" in words
-
-
-def test_routing_picture_without_units_or_with_a_short_tail(systems):
-    example = systems[2].sets["read"].example
-    silent = dataclasses.replace(
-        example, units=("",) * len(example.units), feats=example.feats[:-2]
-    )
-    ElementTree.fromstring(routing_picture(silent))
-
-
-def test_every_expert_has_a_colour():
-    assert len({expert_colour(expert) for expert in range(32)}) == 32
-    assert np.all([expert_colour(expert) for expert in range(64)])
 
 
 def test_no_units_and_settings_no_sections(full):
@@ -166,7 +155,7 @@ def test_units_and_settings_have_sections(decoded_systems):
     assert f"{wfst.syllable_counts['total'].cer:.2f}" in parser.words
     (chart,) = re.findall(r"<svg[^>]*error rate in units.*?</svg>", html, flags=re.DOTALL)
     root = ElementTree.fromstring(chart)
-    hints = [title.text for circle in root.iter("circle") for title in circle]
+    hints = [title.text for title in root.iter("title")]
     assert len(hints) == 4
     counts = wfst.sets["chat"]
     ser, cer = counts.syllable_counts.cer, counts.counts.cer
@@ -186,4 +175,39 @@ def test_perfect_units_can_be_drawn(decoded_systems):
     assert "SER 0.00 %, CER 0.00 %" in html
     (chart,) = re.findall(r"<svg[^>]*error rate in units.*?</svg>", html, flags=re.DOTALL)
     names = [item for item in ElementTree.fromstring(chart).iter("text") if item.text == "chat"]
-    assert [item.get("text-anchor") for item in names] == [None]
+    assert ["text-anchor: start" in item.get("style") for item in names] == [True]
+
+
+def test_two_runs_give_the_same_bytes(systems, full):
+    again, _ = page_of(systems, compare(*systems[1:], seed=1), command="run <all>")
+    assert again == full[0]
+
+
+def test_ids_are_unique_where_charts_differ(full):
+    ids = re.findall(r' id="([^"]*)"', full[0])
+    assert ids
+    assert len(ids) == len(set(ids))
+
+
+def test_players_stand_beside_their_utterances_and_nowhere_else(systems, full):
+    assert "<audio" not in full[0]
+    worst = worst_of(systems[2].sets["chat"])
+    audio = {("chat", worst[1].utt): SILENCE, ("read", worst[0].utt): "data:wrong,set"}
+    html, _ = page_of(systems, compare(*systems[1:], seed=1), audio=audio)
+    blocks = re.findall(r'<div class="utt">.*?</dl>', html, flags=re.DOTALL)
+    (played,) = [block for block in blocks if "<audio" in block]
+    assert f'src="{SILENCE}"' in played
+    assert f"{worst[1].utt}, {worst[1].num_errors} errors" in played
+    assert worst[1].ref in played
+
+
+def test_worst_errors_are_aligned(systems):
+    html, _ = page_of(systems[:1])
+    outcome = systems[0].sets["read"]
+    worst = worst_of(outcome)[0]
+    pairs = align([worst.ref], [worst.hyp], "cer")[0]
+    words = re.search(rf"{worst.utt}, .*?<dd>.*?<dd>(.*?)</dd>", html, flags=re.DOTALL)[1]
+    kinds = [re.findall(f"e-{kind}", words) for kind in ("sub", "del", "ins")]
+    assert [len(kind) for kind in kinds] == [worst.sub, worst.del_, worst.ins]
+    plain = re.sub(r"<[^>]*>", "", words)
+    assert plain == "".join(pair.hyp or pair.ref for pair in pairs)

@@ -1,52 +1,18 @@
 import itertools
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechmoe_espnet.report.chart import (
-    clipped,
-    log_ticks,
-    looks,
-    place_labels,
-    spread,
-)
-
-NUMBERS = st.floats(-10, 10).map(lambda number: round(number, 3))
+from speechmoe_espnet.report.labels import expert_colour, looks, place_labels, spread
+from speechmoe_espnet.report.palette import SERIES, css
 
 
 def test_the_control_is_grey_and_looks_differ():
     names = [f"s{index}" for index in range(16)]
     found = looks(names, "s3")
-    assert found["s3"].colour == "var(--c2)"
+    assert found["s3"].colour == SERIES[2]
     assert len(set(found.values())) == len(names)
-    assert looks(names[:4], None)["s3"].colour != "var(--c2)"
-
-
-def test_clipping():
-    points = [(0.0, 5.0), (1.0, 1.0), (2.0, 0.0), (3.0, -2.0)]
-    cut = clipped(points, 0.0, 3.0)
-    assert cut == [(0.0, None), (0.5, 3.0), (1.0, 1.0), (2.0, 0.0), (3.0, None)]
-
-
-def test_a_line_that_passes_through():
-    assert clipped([(0.0, 4.0), (4.0, 0.0)], 1.0, 2.0) == [
-        *((0.0, None), (2.0, 2.0), (3.0, 1.0), (3.0, None), (4.0, None))
-    ]
-
-
-@given(st.lists(NUMBERS, min_size=1, max_size=20))
-def test_clipped_lines_stay_within_and_lose_no_point(values):
-    points = [(float(index), value) for index, value in enumerate(values)]
-    cut = clipped(points, -3.0, 4.0)
-    assert all(y is None or -3.0 <= y <= 4.0 for _, y in cut)
-    assert [x for x, _ in cut] == sorted(x for x, _ in cut)
-    inside = [point for point in points if -3.0 <= point[1] <= 4.0]
-    assert [point for point in inside if point not in cut] == []
-
-
-def test_log_ticks():
-    assert log_ticks(0.3, 12.0) == pytest.approx([0.5, 1, 2, 5, 10])
+    assert looks(names[:4], None)["s3"].colour != SERIES[2]
 
 
 @given(st.lists(st.floats(0, 300), min_size=1, max_size=15))
@@ -82,3 +48,13 @@ def test_a_label_stays_within():
     (x, _, anchor) = place_labels([((390.0, 50.0), "a long name")], (0.0, 0.0, 400.0, 300.0))[0]
     assert anchor == "end"
     assert x < 390
+
+
+def test_every_expert_has_a_colour():
+    assert len({expert_colour(expert) for expert in range(32)}) == 32
+    assert all(expert_colour(expert) for expert in range(64))
+
+
+def test_experts_keep_their_colours_in_dark_mode():
+    colours = [expert_colour(expert) for expert in range(64)]
+    assert [css(colour) for colour in colours] == colours
