@@ -176,7 +176,7 @@ training_hints=(
     --hint "$(made_by "${dump}/train" 2)" --hint "$(made_by "${dump}/dev" 2)"
     --hint "$(made_by "${units}" 3)" --hint "$(made_by "${stats}" 4)"
 )
-# Arguments that stages 4 and 5 share; printed one a line.
+# Data arguments of the training; printed one a line.
 data_args() {
     local name text_dir input_size
     input_size="$(python - "${fbank_config}" <<'PYTHON'
@@ -252,12 +252,10 @@ fi
 
 if runs 4; then
     log "stage 4: statistics"
-    args_text="$(data_args)"
-    mapfile -t args <<<"${args_text}"
-    run_stage "stage 4" "${stats}" --input "${training_inputs[@]}" "${training_hints[@]}" --quiet \
+    run_stage "stage 4" "${stats}" --input "${training_inputs[@]}" "${training_hints[@]}" \
         --log "${logs}/collect_stats_${token_type}.log" -- \
-        ../../../utils/collect_stats.sh "{out}" "${units}/tokens.txt" "${dump}/train/feats.scp" \
-        "${dump}/dev/feats.scp" --nj "${nj}" -- "${args[@]}" --encoder vgg_rnn --model_conf ctc_weight=1.0 --batch_size 64
+        python -m speechmoe_espnet.bin.collect_stats --train_dir "${dump}/train" --dev_dir "${dump}/dev" \
+        --units_dir "${units}" --token_type "${token_type}" --nj "${nj}" --output_dir "{out}"
 fi
 
 if runs 5; then

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Makes the Python environment (.venv, or $SPEECHMOE_VENV) that everything here runs in.
 #
+# uv installs the packages (seconds), pip where uv cannot be had (minutes).
+#
 # Finished work is recognised and left alone; an interrupted set-up is repaired. The mark is a
-# digest of setup.cfg, constraints.txt and the Python version: a change of any runs pip again.
+# digest of setup.cfg, constraints.txt and the Python version: a change of any installs again.
 set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -123,10 +125,38 @@ make_venv() {
     "${python}" -m venv "${VENV}"
 }
 
+pip_install() {
+    "${VENV}/bin/python" -m pip install --progress-bar off --disable-pip-version-check "$@"
+}
+
+# Prints a uv that runs: the user's, or else a wheel in the new environment.
+find_uv() {
+    local uv="${VENV}/bin/uv"
+    if uv --version >/dev/null 2>&1; then
+        uv=uv
+    elif ! "${uv}" --version >/dev/null 2>&1; then
+        pip_install --quiet --retries 1 uv >&2 || return 1
+    fi
+    echo "${uv}"
+}
+
+uv_install() {
+    local uv
+    local -a settings
+    uv="$(find_uv)" || return 1
+    mapfile -d "" -t settings < <("${VENV}/bin/python" "${ROOT}/utils/uv_settings.py")
+    # Compiled as pip does it: where PYTHONDONTWRITEBYTECODE is set, each start would compile anew.
+    env "${settings[@]}" "${uv}" pip install --python "${VENV}/bin/python" --compile-bytecode "$@"
+}
+
 install() {
-    requirements >"${VENV}/requirements.txt"
-    "${VENV}/bin/python" -m pip install --progress-bar off --disable-pip-version-check \
-        -r "${VENV}/requirements.txt" -c "${ROOT}/constraints.txt"
+    local requirements="${VENV}/requirements.txt"
+    local -a wanted=(-r "${requirements}" -c "${ROOT}/constraints.txt")
+    requirements >"${requirements}"
+    if [ -s "${requirements}" ] && ! uv_install "${wanted[@]}"; then
+        log "uv cannot install here (see above): pip does, which takes minutes"
+        pip_install "${wanted[@]}"
+    fi
     "${VENV}/bin/python" -m pip check
 }
 
@@ -145,7 +175,7 @@ set_up() {
     if ! works "${VENV}/bin/python" || ! "${VENV}/bin/python" -m pip --version >/dev/null 2>&1; then
         make_venv
     fi
-    log "installing packages into ${VENV} (some minutes; log: ${LOG})"
+    log "installing packages into ${VENV} (a minute or some; log: ${LOG})"
     install
     if ! is_whole; then
         log "an earlier set-up was interrupted: making ${VENV} anew"
@@ -197,6 +227,6 @@ status="${PIPESTATUS[0]}"
 set -e
 if [ "${status}" -ne 0 ]; then
     die "the set-up failed; see ${LOG}. It can be repeated as it is: $0
-If pip could not reach a package index, check the network or pip's settings (pip config list).
+If no package index could be reached, check the network or pip's settings (pip config list), which uv is given too.
 To begin anew, remove ${VENV} first."
 fi

@@ -3,9 +3,15 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from speechmoe_espnet.system import cli
+
+if TYPE_CHECKING:
+    from speechmoe_espnet.corpora.synthetic.plan import Utterance
+    from speechmoe_espnet.corpora.synthetic.presets import Preset
 
 SYNTHETIC = "synthetic"
 
@@ -66,7 +72,6 @@ def prepare(args: argparse.Namespace) -> None:
 
 def _prepare_synthetic(args: argparse.Namespace) -> None:
     from speechmoe_espnet.corpora.synthetic.generate import generate, plan_corpus, write_sets
-    from speechmoe_espnet.corpora.synthetic.lm_text import LM_TEXT, write_lm_text
     from speechmoe_espnet.corpora.synthetic.presets import get_preset
 
     if args.corpus_dir is not None:
@@ -76,12 +81,20 @@ def _prepare_synthetic(args: argparse.Namespace) -> None:
         )
     preset = get_preset(args.preset).with_train_utts(args.train_utts)
     utterances = plan_corpus(args.sets, preset, args.seed)
-    made = generate(utterances, args.output_dir, args.seed, args.nj)
+    write_text = partial(_write_lm_text, args.sets, utterances, preset, args.seed, args.output_dir)
+    made = generate(utterances, args.output_dir, args.seed, args.nj, beside=[write_text])
     seconds = sum(cli.progress(made, len(utterances), f"synthetic speech ({preset.name})"))
     write_sets(utterances, args.output_dir, args.final_dir or str(args.output_dir))
     print(f"{len(utterances)} utterances, {seconds / 3600:.2f} hours, seed {args.seed}")
-    lines, chars = write_lm_text(args.sets, utterances, preset, args.seed, args.output_dir)
-    print(f"{LM_TEXT}: {lines} sentences, {chars} characters for language models")
+
+
+def _write_lm_text(
+    sets: list[str], utterances: "Sequence[Utterance]", preset: "Preset", seed: int, folder: Path
+) -> None:
+    from speechmoe_espnet.corpora.synthetic.lm_text import LM_TEXT, write_lm_text
+
+    lines, chars = write_lm_text(sets, utterances, preset, seed, folder)
+    print(f"{LM_TEXT}: {lines} sentences, {chars} characters for language models", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,10 +18,13 @@ all other characters (Hanzi, 〇, marks)  kept                        ``二〇�
 ======================================  ==========================  =======================
 """
 
+import re
 import unicodedata
 
 _REMOVED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Me"})
 _REMOVED_CLASSES = frozenset("PSZ")
+# Most transcripts are nothing else, and this is how the rule leaves them.
+_PLAIN = re.compile("[一-龥A-Z0-9]*")
 _VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x180B, 0x1810))
 
 
@@ -61,6 +64,9 @@ def normalize_text(text: str) -> str:
     Returns:
         The normalised text; empty if no scored character is left.
     """
+    plain = text.replace("，", "")
+    if _PLAIN.fullmatch(plain):
+        return plain
     while True:
         result = unicodedata.normalize(
             "NFKC", unicodedata.normalize("NFKC", text).translate(_TABLE)

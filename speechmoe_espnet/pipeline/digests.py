@@ -20,6 +20,8 @@ STARTED = ".started.json"
 _NO_EFFECT_ON_RESULTS = frozenset(
     {"--nj", "--ngpu", "--num_workers", "--num_threads", "--log_level", "--log_interval"}
 )
+_FILES_A_BATCH = 64
+_SMALL_FILE = 1 << 20
 _TEMPORARY = re.compile(r"\..*\.lock|\..*\.tmp\..*|.*\.tmp\.\d+")
 
 
@@ -53,9 +55,10 @@ def own_files(directory: Path) -> Iterator[str]:
             if not is_temporary(name) and not os.path.exists(os.path.join(folder, name, DONE))
         )
         relative = os.path.relpath(folder, directory)
+        prefix = "" if relative == os.curdir else f"{relative}{os.sep}"
         for name in sorted(files):
             if name not in (DONE, STARTED) and not is_temporary(name):
-                yield os.path.normpath(os.path.join(relative, name))
+                yield prefix + name
 
 
 def listing_digest(directory: Path) -> tuple[int, str]:
@@ -63,7 +66,7 @@ def listing_digest(directory: Path) -> tuple[int, str]:
     digest = hashlib.sha256()
     count = 0
     for name in own_files(directory):
-        status = os.stat(directory / name)
+        status = os.stat(f"{directory}{os.sep}{name}")
         digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         count += 1
     return count, digest.hexdigest()
@@ -71,9 +74,23 @@ def listing_digest(directory: Path) -> tuple[int, str]:
 
 def content_digest(directory: Path) -> str:
     """Return a digest of the names and the bytes of a directory's own files."""
+    # Imported here: it takes time that a stage with nothing to do has not.
+    from concurrent.futures import ThreadPoolExecutor
+
     digest = hashlib.sha256()
-    for name in own_files(directory):
-        digest.update(f"{name}\0{_file_digest(directory / name)}\n".encode())
+    names = list(own_files(directory))
+    batches = [
+        names[first : first + _FILES_A_BATCH] for first in range(0, len(names), _FILES_A_BATCH)
+    ]
+
+    def file_digests(batch: list[str]) -> list[str]:
+        return [_file_digest(directory / name) for name in batch]
+
+    # Reading and hashing leave other threads the interpreter.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        for batch, digests in zip(batches, threads.map(file_digests, batches), strict=True):
+            for name, its_digest in zip(batch, digests, strict=True):
+                digest.update(f"{name}\0{its_digest}\n".encode())
     return digest.hexdigest()
 
 
@@ -147,5 +164,7 @@ def stage_digest(
 
 
 def _file_digest(path: Path) -> str:
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size <= _SMALL_FILE:
+            return hashlib.sha256(file.read()).hexdigest()
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """Process pool: workers end with their parent, results come in the order of the tasks."""
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -29,6 +30,8 @@ def ordered_map[Task, Result](
     tasks: Sequence[Task],
     num_workers: int,
     preload: Sequence[str] = (),
+    *,
+    fork: bool = False,
 ) -> Iterator[Result]:
     """Apply a function to tasks, several at a time.
 
@@ -37,6 +40,8 @@ def ordered_map[Task, Result](
         tasks: Arguments, one per call.
         num_workers: Number of processes; 1 runs in this process.
         preload: Slow modules that are imported once for all processes.
+        fork: Whether processes start as copies of this one and share what it has read; `preload`
+            is then not used. Not for a process that computes with torch.
 
     Yields:
         Results in the order of the tasks, whatever the number of processes.
@@ -50,9 +55,18 @@ def ordered_map[Task, Result](
     if num_workers == 1 or len(tasks) <= 1:
         yield from map(function, tasks)
         return
+    num_workers = min(num_workers, len(tasks))
+    if fork:
+        # The processes never search for garbage in what they were given.
+        gc.freeze()
+        try:
+            yield from pool_map(function, tasks, num_workers, multiprocessing.get_context("fork"))
+        finally:
+            gc.unfreeze()
+        return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
-    yield from pool_map(function, tasks, min(num_workers, len(tasks)), context)
+    yield from pool_map(function, tasks, num_workers, context)
 
 
 def pool_map[Task, Result](

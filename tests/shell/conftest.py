@@ -1,6 +1,7 @@
 """Fixtures: a runner of scripts, and a recipe whose commands only record their arguments."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_recipe import Recipe
-from shell_process import Shell
+from shell_process import ROOT, Shell
 
 
 @pytest.fixture
@@ -34,3 +35,16 @@ def sh(tmp_path: Path) -> Shell:
 @pytest.fixture
 def recipe(sh: Shell, tmp_path: Path) -> Recipe:
     return Recipe(sh, tmp_path)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project without requirements: its set-up is quick and needs no network."""
+    root = tmp_path / "project"
+    root.mkdir()
+    shutil.copytree(ROOT / "utils", root / "utils")
+    (root / "constraints.txt").write_text("")
+    (root / "setup.cfg").write_text(
+        "[options]\ninstall_requires =\n[options.extras_require]\ndev =\n"
+    )
+    return root

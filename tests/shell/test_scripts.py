@@ -129,19 +129,6 @@ def test_other_systems_are_told(sh: Shell) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project without requirements: its set-up is quick and needs no network."""
-    root = tmp_path / "project"
-    root.mkdir()
-    shutil.copytree(ROOT / "utils", root / "utils")
-    (root / "constraints.txt").write_text("")
-    (root / "setup.cfg").write_text(
-        "[options]\ninstall_requires =\n[options.extras_require]\ndev =\n"
-    )
-    return root
-
-
-@pytest.fixture
 def set_up(sh: Shell, project: Path) -> Shell:
     def run(
         *command: str | Path, cwd: Path | None = None, **env: str

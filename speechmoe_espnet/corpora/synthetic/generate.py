@@ -1,7 +1,9 @@
 """Generation of the synthetic corpus: plan, speech and recordings, in several processes."""
 
+import shutil
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from speechmoe_espnet.data.kaldi_dir import DataDir
 from speechmoe_espnet.pipeline.pool import ordered_map
 
 _UTTS_PER_TASK = 32
+_SCRATCH = ".surroundings"
 _RATE_FACTOR = {"read": (0.97, 1.03), "chat": (0.95, 1.1), "spon": (0.85, 1.2), "aishell2": (1, 1)}
 
 
@@ -38,7 +41,11 @@ def plan_corpus(styles: list[str], preset: Preset, seed: int) -> tuple[Utterance
 
 
 def generate(
-    utterances: Sequence[Utterance], output_dir: Path, seed: int, nj: int
+    utterances: Sequence[Utterance],
+    output_dir: Path,
+    seed: int,
+    nj: int,
+    beside: Sequence[Callable[[], None]] = (),
 ) -> Iterator[float]:
     """Make the audio of planned utterances.
 
@@ -49,6 +56,7 @@ def generate(
         output_dir: The corpus directory; audio goes into its `wav/`.
         seed: The user's seed.
         nj: Number of processes.
+        beside: Other work for the same processes, begun before the speech; it can be pickled.
 
     Yields:
         Seconds of audio of each utterance, in the order of the plan.
@@ -61,9 +69,15 @@ def generate(
         raise ValueError(f"nj must be at least 1, got {nj}")
     for folder in sorted({(output_dir / utterance.wav).parent for utterance in utterances}):
         folder.mkdir(parents=True, exist_ok=True)
-    tasks = [(part, output_dir, seed) for part in _parts(utterances)]
-    for seconds in ordered_map(_make, tasks, nj, preload=[__name__]):
-        yield from seconds
+    tasks = [
+        *(partial(_without_speech, work) for work in beside),
+        *(partial(_make, part, output_dir, seed) for part in _parts(utterances)),
+    ]
+    try:
+        for seconds in ordered_map(_do, tasks, nj, fork=True):
+            yield from seconds
+    finally:
+        shutil.rmtree(output_dir / _SCRATCH, ignore_errors=True)
 
 
 def write_sets(utterances: Sequence[Utterance], output_dir: Path, final_dir: str) -> None:
@@ -92,8 +106,16 @@ def _parts(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
             yield group[start : start + _UTTS_PER_TASK]
 
 
-def _make(task: tuple[Sequence[Utterance], Path, int]) -> list[float]:
-    utterances, output_dir, seed = task
+def _do(task: Callable[[], list[float]]) -> list[float]:
+    return task()
+
+
+def _without_speech(work: Callable[[], None]) -> list[float]:
+    work()
+    return []
+
+
+def _make(utterances: Sequence[Utterance], output_dir: Path, seed: int) -> list[float]:
     with espeak.Session() as session:
         dry = [_speak(utterance, session, seed) for utterance in utterances]
     return [
@@ -115,7 +137,7 @@ def _speak(utterance: Utterance, session: espeak.Session, seed: int) -> Signal:
 
 def _record(utterance: Utterance, speech: Signal, output_dir: Path, seed: int) -> float:
     rng = _rng(utterance, seed, "acoustics")
-    surroundings = surroundings_of(utterance.partition, seed)
+    surroundings = surroundings_of(utterance.partition, seed, output_dir / _SCRATCH)
     try:
         recording = record(speech, utterance.style, surroundings, rng)
     except ValueError as error:

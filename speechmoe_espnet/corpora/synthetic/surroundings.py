@@ -1,12 +1,15 @@
-"""Rooms, babble and noise, made once per process and shared by all utterances.
+"""Rooms, babble and noise, made once and shared by all utterances.
 
 Each partition has its own rooms, babble and noise, which depend on the seed alone. Training has
 many more of each than dev and eval, since a network would memorise a few seconds of babble.
 """
 
+import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +24,7 @@ from speechmoe_espnet.corpora.synthetic.signal import (
     trim,
 )
 from speechmoe_espnet.corpora.synthetic.sources import news_sentences
-from speechmoe_espnet.corpora.synthetic.voices import make_speakers
+from speechmoe_espnet.corpora.synthetic.voices import Speaker, make_speakers
 from speechmoe_espnet.data.text_norm import normalize_text
 
 _NUM_ROOMS = {"train": 192, "dev": 24, "eval": 24}
@@ -35,7 +38,7 @@ _COMMON_CHARACTERS = 600
 
 
 class _MadeOnDemand[T]:
-    """A fixed number of items, each made at its first use."""
+    """A fixed number of items, each made or read at its first use."""
 
     def __init__(self, make: Callable[[int], T], length: int) -> None:
         self._make = cache(make)
@@ -55,10 +58,12 @@ class Surroundings:
     Attributes:
         partition: `train`, `dev` or `eval`.
         seed: The user's seed.
+        shared_dir: Where processes that work for one corpus leave items for each other.
     """
 
     partition: str
     seed: int
+    shared_dir: Path | None = None
 
     @cached_property
     def rooms(self) -> _MadeOnDemand[tuple[Signal, Signal]]:
@@ -79,13 +84,37 @@ class Surroundings:
         self, make: Callable[[str, int, int], T], numbers: dict[str, int]
     ) -> _MadeOnDemand[T]:
         number = numbers[self.partition]
-        return _MadeOnDemand(lambda index: make(self.partition, index, self.seed), number)
+
+        def item(index: int) -> T:
+            return make(self.partition, index, self.seed)
+
+        def shared_item(index: int) -> T:
+            assert self.shared_dir is not None
+            path = self.shared_dir / f"{self.partition}{make.__name__}{index}"
+            return _read_or_make(path, lambda: item(index))
+
+        return _MadeOnDemand(item if self.shared_dir is None else shared_item, number)
+
+
+def _read_or_make[T](path: Path, make: Callable[[], T]) -> T:
+    """Read what another process made; two that make an item at once write the same."""
+    try:
+        with open(path, "rb") as file:
+            item: T = pickle.load(file)
+            return item
+    except FileNotFoundError:
+        item = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished.write_bytes(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
+    unfinished.replace(path)
+    return item
 
 
 @cache
-def surroundings_of(partition: str, seed: int) -> Surroundings:
+def surroundings_of(partition: str, seed: int, shared_dir: Path | None = None) -> Surroundings:
     """Return the surroundings of one partition, the same object each time."""
-    return Surroundings(partition, seed)
+    return Surroundings(partition, seed, shared_dir)
 
 
 def excerpt(track: Signal, num_samples: int, rng: np.random.Generator) -> Signal:
@@ -100,7 +129,9 @@ def excerpt(track: Signal, num_samples: int, rng: np.random.Generator) -> Signal
         Shape (num_samples,).
     """
     start = int(rng.integers(len(track)))
-    return np.take(track, np.arange(start, start + num_samples), mode="wrap")
+    rounds = -(-(start + num_samples) // len(track))
+    several = track if rounds == 1 else np.concatenate([track] * rounds)
+    return several[start : start + num_samples]
 
 
 def _room(partition: str, index: int, seed: int) -> tuple[Signal, Signal]:
@@ -142,7 +173,7 @@ def _babble(partition: str, index: int, seed: int) -> Signal:
     rng = rng_for(seed, "babble", partition, index)
     lines = news_sentences(_COMMON_CHARACTERS)
     num_tracks = _NUM_BABBLE_TRACKS[partition]
-    speakers = make_speakers("spon", partition, _NUM_BABBLE_VOICES * num_tracks, seed)
+    speakers = _babble_speakers(partition, seed)
     track = np.zeros(_TRACK_SAMPLES, dtype=np.float32)
     with espeak.Session() as session:
         for speaker in speakers[index::num_tracks]:
@@ -157,6 +188,12 @@ def _babble(partition: str, index: int, seed: int) -> Signal:
                 track[filled : filled + len(voice)] += voice
                 filled += len(voice) + int(rng.integers(SAMPLE_RATE // 2))
     return track
+
+
+@cache
+def _babble_speakers(partition: str, seed: int) -> tuple[Speaker, ...]:
+    count = _NUM_BABBLE_VOICES * _NUM_BABBLE_TRACKS[partition]
+    return make_speakers("spon", partition, count, seed)
 
 
 def _noise(partition: str, index: int, seed: int) -> Signal:

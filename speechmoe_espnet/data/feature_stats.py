@@ -1,0 +1,175 @@
+"""Stage 4: shapes, means and variances of a corpus, the files that ESPnet collects, without ESPnet.
+
+ESPnet's `--collect_stats` builds a model and batches to add up what lies in the arks already. Here
+the arks are read and added up directly, in ESPnet's order and precision, so that the files are
+the same to the byte.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechmoe_espnet.data.ark import decompressed_matrix
+from speechmoe_espnet.data.kaldi_dir import read_table, write_table
+from speechmoe_espnet.data.table import join_error
+from speechmoe_espnet.data.units import BpeTokenizer
+from speechmoe_espnet.pipeline.pool import ordered_map
+
+UTTERANCES_A_PART = 24000
+_COMPRESSED = b"\0BCM "
+_SETS = ("train", "valid")
+
+
+@dataclass(frozen=True)
+class SetFiles:
+    """What the statistics of one set are made from.
+
+    Attributes:
+        feats_scp: Compressed features, as stage 2 writes them.
+        text: Transcripts, or for words transcripts in units.
+    """
+
+    feats_scp: Path
+    text: Path
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over frames (B = width of the features) and over utterances.
+
+    Attributes:
+        lengths: Number of frames of each utterance.
+        frames: Sum of all frames, (B,) float32.
+        squares: Sum of their squares, (B,) float32.
+    """
+
+    lengths: dict[str, int]
+    frames: NDArray[np.float32]
+    squares: NDArray[np.float32]
+
+
+def collect_stats(
+    train: SetFiles,
+    dev: SetFiles,
+    token_list: Path,
+    token_type: str,
+    output_dir: Path,
+    num_jobs: int = 1,
+    bpe_model: Path | None = None,
+    utterances_a_part: int = UTTERANCES_A_PART,
+) -> None:
+    """Write `train/` and `valid/` as ESPnet's statistics stage does.
+
+    Each gets speech_shape, text_shape, text_shape.units (with the number of units, as ESPnet's
+    batch samplers want it), feats_stats.npz and feats_lengths_stats.npz.
+
+    Args:
+        train: Files of the training set.
+        dev: Files of the development set.
+        token_list: tokens.txt.
+        token_type: "char", "bpe" or "word".
+        output_dir: Directory to write.
+        num_jobs: Number of processes; the written bytes do not depend on it.
+        bpe_model: SentencePiece model, for bpe.
+        utterances_a_part: Training utterances that are added up at a time.
+
+    Raises:
+        FileNotFoundError: A file does not exist.
+        ValueError: A set has no utterances, its text and features name different ones, features
+            are not compressed by stage 2, or the token type is not one of the three.
+    """
+    tables = [read_table(files.feats_scp, allow_empty=True) for files in (train, dev)]
+    for files, table in zip((train, dev), tables, strict=True):
+        if not table:
+            raise ValueError(f"no utterances in {files.feats_scp}")
+    # As many parts of both sets, none of them empty: the data alone decide how sums are rounded.
+    num_parts = min(-(-len(tables[0]) // utterances_a_part), len(tables[1]))
+    tasks = [part for table in tables for part in _parts(table, num_parts)]
+    sums = list(ordered_map(_add_up, tasks, num_jobs))
+    num_units = len(token_list.read_text(encoding="utf-8").splitlines())
+    for place, (name, files) in enumerate(zip(_SETS, (train, dev), strict=True)):
+        folder = output_dir / name
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_sums(folder, sums[place * num_parts : (place + 1) * num_parts])
+        lengths = _text_lengths(files, tables[place], token_type, bpe_model)
+        write_table(folder / "text_shape", {key: str(n) for key, n in lengths.items()})
+        write_table(
+            folder / "text_shape.units", {key: f"{n},{num_units}" for key, n in lengths.items()}
+        )
+
+
+def _parts(table: Mapping[str, str], num_parts: int) -> Iterator[list[tuple[str, str]]]:
+    """Cut a table into consecutive parts of equal size, give or take one."""
+    entries = list(table.items())
+    # Entry i lies in part floor(i * num_parts / len(entries)).
+    borders = [-(-part * len(entries) // num_parts) for part in range(num_parts + 1)]
+    for first, last in pairwise(borders):
+        yield entries[first:last]
+
+
+def _add_up(entries: Sequence[tuple[str, str]]) -> _Sums:
+    lengths: dict[str, int] = {}
+    frames = squares = np.zeros(0, np.float32)
+    for name, features in _read(entries):
+        if not lengths:
+            frames = squares = np.zeros(features.shape[1], np.float32)
+        elif features.shape[1] != len(frames):
+            width = features.shape[1]
+            raise ValueError(f"{name}: {width} values a frame, others have {len(frames)}")
+        lengths[name] = len(features)
+        frames = frames + features.sum(0)
+        squares = squares + np.square(features).sum(0)
+    return _Sums(lengths, frames, squares)
+
+
+def _read(entries: Sequence[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Read matrices; neighbours lie in one ark, which is kept in memory meanwhile."""
+    path, content = "", memoryview(b"")
+    for name, entry in entries:
+        ark, _, offset = entry.rpartition(":")
+        if ark != path:
+            path, content = ark, memoryview(Path(ark).read_bytes())
+        begin = int(offset) if offset.isdecimal() else len(content)
+        header = bytes(content[begin : begin + len(_COMPRESSED)])
+        if header != _COMPRESSED:
+            raise ValueError(f"{name} ({entry}): no compressed features; make them by stage 2")
+        yield name, decompressed_matrix(content[begin + len(_COMPRESSED) :])
+
+
+def _write_sums(folder: Path, parts: Sequence[_Sums]) -> None:
+    frames, squares = parts[0].frames, parts[0].squares
+    for part in parts[1:]:
+        frames = frames + part.frames
+        squares = squares + part.squares
+    lengths = {name: count for part in parts for name, count in part.lengths.items()}
+    width = len(frames)
+    write_table(folder / "speech_shape", {name: f"{n},{width}" for name, n in lengths.items()})
+    counts = np.array(list(lengths.values()), np.int64)
+    np.savez(folder / "feats_stats.npz", count=int(counts.sum()), sum=frames, sum_square=squares)
+    np.savez(
+        folder / "feats_lengths_stats.npz",
+        count=len(counts),
+        sum=counts.sum(),
+        sum_square=np.square(counts).sum(),
+    )
+
+
+def _text_lengths(
+    files: SetFiles, scp: Mapping[str, str], token_type: str, bpe_model: Path | None
+) -> dict[str, int]:
+    """Count the units of each transcript, in the order of the features."""
+    text = read_table(files.text)
+    if unmatched := scp.keys() ^ text.keys():
+        raise join_error(files.text, f"joins {files.feats_scp} but for the utterances", unmatched)
+    if token_type == "char":
+        return {name: len(text[name]) for name in scp}
+    if token_type == "word":
+        return {name: len(text[name].split()) for name in scp}
+    if token_type == "bpe" and bpe_model is not None:
+        tokenizer = BpeTokenizer.load(bpe_model)
+        return {name: len(tokenizer.text_to_units(text[name])) for name in scp}
+    raise ValueError(f"token type must be char, word or, with its model, bpe; got {token_type!r}")

@@ -1,0 +1,46 @@
+"""A Python that knows SpeechMoE: `python -m speechmoe_espnet.run -m espnet2.bin.X ARGUMENTS`.
+
+Takes what `python` takes. A module of ESPnet runs in this process, after our tasks have taken the
+places of ESPnet's; anything else (a script, `-c`, another module) is handed to Python as it is.
+"""
+
+import os
+import runpy
+import sys
+from collections.abc import Sequence
+
+from speechmoe_espnet.system.allocator import keep_freed_memory
+
+USAGE = "usage: python -m speechmoe_espnet.run -m espnet2.bin.COMMAND [ARGUMENTS]"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one of ESPnet's commands, or Python.
+
+    Args:
+        argv: What `python` would get; None reads sys.argv.
+
+    Returns:
+        Exit status of a command that returns; 2 without a command.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        print(USAGE, file=sys.stderr)
+        return 2
+    if words[0] != "-m" or not words[1:] or not words[1].startswith("espnet2."):
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *words])
+    keep_freed_memory()
+    # Here: ESPnet takes seconds to import, and a script of the recipe does not wait for it.
+    from speechmoe_espnet.espnet.lm_task import CheckpointedLMTask
+    from speechmoe_espnet.espnet.patches import replace_tasks
+    from speechmoe_espnet.espnet.task import SpeechMoEASRTask
+
+    replace_tasks(asr=SpeechMoEASRTask, lm=CheckpointedLMTask)
+    sys.argv = words[1:]
+    runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
