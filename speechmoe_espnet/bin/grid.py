@@ -40,7 +40,8 @@ def get_parser() -> ArgumentParser:
     parser.add_argument(
         "--results_md",
         type=Path,
-        help="file that also gets the tables, between its markers of generated sections",
+        help="file that also gets the table that answers the grid's question, between its markers "
+        "of generated sections; all tables go into results/NAME.md beside it",
     )
     return parser
 

@@ -51,6 +51,44 @@ def tables(summary: Summary, provenance: Provenance) -> str:
     return "\n".join(parts)
 
 
+def headline(summary: Summary, provenance: Provenance, details: str) -> str:
+    """Write the one table that answers a grid's question, and where the others are.
+
+    Args:
+        summary: The systems.
+        provenance: How they came about; `meta` holds the command.
+        details: Where the other tables are, relative to the file that gets this one.
+
+    Returns:
+        Markdown that ends with a newline.
+    """
+    words = f"{summary.metric.upper()} in percent: mean over seeds ± standard deviation."
+    head = ["system", *summary.places]
+    rows = {
+        name: [_rate_cell(system.rates[place]) for place in summary.places]
+        for name, system in summary.systems.items()
+    }
+    if summary.compared:
+        total = summary.places[-1]
+        words += (
+            f" Saved: errors of {total} saved against {summary.control}, relative, in percent, "
+            f"with a 95 % interval; bold where it excludes zero."
+        )
+        if any(not change.covers_seeds for change in _changes(summary)):
+            words += " An asterisk marks intervals of one seed: they cover utterances only."
+        head.append("saved")
+        saved = {item.name: _change_cell(item.changes[total]) for item in summary.compared}
+        rows = {name: [*cells, saved.get(name, "")] for name, cells in rows.items()}
+    link = f"[By set, cost, settings]({details})."
+    return "\n".join(
+        [
+            _titled(words, origin_line(summary, provenance)),
+            table(head, [[name, *cells] for name, cells in rows.items()]),
+            f"{link}\n",
+        ]
+    )
+
+
 def rate_table(summary: Summary) -> str:
     """Write error rates, a row a system and a column a set."""
     return _rate_table(summary, lambda system: system.rates)

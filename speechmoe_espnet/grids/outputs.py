@@ -9,10 +9,10 @@ from speechmoe_espnet.grids.finished import FinishedRun
 from speechmoe_espnet.grids.grid import Grid
 from speechmoe_espnet.grids.grid_file import FOLDER
 from speechmoe_espnet.grids.grid_page import PICTURES, build_page
-from speechmoe_espnet.grids.markdown import replace_section, tables
+from speechmoe_espnet.grids.markdown import headline, tables
+from speechmoe_espnet.grids.results_file import details_link, write_results
 from speechmoe_espnet.grids.run_table import run_rows, write_csv, write_json
 from speechmoe_espnet.grids.summary import summarize
-from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 from speechmoe_espnet.report.figure import standalone_svg
 from speechmoe_espnet.results.comparison import Provenance
 
@@ -34,7 +34,8 @@ def write_report(
         finished: Its finished runs, at least one.
         directory: Where `runs.csv`, `runs.json`, `summary.json`, `index.html` and the pictures
             (`*.svg`) go.
-        results_md: A file whose generated section named like the grid is replaced; None: none.
+        results_md: A file whose generated section named like the grid gets the table that answers
+            its question; `results/NAME.md` beside it gets all tables. None: neither.
 
     Returns:
         The tables as Markdown.
@@ -47,7 +48,7 @@ def write_report(
     summary = summarize(finished, control)
     top = grid.recipe.parents[2]
     file = (grid.recipe / FOLDER / f"{grid.name}.yaml").relative_to(top)
-    command = f"python -m speechmoe_espnet.bin.grid {file}"
+    command = f"python -m speechmoe_espnet grid {file}"
     provenance = Provenance(seed=0, meta={"command": command})
     corpus = str(grid.options.get("corpus", "synthetic"))
     page = build_page(summary, provenance, title=f"{grid.name}: {grid.description}", corpus=corpus)
@@ -66,6 +67,11 @@ def write_report(
     if any(run.point for run in grid.runs()):
         markdown += "\n" + choice_markdown(best_points(grid, finished))
     if results_md is not None:
-        before = results_md.read_text(encoding="utf-8")
-        write_text_atomically(results_md, replace_section(before, grid.name, markdown))
+        write_results(
+            results_md,
+            grid.name,
+            description=grid.description,
+            headline=headline(summary, provenance, details_link(grid.name)),
+            details=markdown,
+        )
     return markdown

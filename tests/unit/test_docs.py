@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(page for place in ("", "docs/", "egs/*/*/") for page in ROOT.glob(f"{place}*.md"))
+PLACES = ("*.md", "docs/**/*.md", "egs/*/*/*.md", "egs/*/*/results/*.md")
+PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
 
 
 def anchors(page):
@@ -49,4 +50,17 @@ def test_every_picture_is_shown():
 
 def test_there_are_pages():
     assert ROOT / "README.md" in PAGES
-    assert len(PAGES) > 10
+    assert any(page.parent.name == "howto" for page in PAGES)
+    assert len(PAGES) > 40
+
+
+def test_the_readme_is_read_in_two_minutes():
+    assert len((ROOT / "README.md").read_text().split()) <= 1000
+
+
+def test_each_recipe_is_documented():
+    recipes = {path.parent for path in ROOT.glob("egs/*/*/run.sh")}
+    assert recipes
+    for recipe in recipes:
+        assert (recipe / "README.md") in PAGES
+        assert (recipe / "RESULTS.md") in PAGES

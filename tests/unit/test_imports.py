@@ -16,7 +16,7 @@ HEAVY = {"torch": "torch", "torchaudio": "torch", "espnet2": "espnet2", "espnet"
 LIGHT = (
     *("prepare_corpus", "validate_data_dir", "make_units", "train_ngram", "make_lexicon"),
     *("make_graph", "make_lm_data", "plan", "tune", "score", "report", "stage"),
-    *("grid", "side_by_side", "watch_training"),
+    *("grid", "side_by_side", "watch_training", "collect_stats"),
 )
 
 

@@ -2,5 +2,5 @@
 
 Text comes from installed packages, speech from espeak-ng, rooms from the image method. The sets
 differ in text and acoustics like read, conversational, spontaneous and command speech. They are a
-stand-in for real corpora and do not replace them. See docs/corpora.md.
+stand-in for real corpora and do not replace them. See docs/explanation/corpora.md.
 """

@@ -102,6 +102,11 @@ def test_reports_on_finished_runs(grid_file, finished, tmp_path, capsys):
     assert text.startswith("top\n")
     assert "| moe |" in text
     assert "egs/mix/asr1/grids/effect.yaml" in text
+    assert text.count("\n|---") == 1
+    assert "](results/effect.md)" in text
+    details = (tmp_path / "results" / "effect.md").read_text()
+    assert details.startswith("# effect\n\nDoes it pay?\n")
+    assert "What the grid set." in details
     assert "| moe |" in capsys.readouterr().out
 
 
@@ -114,6 +119,7 @@ def test_a_results_file_without_the_section_is_an_error(grid_file, finished, tmp
     (tmp_path / "RESULTS.md").write_text("no markers\n")
     assert call(grid_file, "--report", "--results-md", tmp_path / "RESULTS.md") == 1
     assert "begin generated: effect" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
 
 
 def test_mistakes_end_with_one_line(grid_file, tmp_path, capsys):

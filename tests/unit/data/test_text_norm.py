@@ -49,6 +49,8 @@ def test_every_character_alone() -> None:
     for code in range(sys.maxunicode + 1):
         result = normalize_text(chr(code))
         assert normalize_text(result) == result
+        # White space keeps a text from the short cut for plain ones.
+        assert normalize_text(f"{chr(code)} ") == result
         assert not result or not any(character.isspace() for character in result)
 
 

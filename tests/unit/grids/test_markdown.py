@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from speechmoe_espnet.grids.markdown import (
     change_table,
+    headline,
     replace_section,
     settings_table,
     table,
@@ -46,6 +47,26 @@ def test_cells_are_those_of_the_summary(summary, provenance):
     assert row.startswith("| moe8 |")
     assert f"**{100 * interval.mean:+.1f}** [{100 * interval.low:+.1f}, " in row
     assert "`encoder_conf.router: speechmoe`" in tables(summary, provenance)
+
+
+def test_the_headline_is_one_table_with_what_is_saved(summary, provenance):
+    text = headline(summary, provenance, "results/grid.md")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert lines[0] == f"| system | {' | '.join(summary.places)} | saved |"
+    assert sum(line.startswith("|---") for line in lines) == 1
+    rate = summary.systems["moe8"].rates["total"]
+    saved = change_table(summary).splitlines()[-1].rsplit(" | ", 1)[1]
+    assert lines[-1].endswith(f"| {rate.mean:.2f} ± {rate.deviation:.2f} | {saved}")
+    assert lines[2].startswith("| static |")
+    assert lines[2].endswith("|  |")
+    assert f"ommand `{COMMAND}`" in " ".join(text.split())
+    assert text.endswith("(results/grid.md).\n")
+    assert "settings: " not in text
+
+
+def test_a_headline_without_a_control_saves_nothing(finished_runs, provenance):
+    text = headline(summarize(finished_runs, num_resamples=10), provenance, "x.md")
+    assert "aved" not in text
 
 
 def test_single_seeds_and_uneven_seeds(finished_runs, provenance):

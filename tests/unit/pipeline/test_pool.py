@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import subprocess
@@ -26,8 +27,15 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
-def test_order(num_workers: int) -> None:
-    assert list(ordered_map(abs, [-3, 1, -2], num_workers)) == [3, 1, 2]
+@pytest.mark.parametrize("fork", [False, True])
+def test_order(num_workers: int, fork: bool) -> None:
+    assert list(ordered_map(abs, [-3, 1, -2], num_workers, fork=fork)) == [3, 1, 2]
+
+
+def test_forked_workers_have_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("READ_ALREADY", "yes")
+    assert list(ordered_map(os.getenv, ["READ_ALREADY"] * 2, 2, fork=True)) == ["yes", "yes"]
+    assert gc.get_freeze_count() == 0
 
 
 def test_errors_arrive() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from speechmoe_espnet.corpora.synthetic import surroundings as surroundings_module
 from speechmoe_espnet.corpora.synthetic.acoustics import record
 from speechmoe_espnet.corpora.synthetic.presets import STYLES
 from speechmoe_espnet.corpora.synthetic.signal import (
@@ -99,6 +100,21 @@ def test_surroundings_are_repeatable_and_differ_by_partition(surroundings):
         assert not np.array_equal(getattr(surroundings, kind)[0], getattr(other, kind)[0])
     assert np.array_equal(surroundings.rooms[3][1], again.rooms[3][1])
     assert len(surroundings.rooms[0][0]) != len(other.rooms[0][0])
+
+
+def test_processes_find_what_others_made(tmp_path, monkeypatch):
+    alone = Surroundings("dev", 7)
+    expected = [alone.rooms[1], alone.babble[1], alone.noise[1]]
+    for again in range(2):
+        shared = Surroundings("dev", 7, tmp_path / "shared")
+        found = [shared.rooms[1], shared.babble[1], shared.noise[1]]
+        for one, other in zip(found, expected, strict=True):
+            for signal, expected_signal in zip(one, other, strict=True):
+                assert np.array_equal(signal, expected_signal)
+        assert len(list((tmp_path / "shared").iterdir())) == 3
+        if not again:
+            # From here on nothing can be made any more, only read.
+            monkeypatch.setattr(surroundings_module, "rng_for", None)
 
 
 def test_training_has_more_surroundings_made_on_demand():

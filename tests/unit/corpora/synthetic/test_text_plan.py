@@ -13,7 +13,11 @@ from speechmoe_espnet.corpora.synthetic.presets import (
     check_styles,
     get_preset,
 )
-from speechmoe_espnet.corpora.synthetic.sources import frequent_characters
+from speechmoe_espnet.corpora.synthetic.sources import (
+    frequent_characters,
+    news_paragraphs,
+    reviews,
+)
 from speechmoe_espnet.corpora.synthetic.voices import VARIANTS
 from speechmoe_espnet.data.text_norm import normalize_text
 
@@ -124,6 +128,16 @@ def test_styles_differ_in_text(small):
         for other in STYLES[: STYLES.index(style)]:
             shared = bigrams(style) & bigrams(other)
             assert len(shared) < 0.45 * min(len(bigrams(style)), len(bigrams(other)))
+
+
+def test_frequent_characters_are_those_that_one_counts():
+    share = Counter()
+    for lines in (news_paragraphs(), reviews()):
+        counts = Counter(c for line in lines for c in line if "一" <= c <= "龥")
+        for character, number in counts.items():
+            share[character] += round(number / counts.total() * 10**9)
+    ranking = sorted(share, key=lambda c: (-share[c], c))
+    assert frequent_characters(1200) == set(ranking[:1200])
 
 
 def test_frequent_characters_are_nested():

@@ -1,19 +1,19 @@
-"""Tells how much of what a strange voice costs is the fault of the routers.
+"""Measures what unseen speakers cost, and how much of it is due to routing.
 
     cd egs/mix/asr1
-    python ../../../examples/strange_voices.py exp/synthetic/speechmoe dump/synthetic/{read,chat}
+    python ../../../examples/unseen_speakers.py exp/synthetic/speechmoe dump/synthetic/{read,chat}
 
-Features are warped along frequency, as if the same speaker had a shorter or longer vocal tract, so
-that each frame is there in the voice as it is and in the strange one. A row is one strange voice,
-its formants at so many times the frequency:
+Features are warped along frequency, as if the same speaker had a shorter or longer vocal tract.
+So each frame exists twice, plain and warped. A row is one warp, with formants at so many times
+the frequency:
 
-    strange             error rate, percent
-    strange_as_plain    the same features, each frame routed as in the voice as it is
-    plain_as_strange    the voice as it is, each frame routed as in the strange one
-    same_expert         frames that go to the same expert in both, percent, mean over layers
+    warped             error rate, percent
+    warped_as_plain    the same features, each frame routed as without the warp
+    plain_as_warped    features without the warp, each frame routed as with it
+    same_expert        frames that go to the same expert in both, percent, mean over layers
 
-If routers were what fails, the second would be near the rate at 1.00, and the third near the first.
-A static model has the first alone.
+If routing failed, the second would be near the rate at 1.00, and the third near the first. A dense
+model has the first alone.
 """
 
 import argparse
@@ -38,12 +38,12 @@ from speechmoe_espnet.moe.router import Router, Routing
 from speechmoe_espnet.scoring.cer import pool, score_texts
 from speechmoe_espnet.system.cli import ArgumentParser, progress, run
 
-COLUMNS = ("strange", "strange_as_plain", "plain_as_strange")
+COLUMNS = ("warped", "warped_as_plain", "plain_as_warped")
 
 
 def get_parser() -> ArgumentParser:
     """Return the options."""
-    parser = ArgumentParser(prog="strange_voices", description=__doc__.splitlines()[0])
+    parser = ArgumentParser(prog="unseen_speakers", description=__doc__.splitlines()[0])
     parser.add_argument("model_dir", type=Path, help="experiment of a model of characters")
     parser.add_argument("data_dir", type=Path, nargs="+", help="sets with feats.scp and text")
     parser.add_argument(
@@ -51,14 +51,14 @@ def get_parser() -> ArgumentParser:
         type=float,
         nargs="+",
         default=[0.7, 0.8, 0.9, 1.1, 1.25, 1.4],
-        help="where the formants of a strange voice lie, as a factor",
+        help="where the warp puts formants, as a factor",
     )
     parser.add_argument("--model_file", default="valid.loss.ave.pth", help="its parameters")
     return parser
 
 
 class Listener:
-    """Recognises utterances, routed by the model's own routers or as one is told.
+    """Recognises utterances, routed by the model's routers or as the caller decides.
 
     Args:
         model: A model whose encoder is SpeechMoE, in evaluation mode.
@@ -97,7 +97,7 @@ class Listener:
 
 
 def tell(args: argparse.Namespace) -> None:
-    """Run the model on the sets in all voices and print the table.
+    """Run the model on the sets with all warps and print the table.
 
     Args:
         args: What the parser returned.
@@ -109,10 +109,10 @@ def tell(args: argparse.Namespace) -> None:
     if min(args.formants) <= 0:
         raise ValueError(f"--formants: {min(args.formants)} is not positive")
     listener = Listener(Speech2Text.from_experiment(args.model_dir, args.model_file).asr_model)
-    voices = [1.0, *args.formants]
+    warps = [1.0, *args.formants]
     refs: dict[str, str] = {}
-    hyps: list[dict[str, dict[str, str]]] = [{name: {} for name in COLUMNS} for _ in voices]
-    same, num_choices = [0] * len(voices), 0
+    hyps: list[dict[str, dict[str, str]]] = [{name: {} for name in COLUMNS} for _ in warps]
+    same, num_choices = [0] * len(warps), 0
     for data_dir in args.data_dir:
         refs |= read_table(data_dir / "text")
         table = read_table(data_dir / "feats.scp")
@@ -121,17 +121,17 @@ def tell(args: argparse.Namespace) -> None:
             feats = torch.tensor(loaded)[None]
             _, plain = listener(feats)
             num_choices += sum(routing.indices.numel() for routing in plain)
-            for index, formants in enumerate(voices):
+            for index, formants in enumerate(warps):
                 warped = warp(feats, formants)
                 texts = hyps[index]
-                texts["strange"][utterance], strange = listener(warped)
+                texts["warped"][utterance], routed = listener(warped)
                 if not plain:
                     continue
-                texts["strange_as_plain"][utterance], _ = listener(warped, plain)
-                texts["plain_as_strange"][utterance], _ = listener(feats, strange)
-                same[index] += agreements(plain, strange)
+                texts["warped_as_plain"][utterance], _ = listener(warped, plain)
+                texts["plain_as_warped"][utterance], _ = listener(feats, routed)
+                same[index] += agreements(plain, routed)
     print("\t".join(["formants", *COLUMNS, "same_expert"]))
-    for formants, texts, agreed in zip(voices, hyps, same, strict=True):
+    for formants, texts, agreed in zip(warps, hyps, same, strict=True):
         cells = [f"{error_rate(refs, texts[name]):.2f}" if texts[name] else "-" for name in COLUMNS]
         cells.append(f"{100 * agreed / num_choices:.1f}" if num_choices else "-")
         print("\t".join([f"{formants:.2f}", *cells]))
@@ -144,7 +144,7 @@ def warp(feats: Tensor, formants: float) -> Tensor:
 
 @cache
 def warped_positions(num_bins: int, formants: float) -> Tensor:
-    """Return where each mel bin of a strange voice is read, (1, F)."""
+    """Return where each mel bin of a warped utterance is read, (1, F)."""
     options = VariationOptions(num_mel_bins=num_bins)
     axis = MelAxis(options.num_mel_bins, options.low_freq, options.high_freq)
     return axis.warped_positions(torch.tensor([1 / formants]))

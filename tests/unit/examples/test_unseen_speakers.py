@@ -1,4 +1,4 @@
-"""Strange voices: a warp moves formants, and routers do as they are told."""
+"""Unseen speakers: a warp moves formants, and routers do as they are told."""
 
 import argparse
 import runpy
@@ -12,7 +12,7 @@ from models import build
 
 from speechmoe_espnet.augment.mel_axis import MelAxis
 
-EXAMPLE = Path(__file__).parents[3] / "examples/strange_voices.py"
+EXAMPLE = Path(__file__).parents[3] / "examples/unseen_speakers.py"
 
 
 @pytest.fixture(scope="module")
@@ -73,17 +73,17 @@ def test_table(example, tmp_path, monkeypatch, capsys, num_experts):
     )
     monkeypatch.setitem(example["tell"].__globals__, "Speech2Text", speech2text)
     assert example["main"](["unused", str(tmp_path), "--formants", "0.8"]) == 0
-    head, plain, strange = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    head, plain, warped = (line.split("\t") for line in capsys.readouterr().out.splitlines())
     assert head[0] == "formants"
-    assert (plain[0], strange[0]) == ("1.00", "0.80")
+    assert (plain[0], warped[0]) == ("1.00", "0.80")
     if num_experts == 1:
-        assert plain[2:] == strange[2:] == ["-", "-", "-"]
+        assert plain[2:] == warped[2:] == ["-", "-", "-"]
     else:
         assert plain[1] == plain[2] == plain[3]
         assert plain[4] == "100.0"
-        assert float(strange[4]) < 100
+        assert float(warped[4]) < 100
 
 
-def test_impossible_voice_is_refused(example, capsys):
+def test_impossible_warp_is_refused(example, capsys):
     assert example["main"](["unused", "unused", "--formants", "0"]) == 1
     assert "--formants: 0.0 is not positive" in capsys.readouterr().err

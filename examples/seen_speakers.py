@@ -1,14 +1,14 @@
-"""Makes a data directory of new sentences in voices that training has heard, or in those of dev.
+"""Makes a data directory of new sentences by speakers of training, or by those of dev.
 
-    python examples/heard_voices.py --voices train --output_dir heard
-    python examples/heard_voices.py --voices dev --output_dir unheard
-    python examples/heard_voices.py --voices dev --shuffle characters --output_dir shuffled
+    python examples/seen_speakers.py --voices train --output_dir seen
+    python examples/seen_speakers.py --voices dev --output_dir unseen
+    python examples/seen_speakers.py --voices dev --shuffle characters --output_dir shuffled
 
-Sentences, rooms and noise are those of the dev partition in all, so what differs between two error
-rates is whether the model knows the voices. Shuffled sentences leave a model its ears alone: one
-that knows which words follow each other (`words`), or which characters make a word (`characters`),
-cannot guess. The directories go through `extract_features`, `make_units` (`--token_list`) and
-`decode` as any other.
+Sentences, rooms and noise are those of the dev partition in all, so two error rates differ by
+whether training has seen the speakers. Shuffled sentences leave sounds alone: a model that knows
+which words follow each other (`words`), or which characters make a word (`characters`), cannot
+guess. The directories go through `extract_features`, `make_units` (`--token_list`) and `decode` as
+any other.
 """
 
 import argparse
@@ -31,7 +31,7 @@ PIECES: dict[str, Callable[[str], Sequence[str]]] = {"words": segment, "characte
 
 def get_parser() -> ArgumentParser:
     """Return the options."""
-    parser = ArgumentParser(prog="heard_voices", description=__doc__.splitlines()[0])
+    parser = ArgumentParser(prog="seen_speakers", description=__doc__.splitlines()[0])
     parser.add_argument("--voices", choices=("train", "dev"), required=True, help="whose voices")
     parser.add_argument(
         "--shuffle", choices=PIECES, help="what changes its place with others of the style"

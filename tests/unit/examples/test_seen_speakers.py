@@ -1,4 +1,4 @@
-"""New sentences, in voices that training has heard or in those of dev."""
+"""New sentences by speakers of training, or by those of dev."""
 
 import runpy
 from pathlib import Path
@@ -11,12 +11,12 @@ from speechmoe_espnet.data.kaldi_dir import validate_data_dir
 from speechmoe_espnet.data.segmentation import segment
 from speechmoe_espnet.data.text_norm import normalize_text
 
-EXAMPLE = Path(__file__).parents[3] / "examples/heard_voices.py"
+EXAMPLE = Path(__file__).parents[3] / "examples/seen_speakers.py"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A set in heard voices, and one in unheard ones."""
+    """A set of seen speakers, and one of unseen ones."""
     main = runpy.run_path(str(EXAMPLE))["main"]
     found = {}
     for voices in ("train", "dev"):
