@@ -19,7 +19,7 @@ import onnxruntime
 
 PREEMPHASIS = 0.97
 WINDOW_EXPONENT = 0.85
-FORMAT = "speechmoe_espnet.espnet.ctc/1"
+FORMAT = "speechmoe_espnet.ctc/1"
 SILENT = ("<blank>", "<unk>", "<sos/eos>")
 
 

@@ -60,8 +60,8 @@ init_param=""
 declare_option init_param str "checkpoint that training starts from: FILE or, as in ESPnet,
         FILE:SOURCE_KEY:TARGET_KEY:EXCLUDED_KEYS"
 expname=""
-declare_option expname str "name of the experiment; none: that of --asr-config, with what else it depends on (of
-        --model-dir)"
+declare_option expname str "name of the experiment; none: that of --asr-config without train_, with what else it
+        depends on (of --model-dir)"
 model_dir=""
 declare_option model_dir str "decode with this experiment instead of training one: stages 4, 5 and 12
         are left out"

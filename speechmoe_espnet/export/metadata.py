@@ -13,7 +13,7 @@ import numpy as np
 from speechmoe_espnet import __version__
 from speechmoe_espnet.data.fbank_config import FbankConfig
 
-FORMAT = "speechmoe_espnet.espnet.ctc/1"
+FORMAT = "speechmoe_espnet.ctc/1"
 
 
 @dataclass(frozen=True)

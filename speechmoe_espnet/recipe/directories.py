@@ -148,7 +148,7 @@ def _expname(options: Options, units: str) -> str:
     if not name and options.model_dir:
         name = Path(options.model_dir).name
     elif not name:
-        parts = [Path(options.asr_config).stem]
+        parts = [Path(options.asr_config).stem.removeprefix("train_")]
         parts += [units] if units != CHAR else []
         parts += [f"init_{_digest(options.init_param.encode())}"] if options.init_param else []
         # The name of the synthetic corpus has its seed already.

@@ -106,7 +106,9 @@ class _Plan:
         scored, scored_by = (names.rescored, 10) if options.rescore else (names.decode_dir, 9)
         return {
             "stages": [str(number) for number in self.stages],
-            "times": expected_times(options.corpus, options.preset, self.stages),
+            "times": expected_times(
+                options.corpus, options.preset, self.stages, len(set(self.sets) - {DEV}) or 1
+            ),
             "sets": self.sets,
             **{field.name: getattr(names, field.name) for field in dataclasses.fields(names)},
             "scored_dir": scored,

@@ -23,7 +23,7 @@ from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.features import compute_features
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.export import file as export_file
-from speechmoe_espnet.export.metadata import Metadata
+from speechmoe_espnet.export.metadata import FORMAT, Metadata
 from speechmoe_espnet.export.session import open_session
 
 ROOT = Path(__file__).parents[3]
@@ -305,3 +305,8 @@ def test_a_checkpoint_that_lacks_tensors_is_refused(
     assert main(["--model_dir", str(directory)]) == 1
     assert "lacks 1 tensors" in capsys.readouterr().err
     assert not (directory / "model.onnx").exists()
+
+
+def test_files_keep_their_format() -> None:
+    """Files that earlier versions exported are read: a module that moves does not rename it."""
+    assert FORMAT == onnx_decode.FORMAT == "speechmoe_espnet.ctc/1"

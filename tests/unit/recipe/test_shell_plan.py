@@ -9,9 +9,9 @@ from recipe_words import ROOT, plan
 def test_defaults_are_the_main_jobs_system(tmp_path: Path) -> None:
     found = plan(tmp_path)
     assert found["stages"] == ["1", "2", "3", "4", "5", "9", "11", "12"]
-    assert found["expname"] == "train_speechmoe"
+    assert found["expname"] == "speechmoe"
     assert found["units"] == "units/synthetic/char"
-    assert found["decode_dir"] == "exp/synthetic/train_speechmoe/decode_ctc_greedy"
+    assert found["decode_dir"] == "exp/synthetic/speechmoe/decode_ctc_greedy"
     assert found["tuning"] == []
     assert found["score_metrics"] == ["cer"] * 4
     assert found["times"].startswith("expected on 2 CPU cores")
