@@ -29,6 +29,8 @@ declare_option corpus "${corpora_words%|}" \
     "synthetic, kaldi (ready directories train, dev and test), or a public corpus; those of this recipe first"
 corpus_dir=""
 declare_option corpus_dir str "where the real corpus lies"
+corpus_name=""
+declare_option corpus_name str "name of the directories of a real corpus in data, dump, units and exp; none: that of --corpus"
 preset=small
 declare_option preset "tiny|small|medium|large" "size of the synthetic corpus; tiny only shows that all works: training ends
         after 2 epochs of 4 steps, unless --asr-args says otherwise, and wfst searches narrowly"

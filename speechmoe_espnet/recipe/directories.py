@@ -5,6 +5,7 @@ Two settings that people compare never share a directory; the names of the defau
 | directory | besides the corpus it names |
 |---|---|
 | all of the synthetic corpus | `_PRESET` other than small, `_seedN` other than 0 |
+| all of a real corpus | `--corpus-name`; without one, another `--corpus-dir` is refused |
 | dump, units, stats | `_fbank_DIGEST` of settings other than those of conf/fbank.yaml |
 | units, stats | kind of units, number of bpe units, `_DIGEST` of a given list |
 | n-gram, lexicon, graph | order, `_pruneX`, `_text_DIGEST` of the paths of more text |
@@ -66,16 +67,17 @@ class Directories:
     tune_dir: str
 
 
-def corpus_name(corpus: str, preset: str, seed: int) -> str:
+def corpus_name(corpus: str, preset: str, seed: int, name: str = "") -> str:
     """Return the name of a corpus' directories.
 
     Args:
         corpus: As in `--corpus`.
         preset: Size of the synthetic corpus; no other corpus has one.
         seed: Seed of the synthetic corpus; no other corpus has one.
+        name: The name of a real corpus that the user gave.
     """
     if corpus != SYNTHETIC:
-        return corpus
+        return name or corpus
     size = "" if preset == DEFAULT_PRESET else f"_{preset}"
     return f"{corpus}{size}" + (f"_seed{seed}" if seed else "")
 
@@ -102,7 +104,7 @@ def name_directories(
     Raises:
         ValueError: The experiment's name is not allowed.
     """
-    corpus = corpus_name(options.corpus, options.preset, options.seed)
+    corpus = corpus_name(options.corpus, options.preset, options.seed, options.corpus_name)
     features = "" if fbank == default_fbank else f"_fbank_{_digest(_bytes(fbank))}"
     kind = options.token_type + (str(options.nbpe) if options.token_type == BPE else "")
     given = [path.read_bytes() for path in token_list]
@@ -162,7 +164,7 @@ def _expname(options: Options, units: str) -> str:
             f"got '{name}'"
         )
     if _RESERVED.fullmatch(name):
-        corpus = corpus_name(options.corpus, options.preset, options.seed)
+        corpus = corpus_name(options.corpus, options.preset, options.seed, options.corpus_name)
         raise ValueError(
             f"--expname {name}: exp/{corpus}/{name} is not for experiments; choose another name"
         )

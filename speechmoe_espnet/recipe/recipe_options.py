@@ -5,6 +5,7 @@ same. What follows from them is in `shell_plan`.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, get_type_hints
@@ -16,6 +17,7 @@ SYNTHETIC = "synthetic"
 DEV = "dev"
 CHAR, BPE, SYLLABLE_PHONE = "char", "bpe", "syllable_phone"
 WFST_SEARCH = "wfst"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Options:
     num_threads: int
     corpus: str
     corpus_dir: str
+    corpus_name: str
     preset: str
     seed: int
     search: str
@@ -90,7 +93,13 @@ class Options:
             )
 
     def _check_corpus(self) -> None:
+        if self.corpus_name and not _NAME.fullmatch(self.corpus_name):
+            raise ValueError(
+                f"--corpus-name {self.corpus_name}: a name has letters, digits and any of _.+-"
+            )
         if self.corpus == SYNTHETIC:
+            if self.corpus_name:
+                raise ValueError("--corpus-name is for real corpora; preset and seed name this one")
             if self.corpus_dir:
                 raise ValueError(
                     f"--corpus-dir {self.corpus_dir}: name the corpus that lies there with "

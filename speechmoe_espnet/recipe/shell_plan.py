@@ -9,6 +9,7 @@ from pathlib import Path
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.recipe.directories import name_directories
 from speechmoe_espnet.recipe.expected_times import expected_times
 from speechmoe_espnet.recipe.place import Place
@@ -68,6 +69,25 @@ class _Plan:
             token_list=[place.absolute(path) for path in self.token_list],
             lm_texts=self.lm_texts,
         )
+        if 1 in self.stages and options.corpus_dir:
+            self._check_same_corpus()
+
+    def _check_same_corpus(self) -> None:
+        """Refuse to make a corpus anew out of another folder, with all that was made of it."""
+        data = self.directories.data
+        mark = read_mark(self.place.absolute(data) / DONE) or {}
+        words = mark.get("command", [])
+        if "--corpus_dir" not in words[:-1]:
+            return
+        made_from = words[words.index("--corpus_dir") + 1]
+        if (
+            self.place.absolute(made_from).resolve()
+            != self.place.absolute(self.options.corpus_dir).resolve()
+        ):
+            raise ValueError(
+                f"--corpus-dir {self.options.corpus_dir}: {data} was made from {made_from}; give "
+                f"this corpus directories of its own by --corpus-name NAME, or remove {data}"
+            )
 
     def _with_paths(self, options: Options) -> Options:
         changes = {"fbank_config": self.place.find("--fbank-config", options.fbank_config)}

@@ -1,5 +1,6 @@
 """What the script is told: names, stages and arguments that depend on several options."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,35 @@ def test_length_of_a_training_is_checked(tmp_path: Path) -> None:
 def test_a_threshold_is_a_number(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"--lm-prune \.\./x: a number"):
         plan(tmp_path, lm_prune="../x")
+
+
+def test_another_folder_does_not_replace_a_corpus(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    own = {"corpus": "kaldi", "corpus_dir": str(first), "recipe_dir": tmp_path}
+    assert plan(tmp_path, **own)["data"] == "data/kaldi"
+    data = tmp_path / "data/kaldi"
+    data.mkdir(parents=True)
+    mark = {"command": ["python", "--corpus", "kaldi", "--corpus_dir", str(first), "--nj", "2"]}
+    (data / ".done.json").write_text(json.dumps(mark))
+    assert plan(tmp_path, **own)["data"] == "data/kaldi"
+    own["corpus_dir"] = str(second)
+    with pytest.raises(ValueError, match=r"data/kaldi was made from .*first; .*--corpus-name NAME"):
+        plan(tmp_path, **own)
+    assert plan(tmp_path, stage=2, **own)["data"] == "data/kaldi"
+    named = plan(tmp_path, corpus_name="mine", **own)
+    assert (named["data"], named["units"]) == ("data/mine", "units/mine/char")
+    assert named["exp"] == "exp/mine/speechmoe"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"corpus_name": "mine"}, "--corpus-name is for real corpora"),
+        ({"corpus": "kaldi", "corpus_dir": ".", "corpus_name": "../x"}, "a name has letters"),
+    ],
+)
+def test_names_of_corpora_are_checked(tmp_path: Path, options, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan(tmp_path, **options)
