@@ -18,7 +18,7 @@ declare_option stage int "first stage to run: 1 data, 2 features, 3 units, 4 sta
 stop_stage=12
 declare_option stop_stage int "last stage to run"
 nj=2
-declare_option nj int "processes for data, features and decoding"
+declare_option nj int "processes for data, features, statistics and decoding"
 ngpu=0
 declare_option ngpu int "GPUs for training and decoding"
 num_threads=0
@@ -60,8 +60,8 @@ init_param=""
 declare_option init_param str "checkpoint that training starts from: FILE or, as in ESPnet,
         FILE:SOURCE_KEY:TARGET_KEY:EXCLUDED_KEYS"
 expname=""
-declare_option expname str "name of the experiment; none: that of --asr-config, with what else it depends on (of
-        --model-dir)"
+declare_option expname str "name of the experiment; none: that of --asr-config without train_, with what else it
+        depends on (of --model-dir)"
 model_dir=""
 declare_option model_dir str "decode with this experiment instead of training one: stages 4, 5 and 12
         are left out"
@@ -70,7 +70,7 @@ declare_option inference_model str "checkpoint to decode with"
 decode_config=conf/decode_ctc_greedy.yaml
 declare_option decode_config str "decoding: its key method chooses the search"
 lm_text=""
-declare_option lm_text str "more text for the language model, files with a sentence a line, separated by spaces;
+declare_option lm_text str "more text for the language model, files with one sentence per line, separated by spaces;
         it has the training transcripts anyway, and the synthetic corpus its own text"
 lm_order=5
 declare_option lm_order int "length of the longest n-grams, 1 to 5"
