@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The main job: a static encoder and SpeechMoE of equal computation on four Mandarin sets, from
-# nothing to the table. Whatever is finished already is not done again.
+# The main job: a dense baseline ("static" in file names) and SpeechMoE of equal computation on four
+# Mandarin sets, from nothing to the table. Whatever is finished already is not done again.
 #
 #     static      one expert, hence no router, in the shape that a search on dev chose for it; the control
 #     speechmoe   SpeechMoE in its best shape, trained from scratch as well, by the same schedule on the same batches
@@ -35,12 +35,12 @@ declare_option seed int "seed of the corpus and of the trainings"
 ngpu=0
 declare_option ngpu int "GPUs for each training and decoding"
 nj="$(nproc 2>/dev/null || echo 2)"
-declare_option nj int "processes for data and features"
+declare_option nj int "processes for data, features and statistics"
 clean=false
 declare_option clean flag "remove data, features, units, experiments and the report of this job, and end; other
         experiments stay, those of --preset full too"
-parse_options "Sets up .venv when needed, trains and evaluates a static encoder and SpeechMoE on four
-synthetic Mandarin sets (egs/mix), and writes exp/report/results.json and exp/report/index.html (exp/report_wfst with
+parse_options "Sets up .venv when needed, trains and evaluates a dense baseline (static in file names) and SpeechMoE
+on four synthetic Mandarin sets (egs/mix), and writes exp/report/results.json and exp/report/index.html (exp/report_wfst with
 --search wfst; --preset full: egs/mix/asr1/exp/grids/effect, or effect_wfst). Presets and seeds share that report alone.
 Can be stopped and started again at any time." "$@"
 

@@ -18,7 +18,7 @@ declare_option stage int "first stage to run: 1 data, 2 features, 3 units, 4 sta
 stop_stage=12
 declare_option stop_stage int "last stage to run"
 nj=2
-declare_option nj int "processes for data, features and decoding"
+declare_option nj int "processes for data, features, statistics and decoding"
 ngpu=0
 declare_option ngpu int "GPUs for training and decoding"
 num_threads=0
@@ -72,7 +72,7 @@ declare_option inference_model str "checkpoint to decode with"
 decode_config=conf/decode_ctc_greedy.yaml
 declare_option decode_config str "decoding: its key method chooses the search"
 lm_text=""
-declare_option lm_text str "more text for the language model, files with a sentence a line, separated by spaces;
+declare_option lm_text str "more text for the language model, files with one sentence per line, separated by spaces;
         it has the training transcripts anyway, and the synthetic corpus its own text"
 lm_order=5
 declare_option lm_order int "length of the longest n-grams, 1 to 5"
