@@ -4,7 +4,7 @@
 #
 #     utils/train_lm.sh OUT DEV_TEXT TRAIN_TEXT... -- ARGUMENTS OF lm_train (--config among them)
 #
-# Files named `text` are Kaldi's, with ids; others are plain, a sentence a line.
+# Files named `text` are Kaldi's, with ids; others are plain, one sentence per line.
 set -euo pipefail
 
 if [[ " $* " != *" -- "* ]] || [ "$#" -lt 5 ] || [ "$2" = -- ] || [ "$3" = -- ]; then

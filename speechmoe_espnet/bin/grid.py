@@ -31,7 +31,7 @@ def get_parser() -> ArgumentParser:
         "--ngpu", type=int, default=0, choices=(0, 1), help="number of GPUs per run"
     )
     parser.add_argument(
-        "--nj", type=int, default=1, help="number of processes for data and features"
+        "--nj", type=int, default=1, help="number of processes for data, features and statistics"
     )
     parser.add_argument("--list", action="store_true", help="list the runs and exit")
     parser.add_argument(
