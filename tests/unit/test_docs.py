@@ -64,3 +64,8 @@ def test_each_recipe_is_documented():
     for recipe in recipes:
         assert (recipe / "README.md") in PAGES
         assert (recipe / "RESULTS.md") in PAGES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_figure_is_left_to_be_filled_in(page):
+    assert "@@" not in page.read_text(encoding="utf-8")
