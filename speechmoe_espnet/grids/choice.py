@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from speechmoe_espnet.grids.finished import FinishedRun
-from speechmoe_espnet.grids.grid import DEV, Grid, Run, Settings
+from speechmoe_espnet.grids.grid import Grid, Run, Settings
 from speechmoe_espnet.grids.markdown import table
+from speechmoe_espnet.recipe.recipe_options import DEV
 
 
 @dataclass(frozen=True)
