@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from speechmoe_espnet.results.comparison import curves
-from speechmoe_espnet.results.system import System, check_comparable
+from speechmoe_espnet.results.trained_system import System, check_comparable
 
 
 @dataclass(frozen=True)

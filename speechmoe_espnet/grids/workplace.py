@@ -22,9 +22,9 @@ from speechmoe_espnet.recipe.directories import (
     decoding_name,
     ngram_name,
 )
-from speechmoe_espnet.recipe.place import Place
+from speechmoe_espnet.recipe.find_files import Place
 from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
-from speechmoe_espnet.results.system import load_system
+from speechmoe_espnet.results.trained_system import load_system
 
 
 class Workplace:
