@@ -1,4 +1,4 @@
-"""Tells what the experts of a trained SpeechMoE model divide among themselves.
+"""Print what the experts of a trained SpeechMoE model specialise in.
 
     cd egs/mix/asr1
     python ../../../examples/expert_usage.py exp/synthetic/speechmoe dump/synthetic/{read,chat,spon}

@@ -1,4 +1,4 @@
-"""Measures what unseen speakers cost, and how much of it is due to routing.
+"""Measure what unseen speakers cost, and how much of it is due to routing.
 
     cd egs/mix/asr1
     python ../../../examples/unseen_speakers.py exp/synthetic/speechmoe dump/synthetic/{read,chat}

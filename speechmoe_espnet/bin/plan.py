@@ -1,4 +1,4 @@
-"""What a recipe or the main job is going to do, as lines that its shell script reads."""
+"""Print the plan of a recipe or of the main job, as lines that its shell script reads."""
 
 import argparse
 import os

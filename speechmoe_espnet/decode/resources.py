@@ -1,4 +1,4 @@
-"""What a real-time factor was measured with: it is true of that alone."""
+"""Processes, threads, device and machine of a real-time factor, which holds for these alone."""
 
 import dataclasses
 from collections.abc import Mapping

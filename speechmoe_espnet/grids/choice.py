@@ -1,4 +1,4 @@
-"""Which settings of a system are best on dev, searched in the same way for every system."""
+"""Choice of the best settings on dev, made in the same way for every system."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

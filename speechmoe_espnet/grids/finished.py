@@ -1,4 +1,4 @@
-"""What a grid has finished: its runs, and the runs of each system held to be comparable."""
+"""Finished runs of a grid, grouped by system and checked to be comparable."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Where the files of a grid lie, and by which commands of the recipe its runs are done."""
+"""Directories of a grid, and the recipe's commands for its runs."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Where a recipe looks for files: the caller's folder, the recipe, the top of the repository."""
+"""Search for the files of a recipe: in the caller's folder, the recipe, the top of the repository."""
 
 import os
 from collections.abc import Sequence
