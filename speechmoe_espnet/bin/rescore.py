@@ -20,7 +20,7 @@ from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest, write_nbe
 from speechmoe_espnet.decode.rescoring import WEIGHTS, RescoringWeights, rescore
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.lm.neural import NeuralLM
-from speechmoe_espnet.lm.sentences import read_text
+from speechmoe_espnet.lm.sentences import read_lines
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
 UNITS_FILE, CTM_FILE, RTF_FILE = "units", "ctm", "rtf.json"
@@ -103,7 +103,7 @@ def rescore_sets(args: argparse.Namespace) -> None:
     if args.ngpu and not torch.cuda.is_available():
         raise ValueError(f"--ngpu {args.ngpu}: torch finds no GPU here; use --ngpu 0")
     sets = {name: _read_set(args, name, weights) for name in dict.fromkeys(args.sets)}
-    dev_text = None if args.dev_text is None else read_text(args.dev_text)
+    dev_text = None if args.dev_text is None else read_lines(args.dev_text)
     lm = NeuralLM.from_experiment(
         args.lm_dir,
         args.lm_file,

@@ -4,7 +4,7 @@ import pytest
 
 from speechmoe_espnet.bin import rescore
 from speechmoe_espnet.data.table import read_table
-from speechmoe_espnet.lm.neural import NeuralLM, Perplexity
+from speechmoe_espnet.lm.neural import CharacterPerplexity, NeuralLM
 
 LOGP = {"今天天启": -20.0, "今天天气": -4.0, "好": -2.0, "": -1.0}
 
@@ -16,7 +16,7 @@ class FakeLM:
         return [LOGP[text] for text in texts]
 
     def perplexity(self, texts):
-        return Perplexity(12.5, sum(map(len, texts)), 1, len(texts))
+        return CharacterPerplexity(12.5, sum(map(len, texts)), 1, len(texts))
 
 
 def hyp(text, units, acoustic, lm, words):
