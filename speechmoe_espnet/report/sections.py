@@ -95,7 +95,7 @@ def cost_table(systems: Sequence[System]) -> Table:
         "of it waiting for data",
         "RTF",
     ]
-    rows = [
+    rows: list[list[str | Cell]] = [
         [
             system.name,
             f"{system.model['params_total'] / 1e6:.2f} M",
@@ -105,7 +105,7 @@ def cost_table(systems: Sequence[System]) -> Table:
             str(system.steps),
             f"{system.seconds_training / 60:.1f} min",
             percent_waiting(system.share_waiting),
-            f"{system.rtf:.4f}",
+            Cell(f"{system.rtf:.4f}", system.rtf_measured_with),
         ]
         for system in systems
     ]
