@@ -1,4 +1,4 @@
-"""Recognition with SpeechMoE against its dense twin, and with our searches against ESPnet's.
+"""Recognition with SpeechMoE against its dense baseline, and with our searches against ESPnet's.
 
 With `--model_dir` and `--data_dir` a trained model is measured (see `decode_trained`). Otherwise
 the models are those of the default job, with random weights. Searches alone get posteriors like
@@ -29,7 +29,7 @@ NUM_BINS = 40
 SUBSAMPLING = 6
 FRAMES_PER_UNIT = 4
 BEAM = 10
-TWIN, MOE = "dense twin", "MoE-8e"
+BASELINE, MOE = "dense baseline", "MoE-8e"
 GREEDY, PREFIX_BEAM = "encoder + greedy", f"encoder + prefix beam {BEAM}"
 SMALL_MEMORY = {"look_back": 5, "look_ahead": 5}
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> list[Row]:
         return decode_trained.run(args)
     case = Case(2, 1.0, 20) if args.quick else Case()
     rounds = args.rounds or (2 if args.quick else ROUNDS)
-    models = {TWIN: _Model(case, 1), MOE: _Model(case, 8)}
+    models = {BASELINE: _Model(case, 1), MOE: _Model(case, 8)}
     feats = torch.randn(case.utterances, round(case.seconds * FRAMES_PER_SECOND), NUM_BINS)
     lengths = torch.full((case.utterances,), feats.size(1))
     rows: list[Row] = []
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> list[Row]:
     for measure, search in searches.items():
         runs = {name: partial(_recognize, m, feats, lengths, search) for name, m in models.items()}
         seconds = interleave(runs, rounds, warmup=1)
-        rows += timed_rows(str(case), measure, seconds, TWIN)
+        rows += timed_rows(str(case), measure, seconds, BASELINE)
         rows += _speeds(case, measure, seconds)
     log_probs = _posteriors(case)
     frames = torch.full((case.utterances,), log_probs.size(1))

@@ -25,7 +25,11 @@ from speechmoe_espnet.decode.config import CTC_GREEDY, CTC_PREFIX_BEAM, DecodeCo
 from speechmoe_espnet.decode.config import WFST as WFST_METHOD
 from speechmoe_espnet.decode.search.factory import Search, make_search
 from speechmoe_espnet.decode.unit_text import UnitText
-from speechmoe_espnet.espnet.experiment_config import load_config, sample_rate
+from speechmoe_espnet.espnet.experiment_config import (
+    DEFAULT_MODEL_FILE,
+    load_config,
+    sample_rate,
+)
 from speechmoe_espnet.inference.experiment import load_model
 from speechmoe_espnet.inference.utterances import (
     Utterance,
@@ -51,9 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this comparison."""
     group = parser.add_argument_group("with a trained model (otherwise random ones)")
     group.add_argument("--model_dir", type=Path, help="experiment directory with config.yaml")
-    group.add_argument(
-        "--model_file", default="valid.loss.ave.pth", help="checkpoint in --model_dir"
-    )
+    group.add_argument("--model_file", default=DEFAULT_MODEL_FILE, help="checkpoint in --model_dir")
     group.add_argument("--data_dir", type=Path, help="features (or audio) and text of a set")
     group.add_argument(
         "--ref_dir",

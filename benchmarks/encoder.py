@@ -1,7 +1,7 @@
-"""Training step, inference and memory of whole Conformer-MoE encoders against their dense twin.
+"""Training step, inference and memory of whole Conformer-MoE encoders against their dense baseline.
 
 A training step is forward and backward of the encoder and its routing losses, without clipping, and
-an AdamW step. The twin is the same encoder with one expert. ESPnet's conformer, which has no
+an AdamW step. The baseline is the same encoder with one expert. ESPnet's conformer, which has no
 embedding network, is shown for comparison. Peak memory on a CPU is measured in a separate process.
 """
 
@@ -27,7 +27,7 @@ ROUNDS = 7
 FRAMES_PER_SECOND = 100
 NUM_BINS = 80
 ADAM_STATES = 2
-TWIN = "dense twin"
+BASELINE = "dense baseline"
 STEP, PASSES, INFERENCE = "training step", "forward+backward", "inference"
 
 
@@ -43,7 +43,7 @@ class Case:
         experts: E.
         utterances: Batch size.
         seconds: Duration of each utterance.
-        bars: Largest acceptable ratio to the twin, by measure.
+        bars: Largest acceptable ratio to the baseline, by measure.
     """
 
     width: int
@@ -87,7 +87,7 @@ class Case:
         return SpeechMoEConformerEncoder(
             NUM_BINS,
             **sizes,
-            moe_conf={"num_experts": 1 if system == TWIN else self.experts},
+            moe_conf={"num_experts": 1 if system == BASELINE else self.experts},
             activation_checkpointing=system.endswith(CHECKPOINTING),
         )
 
@@ -136,7 +136,7 @@ def run(args: argparse.Namespace) -> list[Row]:
 
 
 def _speed_rows(case: Case, device: Device, rounds: int) -> list[Row]:
-    names = [TWIN, case.candidate, ESPNET]
+    names = [BASELINE, case.candidate, ESPNET]
     encoders = {name: case.build(name).to(device.name) for name in names}
     batch = case.batch(device.name)
     steps = {name: TrainingStep(encoder, batch, device) for name, encoder in encoders.items()}
@@ -154,7 +154,7 @@ def _speed_rows(case: Case, device: Device, rounds: int) -> list[Row]:
         seconds = interleave(systems, rounds, warmup=1, synchronize=device.synchronize)
         bar = case.bars.get(measure)
         bars = {} if bar is None else {case.candidate: bar}
-        rows += timed_rows(str(case), measure, seconds, TWIN, bars)
+        rows += timed_rows(str(case), measure, seconds, BASELINE, bars)
     return rows
 
 
@@ -207,8 +207,8 @@ def _infer(encoder: nn.Module, batch: tuple[Tensor, Tensor], device: Device) -> 
 
 
 def _memory_rows(case: Case, device: Device, num_threads: int) -> list[Row]:
-    """Peak memory of training, against the twin plus the experts and their optimizer states."""
-    systems = (TWIN, case.candidate, case.candidate + CHECKPOINTING)
+    """Peak memory of training, against the baseline plus the experts and their optimizer states."""
+    systems = (BASELINE, case.candidate, case.candidate + CHECKPOINTING)
     dtype = next(name for name, dtype in DTYPES.items() if dtype == device.dtype)
     context = multiprocessing.get_context("spawn")
     peaks: dict[str, int] = {}
@@ -217,22 +217,22 @@ def _memory_rows(case: Case, device: Device, num_threads: int) -> list[Row]:
         task = _Trained(case, system, device.name, dtype, num_threads)
         (peaks[system],) = pool_map(_peak, [task], 1, context)
     with torch.device("meta"):
-        extra = _expert_bytes(case.build(case.candidate)) - _expert_bytes(case.build(TWIN))
-    allowed = peaks[TWIN] + (1 + ADAM_STATES) * extra
+        extra = _expert_bytes(case.build(case.candidate)) - _expert_bytes(case.build(BASELINE))
+    allowed = peaks[BASELINE] + (1 + ADAM_STATES) * extra
     rows = []
     for system, peak in peaks.items():
-        ratio = None if system == TWIN else Spread.of([peak / allowed])
+        ratio = None if system == BASELINE else Spread.of([peak / allowed])
         bar = MEMORY_BAR if system == case.candidate else None
         value = Spread.of([peak / 1e6])
         rows.append(Row(str(case), "peak memory of training", system, "MB", value, ratio, bar))
     sum_ = Spread.of([allowed / 1e6])
-    name = "twin + experts + their Adam states"
+    name = "baseline + experts + their Adam states"
     rows.append(Row(str(case), "peak memory of training", name, "MB", sum_, Spread.of([1.0])))
     return rows
 
 
 def _expert_bytes(encoder: nn.Module) -> int:
-    """Bytes of the weights of all experts of MoE layers (and of their dense twins)."""
+    """Bytes of the weights of all experts of MoE layers (and of their dense baselines)."""
     backbone = encoder.get_submodule("backbone")
     return sum(
         parameter.numel() * parameter.element_size()

@@ -1,10 +1,10 @@
-"""MoE feed-forward layer against its dense twin and against other implementations of experts.
+"""MoE feed-forward layer against its dense baseline and against other implementations of experts.
 
 Layers are measured with their router. As in an encoder, the share of the embedding in the router
 logits is given, since one product computes it for all layers; a layer that computes it itself is
-shown as well. The dense twin is the layer with one expert. A plain pair of torch.nn.Linear shows
-that the twin is as fast as possible. "Experts alone" are measured without router, on the same
-frames and choices for every implementation.
+shown as well. The dense baseline is the layer with one expert. A plain pair of torch.nn.Linear
+shows that the baseline is as fast as possible. "Experts alone" are measured without router, on the
+same frames and choices for every implementation.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from benchmarks.timing import interleave
 from speechmoe_espnet.moe import Experts, MoEFeedForward
 
 ROUNDS = 15
-TWIN = "dense twin"
+BASELINE = "dense baseline"
 LAYER, BY_ITSELF = "MoE layer", "MoE layer alone"
 FORWARD, STEP = "forward", "forward+backward"
 
@@ -37,7 +37,7 @@ class Size:
         width: D, also of the embedding.
         hidden: H.
         experts: E.
-        bars: Largest acceptable ratio to the twin, by measure.
+        bars: Largest acceptable ratio to the baseline, by measure.
     """
 
     frames: int
@@ -116,7 +116,7 @@ def _dense(size: Size) -> dict[str, nn.Module]:
     linear = nn.Sequential(
         nn.Linear(size.width, size.hidden), nn.ReLU(), nn.Linear(size.hidden, size.width)
     )
-    return {TWIN: MoEFeedForward(size.width, size.hidden, 1), "nn.Linear pair": linear}
+    return {BASELINE: MoEFeedForward(size.width, size.hidden, 1), "nn.Linear pair": linear}
 
 
 def _layer(size: Size) -> MoEFeedForward:
@@ -160,7 +160,7 @@ def _rows(
         runs = {n: partial(one, partial(forward, n), m, x, grad) for n, m in systems.items()}
         seconds = _turns(runs, device, rounds, quick)
         bars = {LAYER: size.bars[measure]} if size.bars else None
-        rows += timed_rows(str(size), measure, seconds, TWIN, bars)
+        rows += timed_rows(str(size), measure, seconds, BASELINE, bars)
     return rows
 
 
@@ -253,7 +253,9 @@ def _named_ways(experts: Experts, device: Device) -> Iterator[tuple[str, peers.R
     yield "loop, as WeNet", peers.loop(experts)
     transformers = peers.transformers_grouped(experts)
     if transformers is None:
-        print("bench: transformers is not installed; its experts are left out", file=sys.stderr)
+        print(
+            "benchmarks: transformers is not installed; its experts are left out", file=sys.stderr
+        )
     else:
         yield "transformers, grouped", transformers
 

@@ -1,8 +1,9 @@
-"""Exported models in onnxruntime: sparse experts against their dense twin and other exports.
+"""Exported models in onnxruntime: sparse experts against their dense baseline and other exports.
 
 The first case is a stack of six MoE layers. It is measured with routing, with rows split evenly (no
 routing), and with the weights of one expert for all (fewer bytes to read). The three ratios explain
-the factor to the dense twin. The other cases are whole encoders, with PyTorch in the same turns.
+the factor to the dense baseline. The other cases are whole encoders, with PyTorch in the same
+turns.
 """
 
 import argparse
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ROUNDS = 40
 ENCODER_ROUNDS = 15
 QUICK_ROUNDS = 3
-BASELINE = "dense twin, ONNX"
+BASELINE = "dense baseline, ONNX"
 SPARSE = "sparse, ONNX"
 LOOP = "traced loop over experts"
 BAR = 1.25
@@ -80,7 +81,7 @@ class Stack(nn.Module):
 class Encoder(nn.Module):
     """An encoder that also outputs its embedding network.
 
-    Nothing reads the embedding network of a dense twin, so an export would leave it out. As an
+    Nothing reads the embedding network of a dense baseline, so an export would leave it out. As an
     output it is kept, and both sides of the comparison differ in their experts alone.
     """
 
@@ -155,7 +156,7 @@ def _layers(args: argparse.Namespace, size: Size) -> list[Row]:
         "sparse int8, ONNX": (sparse, INT8, sorted_dispatch),
         "sparse int8 with signed weights": (sparse, rivals.SIGNED, sorted_dispatch),
         "sparse int8 by MatMulNBits": (sparse, rivals.BLOCKS, sorted_dispatch),
-        "dense twin int8, ONNX": (dense, INT8, sorted_dispatch),
+        "dense baseline int8, ONNX": (dense, INT8, sorted_dispatch),
     }
     loop = rivals.TracedLoop(sparse).eval()
     x = torch.randn(1, size.frames, size.width)
@@ -172,7 +173,7 @@ def _layers(args: argparse.Namespace, size: Size) -> list[Row]:
         _trace_stack(loop, size), loop, FLOAT32, sorted_dispatch, feed, args.num_threads
     )
     systems["sparse, PyTorch"] = _eager(sparse, inputs)
-    systems["dense twin, PyTorch"] = _eager(dense, inputs)
+    systems["dense baseline, PyTorch"] = _eager(dense, inputs)
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else ROUNDS)
     seconds = interleave(systems, rounds)
     # Quick cases have no bar; it was set for the full sizes.
@@ -194,10 +195,10 @@ def _encoder(args: argparse.Namespace, name: str) -> list[Row]:
         sizes, frames = {"num_blocks": 1, "output_size": 32, "linear_units": 64}, 100
     if name == "speechmoe":
         sizes["attention_every"] = min(3, sizes["num_blocks"])
-    twin = kind(bins, moe_conf={"num_experts": 1}, **sizes).eval()
+    baseline = kind(bins, moe_conf={"num_experts": 1}, **sizes).eval()
     models = {
-        "dense twin": Encoder(twin),
-        "dense twin without embedding network": Encoder(twin, embedding=False),
+        "dense baseline": Encoder(baseline),
+        "dense baseline without embedding network": Encoder(baseline, embedding=False),
         "sparse": Encoder(kind(bins, moe_conf={"num_experts": 8}, **sizes).eval()),
     }
     features, lengths = torch.randn(1, frames, bins), torch.tensor([frames])

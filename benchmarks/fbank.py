@@ -222,7 +222,7 @@ def _kaldi_native_fbank(config: FbankConfig) -> Callable[[Features], Features] |
         library: Any = importlib.import_module("kaldi_native_fbank")
     except ModuleNotFoundError:
         print(
-            "bench fbank: no rows of kaldi-native-fbank, which is not installed "
+            "benchmarks: fbank: no rows of kaldi-native-fbank, which is not installed "
             "(pip install kaldi-native-fbank)",
             file=sys.stderr,
         )

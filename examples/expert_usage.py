@@ -1,4 +1,4 @@
-"""Tells what the experts of a trained SpeechMoE model divide among themselves.
+"""Print what the experts of a trained SpeechMoE model specialise in.
 
     cd egs/mix/asr1
     python ../../../examples/expert_usage.py exp/synthetic/speechmoe dump/synthetic/{read,chat,spon}
@@ -27,6 +27,7 @@ from speechmoe_espnet import Speech2Text
 from speechmoe_espnet.data.segmentation import is_hanzi
 from speechmoe_espnet.data.syllables import read_hanzi
 from speechmoe_espnet.data.table import read_table
+from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.inference.utterances import Utterance
 from speechmoe_espnet.system.cli import ArgumentParser, progress, run
 
@@ -52,7 +53,7 @@ def get_parser() -> ArgumentParser:
     parser = ArgumentParser(prog="expert_usage", description=__doc__.splitlines()[0])
     parser.add_argument("model_dir", type=Path, help="experiment of a model of characters")
     parser.add_argument("data_dir", type=Path, nargs="+", help="sets with feats.scp")
-    parser.add_argument("--model_file", default="valid.loss.ave.pth", help="its parameters")
+    parser.add_argument("--model_file", default=DEFAULT_MODEL_FILE, help="its parameters")
     parser.add_argument("--seed", type=int, default=0, help="seed of the shuffling")
     return parser
 

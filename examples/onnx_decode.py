@@ -1,4 +1,4 @@
-"""Decodes recordings with an exported model: onnxruntime, numpy and Python's own `wave`, no more.
+"""Decode recordings with an exported model: onnxruntime, numpy and Python's own `wave`, no more.
 
     python onnx_decode.py model.onnx first.wav second.wav
 

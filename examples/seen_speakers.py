@@ -1,4 +1,4 @@
-"""Makes a data directory of new sentences by speakers of training, or by those of dev.
+"""Make a data directory of new sentences by speakers of training, or by those of dev.
 
     python examples/seen_speakers.py --voices train --output_dir seen
     python examples/seen_speakers.py --voices dev --output_dir unseen

@@ -1,4 +1,4 @@
-"""Measures what unseen speakers cost, and how much of it is due to routing.
+"""Measure what unseen speakers cost, and how much of it is due to routing.
 
     cd egs/mix/asr1
     python ../../../examples/unseen_speakers.py exp/synthetic/speechmoe dump/synthetic/{read,chat}
@@ -32,6 +32,7 @@ from speechmoe_espnet.augment.variation_options import VariationOptions
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.decode.search.greedy import ctc_greedy_search
 from speechmoe_espnet.decode.unit_text import UnitText
+from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.inference.utterances import Utterance
 from speechmoe_espnet.moe.layer import MoEFeedForward
 from speechmoe_espnet.moe.router import Router, Routing
@@ -53,7 +54,7 @@ def get_parser() -> ArgumentParser:
         default=[0.7, 0.8, 0.9, 1.1, 1.25, 1.4],
         help="where the warp puts formants, as a factor",
     )
-    parser.add_argument("--model_file", default="valid.loss.ave.pth", help="its parameters")
+    parser.add_argument("--model_file", default=DEFAULT_MODEL_FILE, help="its parameters")
     return parser
 
 

@@ -8,34 +8,23 @@ frontend read `wav.scp` (and `segments`).
 import argparse
 import dataclasses
 import sys
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from speechmoe_espnet.decode.config import DecodeConfig
-from speechmoe_espnet.decode.hypothesis_files import (
-    Weights,
-    write_hypotheses,
-    write_json,
-    write_routing,
-    write_rtf,
-)
+from speechmoe_espnet.decode.hypothesis_files import write_json, write_routing
 from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
 from speechmoe_espnet.decode.tuning_file import read_tuning
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE, sample_rate
 from speechmoe_espnet.inference.experiment import load_model, read_experiment
-from speechmoe_espnet.inference.parallel import recognize_batches
 from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
-from speechmoe_espnet.inference.utterances import (
-    Utterance,
-    list_audio,
-    list_features,
-    make_batches,
-)
+from speechmoe_espnet.inference.set_decoding import decode_set, list_sets
+from speechmoe_espnet.inference.utterances import Utterance, list_audio, list_features
 from speechmoe_espnet.results.complexity import measure
 from speechmoe_espnet.system import cli
 from speechmoe_espnet.system.provenance import machine, machine_words
@@ -124,7 +113,10 @@ def decode(args: argparse.Namespace) -> None:
     config = DecodeConfig.from_yaml(args.config, tuned)
     model_config = read_experiment(args.model_dir, args.model_file)
     num_bins, rate = model_config["input_size"], sample_rate(model_config)
-    sets = _list_sets(args.data_dirs, args.output_dir, num_bins, rate)
+    list_utterances = (
+        list_features if num_bins is not None else partial(list_audio, sample_rate=rate)
+    )
+    sets = list_sets(args.data_dirs, args.output_dir, list_utterances)
 
     print(f"loading {args.model_dir / args.model_file}", file=sys.stderr, flush=True)
     device = "cuda" if args.ngpu else "cpu"
@@ -136,72 +128,24 @@ def decode(args: argparse.Namespace) -> None:
     complexity = measure(model, num_bins=num_bins, sample_rate=rate)
     write_json(args.output_dir / "model.json", dataclasses.asdict(complexity))
     write_json(args.output_dir / "decode.json", {**dataclasses.asdict(config), "tuned": tuned})
-    for name, utterances in sets.items():
-        _decode_set(recognizer, config, utterances, args.output_dir / name, args)
-
-
-def _decode_set(
-    recognizer: Recognizer,
-    config: DecodeConfig,
-    utterances: Sequence[Utterance],
-    directory: Path,
-    args: argparse.Namespace,
-) -> None:
     threads = args.num_threads or (torch.get_num_threads() if args.nj == 1 else 1)
     resources = Resources(args.nj, threads, "GPU" if args.ngpu else "CPU", machine_words(machine()))
-    batches = make_batches(utterances, config.batch_frames)
-    progress = cli.progress(
-        recognize_batches(recognizer, batches, args.nj, threads),
-        total=len(batches),
-        desc=f"decoding {directory.name} (batches)",
-    )
-    start = time.perf_counter()
-    results, totals = [], RoutingTotals()
-    for recognized, counted in progress:
-        results += recognized
-        totals += counted
-    seconds_decode = time.perf_counter() - start
+    for name, utterances in sets.items():
+        directory = args.output_dir / name
+        totals = decode_set(recognizer, config, utterances, directory, resources)
+        _write_routing(recognizer, utterances, directory, totals)
 
-    directory.mkdir()
-    write_hypotheses(directory, results, Weights.of(config))
-    seconds_audio = sum(utt.seconds for utt in utterances)
-    write_rtf(directory, seconds_audio, seconds_decode, len(utterances), resources)
+
+def _write_routing(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    directory: Path,
+    totals: RoutingTotals,
+) -> None:
+    """Write the routing of a set, with the utterance of median length as its example."""
     by_length = sorted(utterances, key=lambda utt: (utt.num_frames, utt.name))
     example = recognizer.example(by_length[len(by_length) // 2]) if totals.layers else None
     write_routing(directory, totals, example)
-    for result in results:
-        if result.is_too_short:
-            print(
-                f"decode: warning: {directory.name}: {result.name}: too short for the model; "
-                f"its hypothesis is empty",
-                file=sys.stderr,
-            )
-    print(
-        f"decoded {directory.name}: {len(results)} utterances, {seconds_audio:.1f} s of audio in "
-        f"{seconds_decode:.1f} s, RTF {seconds_decode / seconds_audio:.5f} ({resources.words()})",
-        file=sys.stderr,
-        flush=True,
-    )
-
-
-def _list_sets(
-    data_dirs: Sequence[Path], output_dir: Path, num_bins: int | None, rate: int
-) -> dict[str, list[Utterance]]:
-    sets: dict[str, list[Utterance]] = {}
-    for data_dir in data_dirs:
-        name = data_dir.resolve().name
-        if name in sets:
-            raise ValueError(
-                f"--data_dirs: two directories are named {name}; results are written by that "
-                f"name, so decode them into different --output_dir"
-            )
-        if (output_dir / name).exists():
-            raise ValueError(
-                f"--output_dir: {output_dir / name} exists already; name another directory or "
-                f"remove this one"
-            )
-        sets[name] = list_features(data_dir) if num_bins is not None else list_audio(data_dir, rate)
-    return sets
 
 
 def _load_with_ctc(

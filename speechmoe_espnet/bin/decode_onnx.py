@@ -7,12 +7,10 @@ int8 weights is therefore measured by the same scoring as for any model.
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.decode.config import DecodeConfig
-from speechmoe_espnet.decode.hypothesis_files import Weights, write_hypotheses, write_rtf
 from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.decode.search.factory import make_search
 from speechmoe_espnet.decode.unit_text import UnitText
@@ -20,7 +18,8 @@ from speechmoe_espnet.export.metadata import Metadata
 from speechmoe_espnet.export.session import open_session
 from speechmoe_espnet.inference.onnx_model import OnnxAcousticModel
 from speechmoe_espnet.inference.recognizer import Recognizer
-from speechmoe_espnet.inference.utterances import Utterance, list_features, make_batches
+from speechmoe_espnet.inference.set_decoding import decode_set, list_sets
+from speechmoe_espnet.inference.utterances import list_features
 from speechmoe_espnet.system import cli
 from speechmoe_espnet.system.provenance import machine, machine_words
 
@@ -82,14 +81,7 @@ def decode(args: argparse.Namespace) -> None:
         raise FileNotFoundError(f"--model: there is no file {args.model}")
     session = open_session(args.model, args.num_threads)
     metadata = Metadata.from_props(session.get_modelmeta().custom_metadata_map, args.model)
-    sets: dict[str, list[Utterance]] = {}
-    for data_dir in args.data_dirs:
-        name = data_dir.resolve().name
-        if name in sets:
-            raise ValueError(f"--data_dirs: two directories are named {name}")
-        if (args.output_dir / name).exists():
-            raise ValueError(f"--output_dir: {args.output_dir / name} exists already")
-        sets[name] = list_features(data_dir)
+    sets = list_sets(args.data_dirs, args.output_dir, list_features)
     recognizer = Recognizer(
         OnnxAcousticModel(session, metadata.least_frames),
         make_search(config, metadata.units, graph_dir=args.graph_dir, ngram=args.ngram),
@@ -97,8 +89,9 @@ def decode(args: argparse.Namespace) -> None:
         num_bins=metadata.num_features,
         too_short=OnnxAcousticModel.TooShortError,
     )
+    resources = Resources(1, args.num_threads, "CPU", machine_words(machine()))
     for name, utterances in sets.items():
-        _decode_set(recognizer, config, utterances, args.output_dir / name, args.num_threads)
+        decode_set(recognizer, config, utterances, args.output_dir / name, resources)
 
 
 def unit_text(metadata: Metadata) -> UnitText:
@@ -106,39 +99,6 @@ def unit_text(metadata: Metadata) -> UnitText:
     if metadata.token_type != "bpe":
         return UnitText(metadata.units, metadata.token_type)
     return UnitText([unit.replace(PIECE_SPACE, " ") for unit in metadata.units], "char")
-
-
-def _decode_set(
-    recognizer: Recognizer,
-    config: DecodeConfig,
-    utterances: Sequence[Utterance],
-    directory: Path,
-    num_threads: int,
-) -> None:
-    batches = make_batches(utterances, config.batch_frames)
-    start = time.perf_counter()
-    results = []
-    for batch in cli.progress(batches, len(batches), f"decoding {directory.name} (batches)"):
-        results += recognizer.recognize(batch)[0]
-    seconds_decode = time.perf_counter() - start
-    directory.mkdir(parents=True)
-    write_hypotheses(directory, results, Weights.of(config))
-    seconds_audio = sum(utterance.seconds for utterance in utterances)
-    resources = Resources(1, num_threads, "CPU", machine_words(machine()))
-    write_rtf(directory, seconds_audio, seconds_decode, len(utterances), resources)
-    short = [result.name for result in results if result.is_too_short]
-    if short:
-        print(
-            f"decode_onnx: warning: {directory.name}: {len(short)} utterances are too short for "
-            f"the model, their hypotheses are empty: {', '.join(short[:5])}",
-            file=sys.stderr,
-        )
-    print(
-        f"decoded {directory.name}: {len(results)} utterances, {seconds_audio:.1f} s of audio in "
-        f"{seconds_decode:.1f} s, RTF {seconds_decode / seconds_audio:.5f} ({resources.words()})",
-        file=sys.stderr,
-        flush=True,
-    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from speechmoe_espnet.data.lexicon_build import MOST_PRONUNCIATIONS, build_lexicon, spell_lexicon
 from speechmoe_espnet.data.tokens import TokenList
-from speechmoe_espnet.lm.sentences import read_text
+from speechmoe_espnet.lm.sentences import read_lines
 from speechmoe_espnet.system import cli
 
 
@@ -57,7 +57,7 @@ def make(args: argparse.Namespace) -> None:
     else:
         build = build_lexicon(
             words,
-            itertools.chain.from_iterable(map(read_text, args.texts)),
+            itertools.chain.from_iterable(map(read_lines, args.texts)),
             units=tokens.units,
             max_pronunciations=args.max_pronunciations,
         )

@@ -1,4 +1,4 @@
-"""What a recipe or the main job is going to do, as lines that its shell script reads."""
+"""Print the plan of a recipe or of the main job, as lines that its shell script reads."""
 
 import argparse
 import os
@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechmoe_espnet.recipe.find_files import Place
 from speechmoe_espnet.recipe.main_job import plan_main_job
-from speechmoe_espnet.recipe.place import Place
 from speechmoe_espnet.recipe.recipe_options import Options
 from speechmoe_espnet.recipe.shell_lines import shell_lines
 from speechmoe_espnet.recipe.shell_plan import plan_recipe

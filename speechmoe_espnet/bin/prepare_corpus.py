@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
 from speechmoe_espnet.system import cli
 
 if TYPE_CHECKING:
     from speechmoe_espnet.corpora.synthetic.plan import Utterance
     from speechmoe_espnet.corpora.synthetic.presets import Preset
-
-SYNTHETIC = "synthetic"
 
 
 def get_parser() -> cli.ArgumentParser:

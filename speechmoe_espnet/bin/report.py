@@ -14,7 +14,7 @@ from speechmoe_espnet.report.report_page import build_page, shown_first
 from speechmoe_espnet.report.sections import worst_of
 from speechmoe_espnet.report.text_table import text_table
 from speechmoe_espnet.results.comparison import Comparison, Provenance, build_results, compare
-from speechmoe_espnet.results.system import System, load_system
+from speechmoe_espnet.results.trained_system import System, load_system
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
 _SYSTEM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")

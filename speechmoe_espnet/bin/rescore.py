@@ -18,10 +18,12 @@ from speechmoe_espnet.data.table import write_table
 from speechmoe_espnet.decode.hypothesis_files import write_json
 from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest, write_nbest
 from speechmoe_espnet.decode.rescoring import WEIGHTS, RescoringWeights, rescore
+from speechmoe_espnet.decode.resources import RESCORED_WITH, Resources
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.lm.neural import NeuralLM
-from speechmoe_espnet.lm.sentences import read_text
+from speechmoe_espnet.lm.sentences import read_lines
 from speechmoe_espnet.system.cli import ArgumentParser, run
+from speechmoe_espnet.system.provenance import machine, machine_words
 
 UNITS_FILE, CTM_FILE, RTF_FILE = "units", "ctm", "rtf.json"
 # Lattices belong to the search and stay in its directory.
@@ -103,7 +105,7 @@ def rescore_sets(args: argparse.Namespace) -> None:
     if args.ngpu and not torch.cuda.is_available():
         raise ValueError(f"--ngpu {args.ngpu}: torch finds no GPU here; use --ngpu 0")
     sets = {name: _read_set(args, name, weights) for name in dict.fromkeys(args.sets)}
-    dev_text = None if args.dev_text is None else read_text(args.dev_text)
+    dev_text = None if args.dev_text is None else read_lines(args.dev_text)
     lm = NeuralLM.from_experiment(
         args.lm_dir,
         args.lm_file,
@@ -121,8 +123,11 @@ def rescore_sets(args: argparse.Namespace) -> None:
             f"({found.num_characters} characters, {found.num_unknown} of them unknown, "
             f"{found.num_sentences} sentences)"
         )
+    device = "GPU" if args.ngpu else "CPU"
+    resources = Resources(1, torch.get_num_threads(), device, machine_words(machine()))
     for name, lists in sets.items():
-        _rescore_set(lm, lists, weights, args.decode_dir / name, args.output_dir / name)
+        source, target = args.decode_dir / name, args.output_dir / name
+        _rescore_set(lm, lists, weights, source, target, resources)
     for source in _other_files(args.decode_dir, ()):
         shutil.copy(source, args.output_dir)
     write_json(args.output_dir / "rescoring.json", summary)
@@ -165,6 +170,7 @@ def _rescore_set(
     weights: RescoringWeights,
     source: Path,
     target: Path,
+    resources: Resources,
 ) -> None:
     start = time.perf_counter()
     ranked = rescore(lists, lm.score, weights)
@@ -178,7 +184,7 @@ def _rescore_set(
         lines = [line for utt in sorted(ranked) for line in _ctm_lines(utt, utt, ranked[utt][0])]
         (target / CTM_FILE).write_text("".join(lines), encoding="utf-8")
     if (source / RTF_FILE).is_file():
-        _add_seconds(source / RTF_FILE, target / RTF_FILE, seconds)
+        _add_seconds(source / RTF_FILE, target / RTF_FILE, seconds, resources)
     for file in _other_files(source, NOT_COPIED):
         shutil.copy(file, target)
     changed = sum(hyps[0]["text"] != lists[utt][0]["text"] for utt, hyps in ranked.items())
@@ -205,7 +211,7 @@ def _ctm_lines(place: str, utt: str, hyp: Hyp) -> list[str]:
         ) from None
 
 
-def _add_seconds(source: Path, target: Path, seconds: float) -> None:
+def _add_seconds(source: Path, target: Path, seconds: float, resources: Resources) -> None:
     """Write the real-time factor of decoding and rescoring together."""
     try:
         rtf = json.loads(source.read_text(encoding="utf-8"))
@@ -217,6 +223,7 @@ def _add_seconds(source: Path, target: Path, seconds: float) -> None:
                 "seconds_decode": total,
                 "rtf": total / rtf["seconds_audio"],
                 "seconds_rescore": rtf.get("seconds_rescore", 0.0) + seconds,
+                RESCORED_WITH: dataclasses.asdict(resources),
             },
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:

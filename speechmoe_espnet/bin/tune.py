@@ -13,7 +13,7 @@ from speechmoe_espnet.decode.tuning import Axis, RankedLists, Tuning, grid_searc
 from speechmoe_espnet.report.figure import standalone_svg
 from speechmoe_espnet.report.heat_maps import rate_map
 from speechmoe_espnet.scoring.cer import METRICS
-from speechmoe_espnet.scoring.list_errors import ListErrors, count_errors
+from speechmoe_espnet.scoring.nbest_errors import ListErrors, count_errors
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
 ACOUSTIC = "acoustic_logp"

@@ -5,16 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-
-def read_text(path: Path) -> str:
-    """Read a UTF-8 file.
-
-    Raises:
-        FileNotFoundError: There is no such file; the message names it.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    return path.read_text(encoding="utf-8")
+from speechmoe_espnet.data.text_file import read_text
 
 
 def read_object(path: Path, keys: Sequence[str]) -> dict[str, Any]:
@@ -26,7 +17,7 @@ def read_object(path: Path, keys: Sequence[str]) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not a JSON object or lacks a key.
+        ValueError: The file is not UTF-8, is not a JSON object or lacks a key.
     """
     return parse_object(read_text(path), keys, str(path))
 

@@ -2,6 +2,11 @@
 
 Each patch is a context manager, lasts as long as one command, and names the defect upstream and
 the version that has it. A patch goes when ESPnet no longer needs it.
+
+Two places change single objects, not ESPnet, and stand where those objects are made:
+`decode/search/joint.py` turns a BeamSearch into a BatchBeamSearch by its `__class__`, since ESPnet
+builds batch searches in this way alone; `export/layers.py` sets `forward` of single modules while
+a model is traced, since the replacements are a part of the export.
 """
 
 import argparse

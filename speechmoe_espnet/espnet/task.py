@@ -19,7 +19,7 @@ from speechmoe_espnet.espnet.checkpoints import (
     write_train_stats,
 )
 from speechmoe_espnet.espnet.clipping import GroupClippingTrainer, clip_before_step
-from speechmoe_espnet.espnet.lengths import check_lengths
+from speechmoe_espnet.espnet.length_check import check_lengths
 from speechmoe_espnet.espnet.model import SpeechMoEASRModel
 from speechmoe_espnet.espnet.parameter_groups import optimizer_with_scales
 from speechmoe_espnet.espnet.patches import init_param_loader, training_patches

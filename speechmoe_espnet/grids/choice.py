@@ -1,11 +1,12 @@
-"""Which settings of a system are best on dev, searched in the same way for every system."""
+"""Choice of the best settings on dev, made in the same way for every system."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from speechmoe_espnet.grids.finished import FinishedRun
-from speechmoe_espnet.grids.grid import DEV, Grid, Run, Settings
+from speechmoe_espnet.grids.grid import Grid, Run, Settings
 from speechmoe_espnet.grids.markdown import table
+from speechmoe_espnet.recipe.recipe_options import DEV
 
 
 @dataclass(frozen=True)

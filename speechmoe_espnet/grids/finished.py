@@ -1,11 +1,11 @@
-"""What a grid has finished: its runs, and the runs of each system held to be comparable."""
+"""Finished runs of a grid, grouped by system and checked to be comparable."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from speechmoe_espnet.results.comparison import curves
-from speechmoe_espnet.results.system import System, check_comparable
+from speechmoe_espnet.results.trained_system import System, check_comparable
 
 
 @dataclass(frozen=True)

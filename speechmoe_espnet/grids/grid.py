@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-DEV = "dev"
+from speechmoe_espnet.recipe.recipe_options import DEV
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,23}")
 _EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")  # what a recipe's --expname takes
 _REFUSED_OPTIONS = frozenset(
@@ -105,7 +106,7 @@ class Grid:
 
     Attributes:
         name: Name of the file without its ending; begins the names of its experiments.
-        recipe: Directory of the recipe, which holds the file in its folder `experiments`.
+        recipe: Directory of the recipe, which holds the file in its folder `grids`.
         description: What it is to find out.
         base: Training configuration of all systems, relative to the top of the repository.
         systems: The systems by name.

@@ -1,4 +1,4 @@
-"""Reads a grid from YAML; what the file may not hold is named with its place."""
+"""Reader of a grid in YAML; an error names the place in the file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields

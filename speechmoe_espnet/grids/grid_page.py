@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from speechmoe_espnet.grids.markdown import COST_HEAD, cost_cells, seeds_words, settings_rows
+from speechmoe_espnet.grids.markdown import seeds_words, settings_rows
 from speechmoe_espnet.grids.pictures import (
     change_picture,
     rate_against_flops,
     rate_against_parameters,
 )
 from speechmoe_espnet.grids.summary import Rate, Summary, SystemSummary
+from speechmoe_espnet.grids.table_cells import COST_HEAD, cost_rows, rate_words
 from speechmoe_espnet.grids.training_pictures import (
     loss_picture,
     rate_picture,
@@ -96,7 +97,7 @@ def build_page(summary: Summary, provenance: Provenance, *, title: str, corpus: 
         synthetic_note=SYNTHETIC_NOTE if corpus == "synthetic" else None,
         rates=_rates(summary, lambda system: system.rates),
         unit_rates=_rates(summary, lambda system: system.unit_rates) if in_units else None,
-        costs=_costs(summary),
+        costs=Table(COST_HEAD, cost_rows(summary)),
         settings=[(name, ", ".join(settings) or "-") for name, settings in settings_rows(summary)],
         charts=charts,
         facts=_facts(summary, provenance),
@@ -131,28 +132,11 @@ def _headline(summary: Summary) -> Table:
 
 def _rates(summary: Summary, rates_of: Callable[[SystemSummary], dict[str, Rate]]) -> Table:
     rows: list[list[str | Cell]] = [
-        [system.name, *(_rate_cell(rate) for rate in rates_of(system).values())]
+        [system.name, *(Cell(*rate_words(rate)) for rate in rates_of(system).values())]
         for system in summary.systems.values()
         if rates_of(system)
     ]
     return Table(["system", *summary.places], rows)
-
-
-def _rate_cell(rate: Rate) -> Cell:
-    return Cell(f"{rate.mean:.2f}", "" if rate.deviation is None else f"± {_deviation(rate)}")
-
-
-def _costs(summary: Summary) -> Table:
-    rows = [
-        [
-            system.name,
-            f"{system.params_total / 1e6:.2f} M",
-            f"{system.params_active / 1e6:.2f} M",
-            *cost_cells(system),
-        ]
-        for system in summary.systems.values()
-    ]
-    return Table(["system", "parameters", "active", *COST_HEAD], rows)
 
 
 def _facts(summary: Summary, provenance: Provenance) -> list[tuple[str, object]]:

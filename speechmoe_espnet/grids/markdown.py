@@ -7,12 +7,11 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from speechmoe_espnet.grids.summary import Rate, Summary, SystemSummary
+from speechmoe_espnet.grids.table_cells import COST_HEAD, cost_rows, rate_words
 from speechmoe_espnet.results.comparison import Provenance, short_commit
 from speechmoe_espnet.scoring.seeds import SeedInterval
 from speechmoe_espnet.system.provenance import machine_words
 
-COST_HEAD = ("MFLOPs / s of audio", "steps", "training", "RTF", "train loss", "dev loss")
-"""What a system costs beside its parameters, and its losses, wherever it is shown."""
 _COLUMNS = 110
 _BEGIN, _END = "<!-- begin generated: {} -->", "<!-- end generated: {} -->"
 
@@ -65,7 +64,7 @@ def headline(summary: Summary, provenance: Provenance, details: str) -> str:
     words = f"{summary.metric.upper()} in percent: mean over seeds ± standard deviation."
     head = ["system", *summary.places]
     rows = {
-        name: [_rate_cell(system.rates[place]) for place in summary.places]
+        name: [" ".join(rate_words(system.rates[place])) for place in summary.places]
         for name, system in summary.systems.items()
     }
     if summary.compared:
@@ -110,27 +109,7 @@ def change_table(summary: Summary) -> str:
 
 def cost_table(summary: Summary) -> str:
     """Write what each system costs, and its losses."""
-    head = ["system", "parameters, active / total", *COST_HEAD]
-    rows = [
-        [
-            system.name,
-            f"{system.params_active / 1e6:.2f} M / {system.params_total / 1e6:.2f} M",
-            *cost_cells(system),
-        ]
-        for system in summary.systems.values()
-    ]
-    return table(head, rows)
-
-
-def cost_cells(system: SystemSummary) -> list[str]:
-    """Write the cells of COST_HEAD."""
-    return [
-        f"{system.flops / 1e6:.1f}",
-        str(system.steps),
-        f"{system.seconds_training / 60:.1f} min",
-        f"{system.rtf:.4f}",
-        *("-" if loss is None else f"{loss:.2f}" for loss in (system.train_loss, system.dev_loss)),
-    ]
+    return table(COST_HEAD, cost_rows(summary))
 
 
 def settings_table(summary: Summary) -> str:
@@ -254,14 +233,10 @@ def _rate_table(summary: Summary, rates_of: Callable[[SystemSummary], dict[str, 
         system.name: found for system in summary.systems.values() if (found := rates_of(system))
     }
     rows = [
-        [name, *(_rate_cell(found[place]) for place in summary.places)]
+        [name, *(" ".join(rate_words(found[place])) for place in summary.places)]
         for name, found in rates.items()
     ]
     return table(["system", *summary.places], rows)
-
-
-def _rate_cell(rate: Rate) -> str:
-    return f"{rate.mean:.2f}" + (f" ± {rate.deviation:.2f}" if rate.deviation is not None else "")
 
 
 def _change_cell(change: SeedInterval) -> str:

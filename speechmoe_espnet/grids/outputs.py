@@ -1,4 +1,4 @@
-"""Writes all that is made of a grid's finished runs: table, page, pictures, Markdown."""
+"""Writer of a grid's results: table, page, pictures, Markdown."""
 
 import json
 from collections.abc import Sequence

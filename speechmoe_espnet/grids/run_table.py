@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechmoe_espnet.data.json_files import read_text
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.grids.finished import FinishedRun, by_system
 from speechmoe_espnet.grids.summary import TOTAL
 from speechmoe_espnet.pipeline.atomic_file import write_text_atomically

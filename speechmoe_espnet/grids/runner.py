@@ -1,4 +1,4 @@
-"""Runs a grid through the recipe: several trainings side by side, finished ones not again.
+"""Runner of a grid: several trainings in parallel through the recipe, each only once.
 
 A run is two calls of the recipe, training and then decoding with scoring, whose stages resume
 by themselves; the first is left out where another grid has trained alike. When both have

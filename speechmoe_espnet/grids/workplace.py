@@ -1,4 +1,4 @@
-"""Where the files of a grid lie, and by which commands of the recipe its runs are done."""
+"""Directories of a grid, and the recipe's commands for its runs."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,24 +9,22 @@ from typing import Any
 import yaml
 
 from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.grids.finished import FinishedRun
 from speechmoe_espnet.grids.grid import Grid, Run
 from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.pipeline.target import copy_target
 from speechmoe_espnet.recipe.directories import (
-    DEFAULT_CHECKPOINT,
     DEFAULT_ORDER,
     DEFAULT_PRESET,
     corpus_name,
     decoding_name,
     ngram_name,
 )
-from speechmoe_espnet.recipe.place import Place
+from speechmoe_espnet.recipe.find_files import Place
 from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
-from speechmoe_espnet.results.system import load_system
-
-CHECKPOINT = "valid.loss.ave.pth"
+from speechmoe_espnet.results.trained_system import load_system
 
 
 class Workplace:
@@ -73,7 +71,9 @@ class Workplace:
         training += ["--asr-args", f"--seed {run.seed}"]
         if run.init is not None:
             init = self._start_of(run)
-            start = str(self.experiments / (self.home(init) or init.experiment) / CHECKPOINT)
+            start = str(
+                self.experiments / (self.home(init) or init.experiment) / DEFAULT_MODEL_FILE
+            )
             training += ["--init-param", f"{start}:{run.init_keys}" if run.init_keys else start]
         decoding = [*common, "--stage", "8", "--stop-stage", "11"]
         decoding += ["--decode-config", str(self.grid.decode_config)]
@@ -199,7 +199,7 @@ def _decoding_name(grid: Grid) -> str:
             ngram = ngram_name(order, options.get("lm_prune", ""), texts)
     return decoding_name(
         str(grid.decode_config),
-        inference_model=options.get("inference_model", DEFAULT_CHECKPOINT),
+        inference_model=options.get("inference_model", DEFAULT_MODEL_FILE),
         ngram=ngram,
         tune=options.get("tune", "true").lower() == "true",
     )

@@ -54,7 +54,7 @@ def make_character_data(
     """Write `tokens.txt` and, for train and dev, `text` with ids and its shapes.
 
     Args:
-        train_texts: Training text files, see `lm.sentences.read_text`; a sentence that occurs in
+        train_texts: Training text files, see `lm.sentences.read_lines`; a sentence that occurs in
             several files counts several times.
         dev_text: File with held-out text.
         output_dir: Directory to write, made if needed.

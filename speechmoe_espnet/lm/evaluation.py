@@ -11,8 +11,8 @@ from speechmoe_espnet.lm.vocabulary import BEGIN, END
 
 
 @dataclass(frozen=True)
-class Perplexity:
-    """Perplexity of a text under a model.
+class NgramPerplexity:
+    """Perplexity of a text under an n-gram model.
 
     Attributes:
         sentences: Sentences of the text.
@@ -53,7 +53,7 @@ class Perplexity:
 
 def perplexity(
     log10_prob: Callable[[Ngram], float], order: int, sentences: Iterable[Sequence[str]]
-) -> Perplexity:
+) -> NgramPerplexity:
     """Compute the perplexity of a text.
 
     Args:
@@ -83,7 +83,7 @@ def perplexity(
             characters += len(word) if word != END else 0
     if not count:
         raise ValueError("no text: perplexity needs at least one sentence")
-    return Perplexity(count, tokens, unknown, characters, total)
+    return NgramPerplexity(count, tokens, unknown, characters, total)
 
 
 def highest_sum_error(model: NgramModel, histories: int = 200) -> tuple[float, Ngram]:

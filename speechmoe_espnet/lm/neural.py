@@ -25,8 +25,8 @@ DECIMALS = 9
 
 
 @dataclass(frozen=True)
-class Perplexity:
-    """Perplexity of a text under a model.
+class CharacterPerplexity:
+    """Perplexity of a text under a character model.
 
     Attributes:
         perplexity: exp of the mean of -ln P over characters and sentence ends.
@@ -132,7 +132,7 @@ class NeuralLM:
                 scores[number] = round(score, DECIMALS)
         return scores
 
-    def perplexity(self, texts: Sequence[str]) -> Perplexity:
+    def perplexity(self, texts: Sequence[str]) -> CharacterPerplexity:
         """Compute the perplexity of a text.
 
         Args:
@@ -145,7 +145,7 @@ class NeuralLM:
             raise ValueError("no sentences to measure the perplexity on")
         rows = [self._row(text) for text in texts]
         num_characters = sum(map(len, rows))
-        return Perplexity(
+        return CharacterPerplexity(
             math.exp(-sum(self.score(texts)) / (num_characters + len(texts))),
             num_characters,
             sum(row.count(self._unknown) for row in rows),

@@ -16,7 +16,7 @@ from speechmoe_espnet.lm.estimation import (
     prune_entropy,
     to_model,
 )
-from speechmoe_espnet.lm.evaluation import Perplexity, highest_sum_error, perplexity
+from speechmoe_espnet.lm.evaluation import NgramPerplexity, highest_sum_error, perplexity
 from speechmoe_espnet.lm.sentences import read_sentences
 from speechmoe_espnet.lm.vocabulary import Vocabulary
 
@@ -60,7 +60,7 @@ def train_ngram(
     returned mapping) and, with `keep_unpruned`, `lm.arpa.gz`.
 
     Args:
-        texts: Training text files, see `lm.sentences.read_text`.
+        texts: Training text files, see `lm.sentences.read_lines`.
         dev_text: File with held-out text for the perplexity.
         options: Options of the n-gram.
         output_dir: Directory to write, made if needed.
@@ -131,7 +131,7 @@ def train_ngram(
     return facts
 
 
-def _facts(counts: Sequence[int], measured: Perplexity) -> dict[str, Any]:
+def _facts(counts: Sequence[int], measured: NgramPerplexity) -> dict[str, Any]:
     return {
         "ngrams": list(counts),
         "perplexity": round(measured.per_token, 3),

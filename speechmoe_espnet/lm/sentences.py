@@ -4,18 +4,19 @@ Transcripts of a corpus are Kaldi tables with ids, other text is plain. Both are
 same rule as in the lexicon and the search.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from speechmoe_espnet.data.segmentation import segment
 from speechmoe_espnet.data.table import read_table
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.data.text_norm import normalize_text
 
 KALDI_TEXT = "text"
 LEVELS = ("word", "char")
 
 
-def read_text(path: str | Path) -> list[str]:
+def read_lines(path: str | Path) -> list[str]:
     """Read the sentences of a file without changing them.
 
     Args:
@@ -34,9 +35,7 @@ def read_text(path: str | Path) -> list[str]:
     path = Path(path)
     if path.name == KALDI_TEXT:
         return list(read_table(path).values())
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    return list(_plain_lines(path))
+    return [line for raw in read_text(path).split("\n") if (line := raw.strip())]
 
 
 def segment_lines(
@@ -69,7 +68,7 @@ def read_sentences(paths: Sequence[str | Path], level: str = "word") -> list[lis
     """Read and segment the sentences of several files, in the order of the files.
 
     Args:
-        paths: Files, see `read_text`. A sentence that occurs several times counts several times.
+        paths: Files, see `read_lines`. A sentence that occurs several times counts several times.
         level: See `segment_lines`.
 
     Returns:
@@ -89,23 +88,9 @@ def read_sentences(paths: Sequence[str | Path], level: str = "word") -> list[lis
     return [
         sentence
         for path in paths
-        for sentence in segment_lines(read_text(path), level, source=str(path))
+        for sentence in segment_lines(read_lines(path), level, source=str(path))
     ]
 
 
 def _characters(text: str) -> list[str]:
     return list(normalize_text(text))
-
-
-def _plain_lines(path: Path) -> Iterator[str]:
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    for number, raw in enumerate(lines, start=1):
-        try:
-            line = raw.decode("utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{path}:{number}: not UTF-8 at byte {error.start}; "
-                f"convert the file, e.g. `iconv -f GB18030 -t UTF-8`"
-            ) from None
-        if line:
-            yield line

@@ -1,1 +1,1 @@
-"""What a run of a recipe does: its options, its stages, their directories and expected times."""
+"""Plan of a recipe: options, stages, names of directories, arguments, expected times."""

@@ -29,11 +29,11 @@ from pathlib import Path
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.recipe.recipe_options import BPE, CHAR, SYNTHETIC, Options
 
 DEFAULT_PRESET = "small"
 DEFAULT_ORDER = 5
-DEFAULT_CHECKPOINT = "valid.loss.ave.pth"
 DEFAULT_LM_CONFIG = "train_lm_rnn"
 _MAX_NAME = 40
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.+-]{{0,{_MAX_NAME - 1}}}")
@@ -191,7 +191,7 @@ def _text_name(texts: Iterable[str]) -> str:
 def decoding_name(
     config: str,
     *,
-    inference_model: str = DEFAULT_CHECKPOINT,
+    inference_model: str = DEFAULT_MODEL_FILE,
     ngram: str = "",
     tune: bool = True,
 ) -> str:
@@ -204,7 +204,7 @@ def decoding_name(
         tune: Whether its weights were chosen on dev.
     """
     name = Path(config).stem.removeprefix("decode_")
-    if inference_model != DEFAULT_CHECKPOINT:
+    if inference_model != DEFAULT_MODEL_FILE:
         name += f"_{inference_model.removesuffix('.pth').replace('/', '_')}"
     if not ngram:
         return name

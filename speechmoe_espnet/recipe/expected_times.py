@@ -1,4 +1,4 @@
-"""How long the stages of a recipe take: measured once, told at the start."""
+"""Expected times of the stages of a recipe: measured once, printed at the start."""
 
 from collections.abc import Iterable, Mapping
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from speechmoe_espnet.corpora.synthetic.presets import STYLES
 from speechmoe_espnet.recipe.directories import corpus_name
 from speechmoe_espnet.recipe.expected_times import expected_times
 from speechmoe_espnet.recipe.recipe_options import SYNTHETIC, WFST_SEARCH
@@ -9,7 +10,6 @@ from speechmoe_espnet.recipe.shell_lines import Value
 from speechmoe_espnet.recipe.training_args import MAIN_JOB_ARGS
 
 SYSTEMS = ("static", "speechmoe")
-SETS = ("read", "chat", "spon", "aishell2")
 
 
 def plan_main_job(recipe: str, preset: str, search: str, seed: int, ngpu: int) -> dict[str, Value]:
@@ -38,7 +38,7 @@ def plan_main_job(recipe: str, preset: str, search: str, seed: int, ngpu: int) -
     for experiment in experiments:
         decoded = f"{experiment}/decode_{decoding}"
         inputs += [experiment, decoded]
-        inputs += [f"{decoded}/{name}/{score}" for name in SETS for score in scores]
+        inputs += [f"{decoded}/{name}/{score}" for name in STYLES for score in scores]
     size = "large_" if preset == "large" else ""
     args = MAIN_JOB_ARGS[preset]
     if preset == "large" and ngpu:
@@ -49,7 +49,7 @@ def plan_main_job(recipe: str, preset: str, search: str, seed: int, ngpu: int) -
         "suffix": suffix,
         "decoding": decoding,
         "systems": list(SYSTEMS),
-        "sets": list(SETS),
+        "sets": list(STYLES),
         "report": f"exp/report{suffix}",
         "report_inputs": inputs,
         "report_systems": [

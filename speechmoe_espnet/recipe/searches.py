@@ -1,4 +1,4 @@
-"""Which search goes with which units, and which stages it leaves nothing to do for."""
+"""Searches of a recipe: the units that each accepts, and the stages that it needs."""
 
 from dataclasses import dataclass
 

@@ -12,7 +12,7 @@ from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.recipe.directories import name_directories
 from speechmoe_espnet.recipe.expected_times import expected_times
-from speechmoe_espnet.recipe.place import Place
+from speechmoe_espnet.recipe.find_files import Place
 from speechmoe_espnet.recipe.recipe_options import (
     BPE,
     DEV,

@@ -1,4 +1,4 @@
-"""How long a training is: what a preset, the configuration and the user say about it."""
+"""Length of a training, from the preset, the configuration and the user."""
 
 from collections.abc import Sequence
 from pathlib import Path

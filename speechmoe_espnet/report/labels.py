@@ -1,4 +1,4 @@
-"""How systems look in every chart, and where labels stand so that little overlaps."""
+"""Looks of systems in every chart, and places of labels so that little overlaps."""
 
 import colorsys
 from collections.abc import Iterable, Sequence

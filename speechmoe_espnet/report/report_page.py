@@ -24,7 +24,7 @@ from speechmoe_espnet.report.sections import (
     worst_utterances,
 )
 from speechmoe_espnet.results.comparison import Comparison, commit_note, curves, short_commit
-from speechmoe_espnet.results.system import SetOutcome, System
+from speechmoe_espnet.results.trained_system import SetOutcome, System
 
 _TRAINING_CHARTS = {
     "loss_ctc": "CTC loss",

@@ -8,7 +8,7 @@ from speechmoe_espnet.report.listing import worst_first
 from speechmoe_espnet.report.pages import Cell, Table, interval_cells
 from speechmoe_espnet.results.comparison import Comparison, percent_waiting
 from speechmoe_espnet.results.decoding import decoding_rows
-from speechmoe_espnet.results.system import SetOutcome, System
+from speechmoe_espnet.results.trained_system import SetOutcome, System
 from speechmoe_espnet.scoring.cer import Counts, Pair, UtteranceScore, align
 from speechmoe_espnet.system.provenance import machine_words
 
@@ -95,7 +95,7 @@ def cost_table(systems: Sequence[System]) -> Table:
         "of it waiting for data",
         "RTF",
     ]
-    rows = [
+    rows: list[list[str | Cell]] = [
         [
             system.name,
             f"{system.model['params_total'] / 1e6:.2f} M",
@@ -105,7 +105,7 @@ def cost_table(systems: Sequence[System]) -> Table:
             str(system.steps),
             f"{system.seconds_training / 60:.1f} min",
             percent_waiting(system.share_waiting),
-            f"{system.rtf:.4f}",
+            Cell(f"{system.rtf:.4f}", system.rtf_measured_with),
         ]
         for system in systems
     ]

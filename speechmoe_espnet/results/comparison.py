@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from speechmoe_espnet.results.system import MODEL_KEYS, System, check_comparable
+from speechmoe_espnet.results.trained_system import MODEL_KEYS, System, check_comparable
 from speechmoe_espnet.results.validation import validate_results
 from speechmoe_espnet.scoring import bootstrap
 from speechmoe_espnet.scoring.bootstrap import Interval

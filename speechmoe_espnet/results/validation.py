@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from speechmoe_espnet.results.decoding import Decoding
-from speechmoe_espnet.results.system import MODEL_KEYS
+from speechmoe_espnet.results.trained_system import MODEL_KEYS
 
 COUNT_KEYS = ("cer", "num_utts", "num_chars", "sub", "del", "ins")
 DECODING_KEYS = tuple(field.name for field in fields(Decoding))

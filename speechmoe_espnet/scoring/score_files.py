@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from speechmoe_espnet.data.json_files import read_object, read_text
+from speechmoe_espnet.data.json_files import read_object
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.scoring.cer import UtteranceScore, pool
 
 

@@ -16,7 +16,7 @@ SETS = {"read", "chat", "spon", "aishell2"}
 # and settings tuned on dev for each at equal computation.
 DIFFERENT = {
     *(f"encoder_conf.{key}" for key in ("subsampling", "num_blocks", "attention_every")),
-    *(f"encoder_conf.{key}" for key in ("moe_conf", "output_size", "linear_units")),
+    *(f"encoder_conf.{key}" for key in ("moe_conf.num_experts", "output_size", "linear_units")),
     "model_conf.alpha",
     "model_conf.beta",
     "model_conf.router_lr_scale",
@@ -86,7 +86,7 @@ def _check_report(project: Project, suffix: str, output: str, method: str) -> No
     configs = [_read_config(experiments / f"{name}{suffix}") for name in ("static", "speechmoe")]
     different = {key for key in {*configs[0], *configs[1]} if _differs(key, *configs)}
     assert different <= {"config", "output_dir", *DIFFERENT}
-    assert "encoder_conf.moe_conf" in different
+    assert "encoder_conf.moe_conf.num_experts" in different
     for name in ("static", "speechmoe"):
         mark = json.loads((experiments / f"{name}{suffix}/.done.json").read_text())
         assert results["systems"][name]["commit"] == mark["commit"]
@@ -185,7 +185,7 @@ def _lines(path: Path) -> list[str]:
 def _read_config(experiment: Path) -> dict[str, Any]:
     """Return the configuration of a training, with flat options of encoder, model and optimiser."""
     config = yaml.safe_load((experiment / "config.yaml").read_text())
-    for section in ("encoder_conf", "model_conf", "optim_conf"):
+    for section in ("encoder_conf", "encoder_conf.moe_conf", "model_conf", "optim_conf"):
         for key, value in config.pop(section).items():
             config[f"{section}.{key}"] = value
     return config

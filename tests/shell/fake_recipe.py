@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shell_process import ROOT, Shell
 
-# Commands that only write their arguments into the output directory; the others are real.
+# Commands that only write arguments and threads into the output directory; the others are real.
 PYTHON = """#!{python}
 import json, os, sys, time
 from pathlib import Path
@@ -39,6 +39,8 @@ for file in (
 # A stage's temporary directory has another name each time, and what it makes the same bytes.
 told = [".tmp" if word == str(out) and ".tmp." in word else word for word in words[2:]]
 (out / "words.json").write_text(json.dumps(told))
+threads = {{key: os.environ.get(key) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}}
+(out / "threads.json").write_text(json.dumps(threads))
 """
 
 
@@ -98,6 +100,12 @@ class Recipe:
     def words(self, target: str) -> list[str]:
         words: list[str] = json.loads((self.dir / target / "words.json").read_text())
         return words
+
+    def threads(self, target: str) -> dict[str, str | None]:
+        """Return the environment variables that set the number of threads of a command."""
+        threads: dict[str, str | None]
+        threads = json.loads((self.dir / target / "threads.json").read_text())
+        return threads
 
     def value(self, target: str, option: str) -> str:
         return self.values(target, option)[0]

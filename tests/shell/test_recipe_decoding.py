@@ -300,6 +300,17 @@ def test_rescoring_by_a_neural_language_model(recipe: Recipe) -> None:
     assert "making" not in output
 
 
+def test_threads_reach_the_neural_language_model_and_rescoring(recipe: Recipe) -> None:
+    exp = recipe.experiment()
+    recipe.run(*MINE, *NBEST, "--rescore", "--num-threads", "3", stage=6, last=10)
+    for target in (
+        "exp/synthetic/lm_train_lm_rnn",
+        f"{exp}/tune_wfst_nbest/nbest_rescored",
+        f"{exp}/decode_wfst_nbest_rescored",
+    ):
+        assert set(recipe.threads(target).values()) == {"3"}, target
+
+
 @pytest.mark.parametrize(
     ("stage", "options", "said"),
     [

@@ -3,7 +3,7 @@
 import fake_experiment
 import pytest
 
-from speechmoe_espnet.results.system import load_system
+from speechmoe_espnet.results.trained_system import load_system
 
 SOME_SETS = ("read", "chat")
 

@@ -40,22 +40,22 @@ def test_peers_agree_with_our_experts(peer, activation):
 
 def test_experts():
     rows = run(experts)
-    assert {"dense twin", "nn.Linear pair", "MoE layer"} <= systems(rows, "forward+backward")
+    assert {"dense baseline", "nn.Linear pair", "MoE layer"} <= systems(rows, "forward+backward")
     assert {"ours (auto)", "ours (grouped_mm)", "loop, as WeNet", "E=2", "E=64"} <= systems(
         rows, "forward+backward"
     )
     assert "rows in E parts, E experts" in systems(rows, "forward")
     assert all(row.value.median > 0 for row in rows)
-    assert [row.ratio.median for row in rows if row.system == "dense twin"] == [1.0] * 3
+    assert [row.ratio.median for row in rows if row.system == "dense baseline"] == [1.0] * 3
 
 
 def test_encoder_measures_time_and_memory():
     rows = run(encoder)
     for measure in ("training step", "inference"):
-        assert systems(rows, measure) == {"dense twin", "MoE-4e", "ESPnet conformer"}
+        assert systems(rows, measure) == {"dense baseline", "MoE-4e", "ESPnet conformer"}
     memory = {r.system: r.value.median for r in rows if r.measure == "peak memory of training"}
-    assert memory["dense twin"] > 0
-    assert memory["twin + experts + their Adam states"] > memory["dense twin"]
+    assert memory["dense baseline"] > 0
+    assert memory["baseline + experts + their Adam states"] > memory["dense baseline"]
 
 
 def test_ctc():

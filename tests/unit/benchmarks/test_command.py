@@ -14,7 +14,7 @@ def made_up(monkeypatch):
 
     def run(args):
         seen.append(args)
-        rows = [("dense twin", 1.0, None), ("MoE layer", 1.3, 1.25)]
+        rows = [("dense baseline", 1.0, None), ("MoE layer", 1.3, 1.25)]
         return [
             Row("T=8", "forward", name, "s", Spread.of([ratio]), Spread.of([ratio]), bar)
             for name, ratio, bar in rows

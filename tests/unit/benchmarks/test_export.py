@@ -16,7 +16,7 @@ def run(*words: str) -> list[export.Row]:
     return export.run(parser.parse_args(list(words)))
 
 
-def test_layers_are_compared_with_their_twin_and_rivals() -> None:
+def test_layers_are_compared_with_their_baseline_and_rivals() -> None:
     rows = run("--parts", "layers")
     forward = {row.system: row for row in rows if row.measure == "forward"}
     assert {export.BASELINE, export.SPARSE, export.LOOP, "all experts and a mask"} < set(forward)

@@ -4,7 +4,7 @@ from benchmarks.picture import draw
 from benchmarks.result import Row, timed_rows
 from benchmarks.timing import Spread
 
-ROWS = timed_rows("T=8", "forward", {"dense twin": [1.0], "MoE layer": [9.0]}, "dense twin")
+ROWS = timed_rows("T=8", "forward", {"dense baseline": [1.0], "MoE layer": [9.0]}, "dense baseline")
 
 
 def test_one_panel_per_comparison_and_labels_on_long_bars(tmp_path):

@@ -3,21 +3,21 @@ import json
 from benchmarks.result import Row, read_rows, table, timed_rows, write_json
 from benchmarks.timing import Spread
 
-SECONDS = {"twin": [0.010, 0.020, 0.030], "moe": [0.011, 0.021, 0.036]}
+SECONDS = {"baseline": [0.010, 0.020, 0.030], "moe": [0.011, 0.021, 0.036]}
 
 
 def rows():
-    return timed_rows("T=8", "forward", SECONDS, "twin", {"moe": 1.08})
+    return timed_rows("T=8", "forward", SECONDS, "baseline", {"moe": 1.08})
 
 
 def test_ratios_are_medians_of_rounds():
-    twin, moe = rows()
-    assert twin.ratio == Spread(1.0, 1.0, 1.0)
-    assert twin.reached is None
+    baseline, moe = rows()
+    assert baseline.ratio == Spread(1.0, 1.0, 1.0)
+    assert baseline.reached is None
     assert moe.value.median == 0.021
     assert round(moe.ratio.median, 3) == 1.1
     assert moe.reached is False
-    assert timed_rows("T=8", "forward", SECONDS, "twin", {"moe": 1.1000001})[1].reached is True
+    assert timed_rows("T=8", "forward", SECONDS, "baseline", {"moe": 1.1000001})[1].reached is True
 
 
 def test_written_rows_are_read_back(tmp_path):

@@ -1,10 +1,15 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
+import torch
 
 from speechmoe_espnet.bin import rescore
 from speechmoe_espnet.data.table import read_table
-from speechmoe_espnet.lm.neural import NeuralLM, Perplexity
+from speechmoe_espnet.decode.resources import Resources
+from speechmoe_espnet.lm.neural import CharacterPerplexity, NeuralLM
 
 LOGP = {"今天天启": -20.0, "今天天气": -4.0, "好": -2.0, "": -1.0}
 
@@ -16,7 +21,7 @@ class FakeLM:
         return [LOGP[text] for text in texts]
 
     def perplexity(self, texts):
-        return Perplexity(12.5, sum(map(len, texts)), 1, len(texts))
+        return CharacterPerplexity(12.5, sum(map(len, texts)), 1, len(texts))
 
 
 def hyp(text, units, acoustic, lm, words):
@@ -102,6 +107,38 @@ def test_rescored_lists_have_the_layout_of_decoding(tree, capsys):
     assert (summary["nn_lm_weight"], summary["lm_weight"]) == (0.5, None)
     assert summary["tuned"] == {}
     assert summary["dev"]["perplexity"] == 12.5
+
+
+def test_real_time_factor_says_what_decoding_and_rescoring_were_measured_with(tree):
+    decoding = {"num_processes": 2, "num_threads": 3, "device": "CPU", "machine": "mine"}
+    path = tree / "decode/read/rtf.json"
+    path.write_text(json.dumps({"seconds_audio": 10.0, "seconds_decode": 2.0, **decoding}))
+    assert run(tree, "--nn_lm_weight", "0.5") == 0
+    rtf = json.loads((tree / "out/read/rtf.json").read_text())
+    assert decoding.items() <= rtf.items()
+    rescoring = rtf["rescored_with"]
+    assert rescoring["machine"]
+    assert (rescoring["num_processes"], rescoring["device"]) == (1, "CPU")
+    assert rescoring["num_threads"] == torch.get_num_threads()
+    rescoring["num_threads"] = 1
+    assert Resources.words_of(rtf) == "2 x 3 CPU threads, rescoring 1 CPU thread"
+    plain = json.loads((tree / "out/dev/rtf.json").read_text())
+    assert Resources.words_of(plain) is None  # decoding itself was not recorded
+
+
+def test_threads_of_rescoring_are_those_of_the_environment():
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from speechmoe_espnet.bin.rescore import torch as t\nprint(t.get_num_threads())",
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == "1"
 
 
 def test_weights_of_a_tuning_weigh_the_raw_scores(tree):

@@ -5,7 +5,7 @@ import pytest
 
 from speechmoe_espnet.grids.finished import FinishedRun
 from speechmoe_espnet.grids.summary import summarize
-from speechmoe_espnet.results.system import load_system
+from speechmoe_espnet.results.trained_system import load_system
 
 SETS = ("read", "chat")
 SYSTEMS = {

@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 import torch
@@ -136,4 +137,14 @@ def test_missing_parts_are_named(experiment):
         NeuralLM.from_experiment(experiment / "none")
     (experiment / "config.yaml").write_text("a: 1\n")
     with pytest.raises(ValueError, match="lacks lm, token_type, token_list"):
+        NeuralLM.from_experiment(experiment)
+
+
+def test_a_checkpoint_that_lacks_tensors_is_refused(experiment):
+    path = experiment / "valid.loss.ave.pth"
+    saved = torch.load(path)
+    lacking = sorted(saved)[0]
+    del saved[lacking]
+    torch.save(saved, path)
+    with pytest.raises(ValueError, match=rf"(?s)does not fit config\.yaml.*{re.escape(lacking)}"):
         NeuralLM.from_experiment(experiment)

@@ -3,14 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechmoe_espnet.data.text_norm import normalize_text
-from speechmoe_espnet.lm.sentences import LEVELS, read_sentences, read_text, segment_lines
+from speechmoe_espnet.lm.sentences import LEVELS, read_lines, read_sentences, segment_lines
 
 
 def test_plain_and_kaldi_files(tmp_path):
     (tmp_path / "plain").write_bytes("\ufeff 今天去银行，\r\n\n你好\tOK".encode())
     (tmp_path / "text").write_text("u1 今天去银行\nu2  I LOVE 你\n", encoding="utf-8")
-    assert read_text(tmp_path / "plain") == ["今天去银行，", "你好\tOK"]
-    assert read_text(tmp_path / "text") == ["今天去银行", "I LOVE 你"]
+    assert read_lines(tmp_path / "plain") == ["今天去银行，", "你好\tOK"]
+    assert read_lines(tmp_path / "text") == ["今天去银行", "I LOVE 你"]
     files = [tmp_path / "plain", tmp_path / "text"]
     assert read_sentences(files, "word") == [
         ["今天", "去", "银行"],

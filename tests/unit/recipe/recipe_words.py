@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from speechmoe_espnet.recipe.place import Place
+from speechmoe_espnet.recipe.find_files import Place
 from speechmoe_espnet.recipe.recipe_options import Options
 from speechmoe_espnet.recipe.shell_plan import plan_recipe
 

@@ -59,6 +59,15 @@ def test_cost_shows_the_share_of_training_that_waited(full):
     assert "0.5 %" in parser.words
 
 
+def test_real_time_factors_say_what_they_were_measured_with(systems):
+    sets = {
+        name: dataclasses.replace(outcome, measured_with="2 x 1 CPU threads")
+        for name, outcome in systems[0].sets.items()
+    }
+    _, parser = page_of([dataclasses.replace(systems[0], sets=sets)])
+    assert "0.0050 2 x 1 CPU threads" in " ".join(" ".join(parser.words).split())
+
+
 def test_page_is_self_contained(full):
     html, parser = full
     assert parser.addresses

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from speechmoe_espnet.results.routing import RoutingExample
-from speechmoe_espnet.results.system import check_comparable, load_system
+from speechmoe_espnet.results.trained_system import check_comparable, load_system
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechmoe_espnet.scoring.cer import pool, score_texts
-from speechmoe_espnet.scoring.list_errors import count_errors
+from speechmoe_espnet.scoring.nbest_errors import count_errors
 
 texts = st.text("今天气好 ok，!?", max_size=8)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechmoe_espnet.data.json_files import parse_object, read_object, read_text
+from speechmoe_espnet.data.json_files import parse_object, read_object
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.results.decoding import Decoding

@@ -1,7 +1,7 @@
 import pytest
 from models import training_args
 
-from speechmoe_espnet.espnet.lengths import check_lengths
+from speechmoe_espnet.espnet.length_check import check_lengths
 
 
 @pytest.fixture

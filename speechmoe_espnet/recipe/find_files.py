@@ -1,4 +1,4 @@
-"""Where a recipe looks for files: the caller's folder, the recipe, the top of the repository."""
+"""Files of a recipe, found in the caller's folder, the recipe or the top of the repository."""
 
 import os
 from collections.abc import Sequence
