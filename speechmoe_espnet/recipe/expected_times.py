@@ -36,7 +36,7 @@ def expected_times(
     measured = dict(MEASURED.get(preset, {})) if corpus == SYNTHETIC else {}
     if not measured:
         return ""
-    for number in _GROW_WITH_SETS:
+    for number in measured.keys() & set(_GROW_WITH_SETS):
         measured[number] *= num_sets / _NUM_SETS
     parts = [
         f"{NAMES[number]} {_words(measured[number])}" if number in measured else NAMES[number]

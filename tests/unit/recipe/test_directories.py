@@ -65,7 +65,7 @@ def test_two_values_have_two_names(
 
 def test_names_of_the_defaults_are_short(tmp_path: Path) -> None:
     found = plan(tmp_path)
-    exp = "exp/synthetic/train_speechmoe"
+    exp = "exp/synthetic/speechmoe"
     assert {name: found[name] for name in ("data", "dump", "units", "stats", "exp", "logs")} == {
         "data": "data/synthetic",
         "dump": "dump/synthetic",
@@ -76,7 +76,7 @@ def test_names_of_the_defaults_are_short(tmp_path: Path) -> None:
     }
     assert found["decode_dir"] == f"{exp}/decode_ctc_greedy"
     found = plan(tmp_path, **RESCORED)
-    exp = "exp/synthetic/train_speechmoe_syllable_phone"
+    exp = "exp/synthetic/speechmoe_syllable_phone"
     assert [found[name] for name in ("ngram", "lexicon", "graph", "neural_lm")] == [
         "lang/synthetic/ngram_word5",
         "lang/synthetic/lexicon_syllable_phone5",
