@@ -7,3 +7,9 @@ export SPEECHMOE_ROOT SPEECHMOE_VENV
 export PATH="${SPEECHMOE_VENV}/bin:${PATH}"
 export PYTHONPATH="${SPEECHMOE_ROOT}${PYTHONPATH:+:${PYTHONPATH}}"
 export PYTHONIOENCODING=utf-8 LC_ALL=C.UTF-8 PYTHONUNBUFFERED=1
+
+if ! command -v python >/dev/null; then
+    printf 'error: there is no Python environment in %s; make it by %s/utils/setup.sh\n' \
+        "${SPEECHMOE_VENV}" "${SPEECHMOE_ROOT}" >&2
+    exit 1
+fi

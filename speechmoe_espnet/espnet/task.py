@@ -4,6 +4,7 @@ import argparse
 import inspect
 from collections.abc import Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +63,18 @@ class SpeechMoEASRTask(ASRTask):
     def build_model(cls, args: argparse.Namespace) -> ESPnetASRModel:
         """Build the model of a configuration.
 
+        A model without a decoder is trained by CTC alone: its `ctc_weight` defaults to 1.0.
+
         Raises:
-            ValueError: Where the encoder does not know a key of encoder_conf, or a SpeechMoE
-                encoder is given a model without its losses: the embedding network would get
-                no gradient.
+            ValueError: Where there is no such encoder, it does not know a key of encoder_conf, or
+                a SpeechMoE encoder is given a model without its losses: the embedding network
+                would get no gradient.
         """
         register()
-        encoder_class = encoder_choices.get_class(args.encoder)
+        encoder_class = _encoder_class(args)
         _refuse_unknown_keys(args)
+        if args.decoder is None:
+            args.model_conf.setdefault("ctc_weight", 1.0)
         if (
             encoder_class is not None
             and issubclass(encoder_class, AbsSpeechMoEEncoder)
@@ -119,9 +124,20 @@ class SpeechMoEASRTask(ASRTask):
             write_train_stats(output_dir, args.accum_grad)
 
 
+def _encoder_class(args: argparse.Namespace) -> type | None:
+    """Return the encoder's class; ESPnet's own error would end a command with a traceback."""
+    known = sorted(encoder_choices.classes)
+    if args.encoder is not None and args.encoder.lower() not in known:
+        close = get_close_matches(args.encoder, known, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise ValueError(f"encoder: {args.encoder} is unknown; {hint}allowed: {', '.join(known)}")
+    found: type | None = encoder_choices.get_class(args.encoder)
+    return found
+
+
 def _refuse_unknown_keys(args: argparse.Namespace) -> None:
     """Raise ValueError where the encoder does not know a key of encoder_conf."""
-    encoder_class = encoder_choices.get_class(args.encoder)
+    encoder_class = _encoder_class(args)
     if encoder_class is None:
         return
     parameters = dict(inspect.signature(encoder_class).parameters)

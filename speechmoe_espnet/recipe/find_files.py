@@ -37,12 +37,12 @@ class Place:
         Raises:
             ValueError: There is nothing.
         """
-        folders = (self.caller, self.recipe_dir, self.root)
+        folders = list(dict.fromkeys((self.caller, self.recipe_dir, self.root)))
         for folder in folders:
             candidate = os.path.abspath(folder / path)
             if path and os.path.exists(candidate):
                 return self._shown(candidate)
-        looked = f"neither in {folders[0]} nor in {folders[1]} nor in {folders[2]}"
+        looked = f"neither in {' nor in '.join(map(str, folders))}"
         where = "" if os.path.isabs(path) else f", {looked}"
         raise ValueError(f"{option}: there is no '{path}'{where}")
 

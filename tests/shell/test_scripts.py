@@ -319,3 +319,15 @@ def test_clean_leaves_other_experiments(sh: Shell, tmp_path: Path) -> None:
         assert (tmp_path / "egs/mix/asr1" / name).is_dir()
     assert not (tmp_path / "egs/mix/asr1/exp/synthetic/static").exists()
     assert not (tmp_path / "egs/mix/asr1/data/synthetic").exists()
+
+
+def test_without_an_environment_a_recipe_says_how_to_make_it(tmp_path: Path) -> None:
+    env = {"SPEECHMOE_VENV": str(tmp_path / "none"), "PATH": "/usr/bin:/bin"}
+    if shutil.which("python", path=env["PATH"]):
+        pytest.skip("the system has a python of its own")
+    done = subprocess.run(
+        [ROOT / "egs/read/asr1/run.sh"], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"no Python environment in {tmp_path / 'none'}; make it by " in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -294,3 +294,24 @@ def test_the_path_of_espnet3_configurations_names_the_task():
     from speechmoe_espnet.task import SpeechMoEASRTask
 
     assert SpeechMoEASRTask is Task
+
+
+def test_a_model_without_a_decoder_is_trained_by_ctc_alone():
+    args = training_args()
+    args.model_conf = {}
+    model = SpeechMoEASRTask.build_model(args)
+    assert model.ctc_weight == 1.0
+    # What ESPnet writes into config.yaml, for those who load the model without this task.
+    assert args.model_conf["ctc_weight"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("speechmo", "did you mean speechmoe[?] allowed: "), ("x" * 9, "allowed: ")]
+)
+def test_an_unknown_encoder_is_named_with_those_there_are(name, hint):
+    args = training_args()
+    args.encoder = name
+    with pytest.raises(
+        ValueError, match=f"encoder: {name} is unknown; {hint}.*speechmoe_conformer"
+    ):
+        SpeechMoEASRTask.build_model(args)
