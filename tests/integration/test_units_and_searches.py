@@ -153,7 +153,8 @@ def test_rescoring(tiny_run: Project) -> None:
     lm = ("--rescore", "--lm-config", f"{CONF}/train_lm_tiny.yaml")
     tiny_run.run_recipe(*options, *lm, "--stage", "8", "--stop-stage", "11")
     exp = recipe / "exp/synthetic_tiny/tiny"
-    first, rescored = (exp / f"decode_wfst_nbest{end}" for end in ("", "_rescored"))
+    first = exp / "decode_wfst_nbest"
+    rescored = exp / "decode_wfst_nbest_rescored_train_lm_tiny"
     check_score(
         rescored / "read/score", recipe / "dump/synthetic_tiny/read/text", rescored / "read/text"
     )
