@@ -12,7 +12,8 @@ from pathlib import Path
 import soundfile
 
 from speechmoe_espnet.data.audio import read_audio
-from speechmoe_espnet.data.kaldi_dir import DataDir, Segment
+from speechmoe_espnet.data.kaldi_dir import Segment
+from speechmoe_espnet.data.table import read_table
 
 MAX_PLAYERS = 20
 """Players on a page; 20 of 4 s each add about 0.6 MB."""
@@ -44,29 +45,44 @@ def players(
     for set_name, utterances in wanted.items():
         room = min(per_set, MAX_PLAYERS - len(found))
         try:
-            data = DataDir.load(audio_dir / set_name)
+            recordings = _Recordings(audio_dir / set_name)
         except (FileNotFoundError, ValueError) as error:
             complaints.append(f"{set_name}: {error}")
             continue
         for utt in utterances[:room]:
             try:
-                found[set_name, utt] = _encoded(data, utt)
+                found[set_name, utt] = recordings.encoded(utt)
             except (FileNotFoundError, ValueError) as error:
                 complaints.append(f"{set_name}: {utt}: {error}")
     return found, complaints
 
 
-def _encoded(data: DataDir, utt: str) -> str:
-    segment = data.segments[utt] if data.segments is not None else Segment.whole(utt)
-    path = _existing(data.path, data.wav_scp[segment.recording])
-    samples, rate = read_audio(path, segment.start, segment.end)
-    if len(samples) > MAX_SECONDS * rate:
-        raise ValueError(f"lasts {len(samples) / rate:.1f} s, more than {MAX_SECONDS:g} s")
-    if rate not in _MP3_RATES:
-        raise ValueError(f"has {rate} Hz, MP3 takes {', '.join(map(str, sorted(_MP3_RATES)))}")
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format="MP3", compression_level=_COMPRESSION)
-    return "data:audio/mpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+class _Recordings:
+    """The recordings of a data directory; transcripts are left to scoring."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise FileNotFoundError(f"no data directory {path}")
+        self.path = path
+        self.wav_scp = read_table(path / "wav.scp")
+        segments = path / "segments"
+        self.segments = read_table(segments) if segments.is_file() else None
+
+    def encoded(self, utt: str) -> str:
+        """Return the `data:` address of an utterance."""
+        try:
+            segment = Segment.parse(self.segments[utt]) if self.segments else Segment.whole(utt)
+            name = self.wav_scp[segment.recording]
+        except KeyError as error:
+            raise ValueError(f"{self.path} has no recording of {error.args[0]}") from None
+        samples, rate = read_audio(_existing(self.path, name), segment.start, segment.end)
+        if len(samples) > MAX_SECONDS * rate:
+            raise ValueError(f"lasts {len(samples) / rate:.1f} s, more than {MAX_SECONDS:g} s")
+        if rate not in _MP3_RATES:
+            raise ValueError(f"has {rate} Hz, MP3 takes {', '.join(map(str, sorted(_MP3_RATES)))}")
+        buffer = io.BytesIO()
+        soundfile.write(buffer, samples, rate, format="MP3", compression_level=_COMPRESSION)
+        return "data:audio/mpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _existing(data_dir: Path, name: str) -> Path:
