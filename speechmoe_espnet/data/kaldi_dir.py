@@ -136,7 +136,7 @@ class DataDir:
             raise FileNotFoundError(f"no data directory {path}")
         segments = None
         if (path / "segments").exists():
-            segments = _read_segments(path / "segments")
+            segments = read_segments(path / "segments")
         data = cls(
             path=path,
             wav_scp=read_table(path / "wav.scp"),
@@ -227,7 +227,13 @@ def spk2utt_from(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {speaker: " ".join(names) for speaker, names in sorted(utterances.items())}
 
 
-def _read_segments(path: Path) -> dict[str, Segment]:
+def read_segments(path: Path) -> dict[str, Segment]:
+    """Read a `segments` file: the part of a recording that each utterance is.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line is not a segment; the message names file and utterance.
+    """
     segments = {}
     for name, value in read_table(path).items():
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import soundfile
 
 from speechmoe_espnet.data.audio import read_audio
-from speechmoe_espnet.data.kaldi_dir import Segment
+from speechmoe_espnet.data.kaldi_dir import Segment, read_segments
 from speechmoe_espnet.data.table import read_table
 
 MAX_PLAYERS = 20
@@ -66,12 +66,12 @@ class _Recordings:
         self.path = path
         self.wav_scp = read_table(path / "wav.scp")
         segments = path / "segments"
-        self.segments = read_table(segments) if segments.is_file() else None
+        self.segments = read_segments(segments) if segments.is_file() else None
 
     def encoded(self, utt: str) -> str:
         """Return the `data:` address of an utterance."""
         try:
-            segment = Segment.parse(self.segments[utt]) if self.segments else Segment.whole(utt)
+            segment = Segment.whole(utt) if self.segments is None else self.segments[utt]
             name = self.wav_scp[segment.recording]
         except KeyError as error:
             raise ValueError(f"{self.path} has no recording of {error.args[0]}") from None
