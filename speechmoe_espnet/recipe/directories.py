@@ -30,13 +30,11 @@ from pathlib import Path
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
-from speechmoe_espnet.recipe.recipe_options import BPE, CHAR, SYNTHETIC, Options
+from speechmoe_espnet.recipe.recipe_options import BPE, CHAR, MAX_NAME, NAME, SYNTHETIC, Options
 
 DEFAULT_PRESET = "small"
 DEFAULT_ORDER = 5
 DEFAULT_LM_CONFIG = "train_lm_rnn"
-_MAX_NAME = 40
-_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.+-]{{0,{_MAX_NAME - 1}}}")
 _RESERVED = re.compile(r"log|stats_.*|lm_.*")
 
 
@@ -156,12 +154,11 @@ def _expname(options: Options, units: str) -> str:
         # The name of the synthetic corpus has its seed already.
         parts += [f"seed{options.seed}"] if options.seed and options.corpus != SYNTHETIC else []
         name = "_".join(parts)
-        if len(name) > _MAX_NAME:
-            name = f"{name[: _MAX_NAME - 9]}_{_digest(name.encode())}"
-    if not _NAME.fullmatch(name):
+        if len(name) > MAX_NAME:
+            name = f"{name[: MAX_NAME - 9]}_{_digest(name.encode())}"
+    if not NAME.fullmatch(name):
         raise ValueError(
-            f"--expname: a name has up to {_MAX_NAME} letters, digits and any of _.+- , "
-            f"got '{name}'"
+            f"--expname: a name has up to {MAX_NAME} letters, digits and any of _.+- , got '{name}'"
         )
     if _RESERVED.fullmatch(name):
         corpus = corpus_name(options.corpus, options.preset, options.seed, options.corpus_name)

@@ -17,7 +17,8 @@ SYNTHETIC = "synthetic"
 DEV = "dev"
 CHAR, BPE, SYLLABLE_PHONE = "char", "bpe", "syllable_phone"
 WFST_SEARCH = "wfst"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
+MAX_NAME = 40
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.+-]{{0,{MAX_NAME - 1}}}")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Options:
             )
 
     def _check_corpus(self) -> None:
-        if self.corpus_name and not _NAME.fullmatch(self.corpus_name):
+        if self.corpus_name and not NAME.fullmatch(self.corpus_name):
             raise ValueError(
                 f"--corpus-name {self.corpus_name}: a name has letters, digits and any of _.+-"
             )
