@@ -17,6 +17,8 @@ shell_only=false
 declare_option shell_only flag "tests of the scripts only"
 integration_only=false
 declare_option integration_only flag "tests of whole recipes only"
+slow=false
+declare_option slow flag "the slow set only, which the default command leaves out: hours"
 nj="$(nproc)"
 [ "${nj}" -le 4 ] || nj=4
 declare_option nj int "test processes side by side, each with PyTorch and ESPnet in its memory"
@@ -29,7 +31,7 @@ utils/setup.sh
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MKL_NUM_THREADS="${MKL_NUM_THREADS:-1}"
 
 only=false
-for flag in "${lint_only}" "${unit_only}" "${shell_only}" "${integration_only}"; do
+for flag in "${lint_only}" "${unit_only}" "${shell_only}" "${integration_only}" "${slow}"; do
     [ "${flag}" = false ] || only=true
 done
 
@@ -67,6 +69,9 @@ fi
 if wants "${integration_only}"; then
     check "integration tests" python -m pytest tests/integration --durations 10 \
         --numprocesses "${nj}" --dist loadfile
+fi
+if [ "${slow}" = true ]; then
+    check "slow tests" python -m pytest tests/slow --durations 10 --numprocesses "${nj}" --dist loadfile
 fi
 
 if [ "${#failed[@]}" -gt 0 ]; then
