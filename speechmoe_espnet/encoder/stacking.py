@@ -6,7 +6,6 @@ result does not depend on the padding of the batch.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 DELTA_WINDOW = 2
@@ -25,8 +24,6 @@ class StackedFeatures(nn.Module):
         ValueError: Where an argument is out of range.
     """
 
-    delta_filters: Tensor
-
     def __init__(
         self, input_size: int, deltas: bool = True, stack: int = 8, subsampling: int = 3
     ) -> None:
@@ -41,7 +38,6 @@ class StackedFeatures(nn.Module):
         self.deltas = deltas
         self.stack = stack
         self.subsampling = subsampling
-        self.register_buffer("delta_filters", _delta_filters(), persistent=False)
 
     def output_size(self) -> int:
         """Features of an output frame."""
@@ -68,31 +64,33 @@ class StackedFeatures(nn.Module):
         num_context = (num_out - 1) * self.subsampling + self.stack
         position = torch.arange(num_context + 2 * reach, device=feats.device) - left - reach
         position = position.unsqueeze(0).clamp(min=0).minimum((lengths - 1).unsqueeze(1))
-        context = feats.gather(1, position.unsqueeze(-1).expand(-1, -1, feats.size(-1)))
-        channels = self._add_deltas(context) if self.deltas else context
+        first_row = torch.arange(len(feats), device=feats.device).unsqueeze(1) * feats.size(1)
+        rows = (position + first_row).flatten()
+        context = feats.flatten(0, 1).index_select(0, rows).view(*position.shape, feats.size(-1))
+        channels = with_deltas(context) if self.deltas else context
         windows = channels.unfold(1, self.stack, self.subsampling)
         return windows.transpose(2, 3).flatten(2), out_lengths
 
-    def _add_deltas(self, context: Tensor) -> Tensor:
-        """(B, T + 2 * reach, F) to (B, T, 3 * F)."""
-        batch, frames, feats = context.shape
-        rows = context.transpose(1, 2).reshape(batch * feats, 1, frames)
-        filtered = F.conv1d(rows, self.delta_filters.to(rows.dtype).unsqueeze(1))
-        return filtered.view(batch, feats, 3, -1).permute(0, 3, 2, 1).flatten(2)
 
+def with_deltas(feats: Tensor) -> Tensor:
+    """Append deltas and delta-deltas.
 
-def _delta_filters() -> Tensor:
-    """Filters (3, 9) for statics, deltas and delta-deltas.
+    d_t = sum over n of n (x_{t+n} - x_{t-n}) / (2 sum n^2), n to 2: the regression of Kaldi and
+    HTK. Delta-deltas are the deltas of deltas.
 
-    d_t = sum over n of n (x_{t+n} - x_{t-n}) / (2 sum n^2): the regression of Kaldi and HTK.
+    Args:
+        feats: (B, T + 8, F), with 4 frames of context on each side.
+
+    Returns:
+        (B, T, 3 * F).
     """
-    offsets = torch.arange(-DELTA_WINDOW, DELTA_WINDOW + 1, dtype=torch.float32)
-    delta = offsets / offsets.square().sum()
-    twice = F.conv1d(
-        delta.view(1, 1, -1), delta.flip(0).view(1, 1, -1), padding=2 * DELTA_WINDOW
-    ).flatten()
-    filters = torch.zeros(3, 4 * DELTA_WINDOW + 1)
-    filters[0, 2 * DELTA_WINDOW] = 1.0
-    filters[1, DELTA_WINDOW : 3 * DELTA_WINDOW + 1] = delta
-    filters[2] = twice
-    return filters
+    deltas = _regression(feats)
+    inner = slice(DELTA_WINDOW, -DELTA_WINDOW)
+    return torch.cat([feats[:, inner][:, inner], deltas[:, inner], _regression(deltas)], dim=-1)
+
+
+def _regression(feats: Tensor) -> Tensor:
+    """(B, T + 4, F) to (B, T, F), written out: a third of the time of a convolution on a CPU."""
+    near = feats[:, 3:-1] - feats[:, 1:-3]
+    far = feats[:, 4:] - feats[:, :-4]
+    return near * 0.1 + far * 0.2

@@ -18,7 +18,7 @@ from espnet2.legacy.nets.pytorch_backend.transformer.positionwise_feed_forward i
 from torch import Tensor, nn
 
 from speechmoe_espnet.encoder.output import valid_frames
-from speechmoe_espnet.encoder.stacking import DELTA_WINDOW, StackedFeatures
+from speechmoe_espnet.encoder.stacking import DELTA_WINDOW, StackedFeatures, with_deltas
 from speechmoe_espnet.export.weights import DOMAIN, EXPERTS, FEED_FORWARD, activation_name
 from speechmoe_espnet.moe import MoEFeedForward, Routing
 
@@ -158,7 +158,7 @@ def _stacked_features(
     position = torch.arange(num_context + 2 * reach) - left - reach
     position = position.unsqueeze(0).clamp(min=0).minimum((lengths - 1).unsqueeze(1))
     context = feats.gather(1, position.unsqueeze(-1).expand(-1, -1, feats.size(-1)))
-    channels = module._add_deltas(context) if module.deltas else context
+    channels = with_deltas(context) if module.deltas else context
     start = torch.arange(num_out).unsqueeze(1) * module.subsampling
     window = (start + torch.arange(module.stack)).flatten()
     stacked = channels.index_select(1, window)
