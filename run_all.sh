@@ -79,6 +79,7 @@ fi
 
 read_plan job --recipe "${RECIPE}" --preset "${preset}" --search "${search}" --seed "${seed}" --ngpu "${ngpu}"
 [ -z "${times}" ] || log "${times}"
+export SPEECHMOE_TIMES_TOLD=true
 
 # Time spent on this report, in this run and in unfinished ones before it with the same options,
 # set-up not counted.

@@ -31,7 +31,7 @@ read_plan recipe --root "${ROOT}" --recipe_dir "${RECIPE_DIR}" --sets "${recipe_
 export -n SPEECHMOE_PROGRAM
 [ "${num_threads}" -eq 0 ] || export OMP_NUM_THREADS="${num_threads}" MKL_NUM_THREADS="${num_threads}"
 cd "${RECIPE_DIR}"
-[ -z "${times}" ] || log "${times}"
+[ -z "${times}" ] || [ "${SPEECHMOE_TIMES_TOLD:-}" = true ] || log "${times}"
 
 runs() {
     [[ " ${stages[*]} " == *" $1 "* ]]

@@ -192,6 +192,7 @@ set_up() {
 # One set-up at a time: the lock goes with the process that holds it.
 lock() {
     mkdir -p "${VENV}"
+    [ -w "${VENV}" ] || die "${VENV} is not up to date and cannot be written: SPEECHMOE_VENV may name another folder"
     if command -v flock >/dev/null 2>&1; then
         exec 9>"${VENV}/setup.lock"
         if ! flock --nonblock 9; then
