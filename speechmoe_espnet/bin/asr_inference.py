@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from espnet2.bin import asr_inference
 
-from speechmoe_espnet.espnet.patches import inference_help, inference_parser
+from speechmoe_espnet.espnet.patches import files_alone, inference_help, inference_parser
 from speechmoe_espnet.espnet.registry import register
 
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status 0; ESPnet's own errors are raised.
     """
     register()
-    with inference_help():
+    with inference_help(), files_alone():
         asr_inference.main(cmd=argv)
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.report.players import players
 from speechmoe_espnet.report.report_page import build_page, shown_first
 from speechmoe_espnet.report.sections import worst_of
@@ -182,7 +183,7 @@ def _seed_of(system: System) -> int:
     path = system.directory / "config.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; give the seed of the run by --seed")
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = yaml.safe_load(read_text(path, nfc=False))
     seed = config.get("seed") if isinstance(config, dict) else None
     if not isinstance(seed, int):
         raise ValueError(f"{path}: no seed; give the seed of the run by --seed")

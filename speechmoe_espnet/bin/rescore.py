@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from speechmoe_espnet.data.table import write_table
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.decode.hypothesis_files import write_json
 from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest, write_nbest
 from speechmoe_espnet.decode.rescoring import WEIGHTS, RescoringWeights, rescore
@@ -214,7 +215,7 @@ def _ctm_lines(place: str, utt: str, hyp: Hyp) -> list[str]:
 def _add_seconds(source: Path, target: Path, seconds: float, resources: Resources) -> None:
     """Write the real-time factor of decoding and rescoring together."""
     try:
-        rtf = json.loads(source.read_text(encoding="utf-8"))
+        rtf = json.loads(read_text(source, nfc=False))
         total = rtf["seconds_decode"] + seconds
         write_json(
             target,

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import yaml
 
+from speechmoe_espnet.data.text_file import read_text
+
 
 @dataclass(frozen=True)
 class FbankConfig:
@@ -76,7 +78,7 @@ class FbankConfig:
                 is not allowed.
         """
         try:
-            values: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            values: Any = yaml.safe_load(read_text(path, nfc=False))
         except yaml.YAMLError as error:
             raise ValueError(f"{path}: not YAML: {error}") from None
         values = {} if values is None else values

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechmoe_espnet.data.ark import decompressed_matrix
-from speechmoe_espnet.data.kaldi_dir import read_table, write_table
-from speechmoe_espnet.data.table import join_error
+from speechmoe_espnet.data.matrix_file import split_location
+from speechmoe_espnet.data.table import join_error, read_scp, read_table, write_table
+from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.data.units import BpeTokenizer
 from speechmoe_espnet.pipeline.pool import ordered_map
 
@@ -82,7 +83,7 @@ def collect_stats(
         ValueError: A set has no utterances, its text and features name different ones, features
             are not compressed by stage 2, or the token type is not one of the three.
     """
-    tables = [read_table(files.feats_scp, allow_empty=True) for files in (train, dev)]
+    tables = [read_scp(files.feats_scp, allow_empty=True) for files in (train, dev)]
     for files, table in zip((train, dev), tables, strict=True):
         if not table:
             raise ValueError(f"no utterances in {files.feats_scp}")
@@ -90,7 +91,7 @@ def collect_stats(
     num_parts = min(-(-len(tables[0]) // utterances_a_part), len(tables[1]))
     tasks = [part for table in tables for part in _parts(table, num_parts)]
     sums = list(ordered_map(_add_up, tasks, num_jobs))
-    num_units = len(token_list.read_text(encoding="utf-8").splitlines())
+    num_units = len(TokenList.load(token_list))
     for place, (name, files) in enumerate(zip(_SETS, (train, dev), strict=True)):
         folder = output_dir / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,10 +131,9 @@ def _read(entries: Sequence[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.
     """Read matrices; neighbours lie in one ark, which is kept in memory meanwhile."""
     path, content = "", memoryview(b"")
     for name, entry in entries:
-        ark, _, offset = entry.rpartition(":")
+        ark, begin = split_location(entry)
         if ark != path:
             path, content = ark, memoryview(Path(ark).read_bytes())
-        begin = int(offset) if offset.isdecimal() else len(content)
         header = bytes(content[begin : begin + len(_COMPRESSED)])
         if header != _COMPRESSED:
             raise ValueError(f"{name} ({entry}): no compressed features; make them by stage 2")

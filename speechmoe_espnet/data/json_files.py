@@ -19,7 +19,7 @@ def read_object(path: Path, keys: Sequence[str]) -> dict[str, Any]:
         FileNotFoundError: There is no such file.
         ValueError: The file is not UTF-8, is not a JSON object or lacks a key.
     """
-    return parse_object(read_text(path), keys, str(path))
+    return parse_object(read_text(path, nfc=False), keys, str(path))
 
 
 def parse_object(text: str, keys: Sequence[str], place: str) -> dict[str, Any]:

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from speechmoe_espnet.data.table import join_error, read_table, write_table
+from speechmoe_espnet.data.table import (
+    check_location,
+    join_error,
+    read_scp,
+    read_table,
+    write_table,
+)
 
 __all__ = [
     "TO_THE_END",
@@ -107,12 +113,11 @@ class DataDir:
                 raise join_error(
                     self.path / "wav.scp", "lacks recordings that segments names", missing
                 )
-        for name, path in self.wav_scp.items():
-            if "|" in path:
-                raise ValueError(
-                    f"{self.path / 'wav.scp'}: {name}: pipes are not supported, got {path!r}; "
-                    f"write the command's output to a file and give its path"
-                )
+        for name, location in self.wav_scp.items():
+            try:
+                check_location(location)
+            except ValueError as error:
+                raise ValueError(f"{self.path / 'wav.scp'}: {name}: {error}") from None
         for name, speaker in self.utt2spk.items():
             if speaker.split() != [speaker]:
                 raise ValueError(
@@ -139,7 +144,7 @@ class DataDir:
             segments = read_segments(path / "segments")
         data = cls(
             path=path,
-            wav_scp=read_table(path / "wav.scp"),
+            wav_scp=read_scp(path / "wav.scp", allow_empty=True),
             text=read_table(path / "text"),
             utt2spk=read_table(path / "utt2spk"),
             segments=segments,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from speechmoe_espnet.data.text_file import read_lines
+
 type Pronunciation = tuple[str, ...]
 
 
@@ -58,16 +60,13 @@ class Lexicon:
                 is not UTF-8; the message names file, line and word.
         """
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8 ({error})") from None
+        file_lines = read_lines(path)
+        if not any(map(str.strip, file_lines)):
+            raise ValueError(f"{path}: no words; expected lines `word unit unit ...`")
         entries: dict[str, dict[Pronunciation, int]] = {}
-        for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+        for number, line in enumerate(file_lines, start=1):
             fields = line.split()
             if not fields:
-                if not text.strip():
-                    raise ValueError(f"{path}: no words; expected lines `word unit unit ...`")
                 raise ValueError(f"{path}, line {number}: empty; remove it")
             word, units = fields[0], tuple(fields[1:])
             if not units:

@@ -1,8 +1,11 @@
 """Kaldi's text tables (lines `id value`); errors name file and line."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from speechmoe_espnet.data.text_file import decode_text, read_bytes, split_lines
 
 _BLANKS = " \t\r"
 _BLANK = re.compile(f"[{_BLANKS}]+")
@@ -16,7 +19,7 @@ def read_table(path: str | Path, *, allow_empty: bool = False) -> dict[str, str]
     removed.
 
     Args:
-        path: File to read, UTF-8.
+        path: File to read, see `text_file.read_text`.
         allow_empty: Whether a line may consist of an id alone (an empty hypothesis).
 
     Returns:
@@ -28,22 +31,64 @@ def read_table(path: str | Path, *, allow_empty: bool = False) -> dict[str, str]
             starts with `file:line` and names the id.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if not lines[-1]:
-        lines.pop()
+    return _parse(path, decode_text(read_bytes(path), path, named=True), allow_empty)
+
+
+def read_scp(path: str | Path, *, allow_empty: bool = False) -> dict[str, str]:
+    """Read a table of files, such as `wav.scp` or `feats.scp`.
+
+    Ids are read as `read_table` reads them; locations stay as they are, because a file system
+    tells é in one character from é in two. Kaldi runs a location that is a command; here it is an
+    error, because a data directory of somebody else would run their code.
+
+    Args:
+        path: File to read.
+        allow_empty: Whether the table may have no lines.
+
+    Returns:
+        Location by id, in the order of the file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: As `read_table`; a location is a command or the standard input.
+    """
+    path = Path(path)
+    table = _parse(
+        path, decode_text(read_bytes(path), path, nfc=False, named=True), allow_empty=False
+    )
+    if not table and not allow_empty:
+        raise ValueError(f"{path}: no utterances")
+    found: dict[str, str] = {}
+    for name, location in table.items():
+        try:
+            check_location(location)
+        except ValueError as error:
+            raise ValueError(f"{path}: {name}: {error}") from None
+        composed = unicodedata.normalize("NFC", name)
+        if composed in found:
+            raise ValueError(f"{path}: duplicate id {composed}")
+        found[composed] = location
+    return found
+
+
+def check_location(location: str) -> None:
+    """Check that a location of a table is a file, not a command (a pipe) or standard input.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if "|" in location or location.strip() == "-":
+        raise ValueError(
+            f"pipes are not supported, got {location!r}; write the command's output to a file and "
+            f"give its path"
+        )
+
+
+def _parse(path: Path, text: str, allow_empty: bool) -> dict[str, str]:
     table: dict[str, str] = {}
     numbers: dict[str, int] = {}
-    for number, raw in enumerate(lines, start=1):
-        try:
-            line = raw.decode("utf-8").strip(_BLANKS)
-        except UnicodeDecodeError as error:
-            start = raw[: error.start].decode("utf-8").split(maxsplit=1)
-            raise ValueError(
-                f"{path}:{number}: {start[0] if start else 'id'}: not UTF-8 at byte "
-                f"{error.start}; convert the file, e.g. `iconv -f GB18030 -t UTF-8`"
-            ) from None
+    for number, raw in enumerate(split_lines(text), start=1):
+        line = raw.strip(_BLANKS)
         if not line:
             raise ValueError(f"{path}:{number}: empty line; each line is an id and its value")
         name, *rest = _BLANK.split(line, maxsplit=1)
@@ -76,7 +121,7 @@ def write_table(path: str | Path, table: Mapping[str, str]) -> None:
         value = table[name]
         if not _is_id(name):
             raise ValueError(f"{path}: id {name!r} must not be empty or hold white space")
-        if "\n" in value or value != value.strip(_BLANKS):
+        if "\n" in value or "\r" in value or value != value.strip(_BLANKS):
             raise ValueError(
                 f"{path}: {name}: value must be one line without blanks around it, got {value!r}"
             )

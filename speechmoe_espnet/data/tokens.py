@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from speechmoe_espnet.data.text_file import read_lines
+
 BLANK = "<blank>"
 UNK = "<unk>"
 SOS_EOS = "<sos/eos>"
@@ -54,8 +56,8 @@ class TokenList:
             FileNotFoundError: There is no such file.
             ValueError: The file is not a token list; the message names the file.
         """
+        lines = read_lines(path)
         try:
-            lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
             return cls(tuple(lines))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import yaml
 
+from speechmoe_espnet.data.text_file import read_text
+
 CTC_GREEDY = "ctc_greedy"
 CTC_PREFIX_BEAM = "ctc_prefix_beam"
 WFST = "wfst"
@@ -167,7 +169,7 @@ class DecodeConfig:
         if not path.is_file():
             raise FileNotFoundError(f"no decode configuration {path}")
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            values = yaml.safe_load(read_text(path, nfc=False))
         except yaml.YAMLError as error:
             raise ValueError(f"{path}: not YAML: {error}") from None
         if not isinstance(values, dict):

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechmoe_espnet.data.text_file import read_lines
+
 Hyp = dict[str, Any]
 
 NBEST_FILE = "nbest.jsonl"
@@ -38,15 +40,14 @@ def read_nbest(path: str | Path, numbers: Sequence[str] = ("score",)) -> dict[st
             f"no n-best lists {path}; decode first, with a search that finds several hypotheses"
         )
     lists: dict[str, list[Hyp]] = {}
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            place = f"{path}:{number}"
-            utt, hyps = _parse_line(place, raw)
-            if utt in lists:
-                raise ValueError(f"{place}: {utt}: occurs twice")
-            for rank, hyp in enumerate(hyps, start=1):
-                _check_hyp(f"{place}: {utt}: hypothesis {rank}", hyp, numbers)
-            lists[utt] = hyps
+    for number, line in enumerate(read_lines(path, nfc=False), start=1):
+        place = f"{path}:{number}"
+        utt, hyps = _parse_line(place, line)
+        if utt in lists:
+            raise ValueError(f"{place}: {utt}: occurs twice")
+        for rank, hyp in enumerate(hyps, start=1):
+            _check_hyp(f"{place}: {utt}: hypothesis {rank}", hyp, numbers)
+        lists[utt] = hyps
     if not lists:
         raise ValueError(f"{path}: no utterances")
     return lists
@@ -69,10 +70,10 @@ def write_nbest(path: str | Path, lists: Mapping[str, Sequence[Mapping[str, Any]
     Path(path).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
-def _parse_line(place: str, raw: bytes) -> tuple[str, list[Hyp]]:
+def _parse_line(place: str, line: str) -> tuple[str, list[Hyp]]:
     try:
-        value = json.loads(raw)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        value = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{place}: not a JSON object: {error}") from None
     if not isinstance(value, dict):
         raise ValueError(f"{place}: expected an object with utt and hyps, got {_short(value)}")

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechmoe_espnet.data.text_file import read_text
+
 DECODING = ("lm_weight", "insertion_bonus")
 
 
@@ -25,7 +27,7 @@ def read_tuning(path: str | Path, names: Sequence[str] = DECODING) -> dict[str, 
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; `tune` writes it (a stage of the recipes)")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(path, nfc=False))
     except ValueError as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
     weights = {}

@@ -13,6 +13,8 @@ from typing import Any
 import humanfriendly
 import yaml
 
+from speechmoe_espnet.data.text_file import read_text
+
 DEFAULT_MODEL_FILE = "valid.loss.ave.pth"
 """Checkpoint that ESPnet averages over the epochs of lowest loss on the development set."""
 
@@ -33,7 +35,7 @@ def load_config(config_file: str | Path) -> dict[str, Any]:
         ValueError: The file is not a configuration.
     """
     config_file = Path(config_file)
-    conf = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    conf = yaml.safe_load(read_text(config_file, nfc=False))
     if not isinstance(conf, dict):
         raise ValueError(f"{config_file}: expected ESPnet's training configuration")
     for section, key in ((conf, "bpemodel"), (conf.get("normalize_conf") or {}, "stats_file")):

@@ -10,6 +10,7 @@ from speechmoe_espnet.espnet.checkpoints import (
     repair_after_kill,
     write_train_stats,
 )
+from speechmoe_espnet.espnet.data_sources import check_sources
 from speechmoe_espnet.espnet.patches import training_patches
 
 
@@ -25,6 +26,8 @@ class CheckpointedLMTask(LMTask):
         training = not (args.collect_stats or args.dry_run)
         first = not args.distributed or args.dist_rank in (None, 0)
         output_dir = Path(args.output_dir)
+        if training:
+            check_sources(args)
         if training and first and args.resume:
             repair_after_kill(output_dir)
             forget_averages(output_dir)

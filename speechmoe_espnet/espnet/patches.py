@@ -25,9 +25,10 @@ import typeguard
 from espnet2.bin import asr_inference
 from espnet2.tasks import abs_task
 from espnet2.train.trainer import Trainer
-from omniio.tools.kaldi import compression
+from omniio.tools.kaldi import compression, matio
 
 from speechmoe_espnet.data.ark import decompressed_matrix
+from speechmoe_espnet.data.table import check_location
 
 SPEECH_FEATURES = "CM"
 
@@ -94,9 +95,29 @@ def unchecked_training() -> Iterator[None]:
 
 
 @contextmanager
+def files_alone() -> Iterator[None]:
+    """ESPnet's loaders of Kaldi tables open files alone, never a command.
+
+    Defect: omniio runs what stands before a `|` in a table, or in the name of one, so that a data
+    directory or a configuration of somebody else runs their code. Version: omniio as espnet 202611
+    requires it. Nothing else in ESPnet's loaders runs what it reads: omniio knows no pickled
+    matrices, and numpy unpickles arrays only where it is told to.
+    """
+    open_like_kaldi = matio.open_like_kaldi
+
+    def open_file(name: Any, mode: str = "r") -> Any:
+        if isinstance(name, str):
+            check_location(name)
+        return open_like_kaldi(name, mode)
+
+    with mock.patch.object(matio, "open_like_kaldi", open_file):
+        yield
+
+
+@contextmanager
 def training_patches() -> Iterator[None]:
-    """Patches of every training: atomic checkpoints, fast loading."""
-    with atomic_torch_save(), fast_decompression(), unchecked_training():
+    """Patches of every training: atomic checkpoints, fast loading, no commands in tables."""
+    with atomic_torch_save(), fast_decompression(), unchecked_training(), files_alone():
         yield
 
 

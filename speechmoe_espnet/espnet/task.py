@@ -20,6 +20,7 @@ from speechmoe_espnet.espnet.checkpoints import (
     write_train_stats,
 )
 from speechmoe_espnet.espnet.clipping import GroupClippingTrainer, clip_before_step
+from speechmoe_espnet.espnet.data_sources import check_sources
 from speechmoe_espnet.espnet.length_check import check_lengths
 from speechmoe_espnet.espnet.model import SpeechMoEASRModel
 from speechmoe_espnet.espnet.parameter_groups import optimizer_with_scales
@@ -114,6 +115,7 @@ class SpeechMoEASRTask(ASRTask):
         output_dir = Path(args.output_dir)
         if training:
             _refuse_unknown_keys(args)
+            check_sources(args)
             check_lengths(args)
             if first and args.resume:
                 repair_after_kill(output_dir)

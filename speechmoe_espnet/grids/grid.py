@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.recipe.recipe_options import DEV
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,23}")
@@ -267,7 +268,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         ValueError: It holds something else; the message names it.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path, nfc=False))
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML: {error}") from None
     return dict(typed(content, dict, str(path)))

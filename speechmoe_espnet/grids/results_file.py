@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.grids.markdown import replace_section
 from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 
@@ -29,7 +30,7 @@ def write_results(
     Raises:
         ValueError: The file has no such section; nothing is written.
     """
-    text = replace_section(results_md.read_text(encoding="utf-8"), name, headline)
+    text = replace_section(read_text(results_md, nfc=False), name, headline)
     page = results_md.parent / details_link(name)
     page.parent.mkdir(exist_ok=True)
     write_text_atomically(page, f"# {name}\n\n{description}\n\n{details}")

@@ -80,10 +80,7 @@ def read_csv(path: Path) -> list[Row]:
         FileNotFoundError: There is no such file.
         ValueError: A row has more or fewer cells than there are columns; the message names it.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    with path.open(encoding="utf-8", newline="") as file:
-        lines = list(csv.reader(file))
+    lines = list(csv.reader(io.StringIO(read_text(path, nfc=False), newline="")))
     head = lines[0] if lines else []
     for number, cells in enumerate(lines[1:], start=2):
         if len(cells) != len(head):
@@ -108,7 +105,7 @@ def read_json(path: Path) -> list[Row]:
         ValueError: It is not a JSON list of objects.
     """
     try:
-        rows = json.loads(read_text(path))
+        rows = json.loads(read_text(path, nfc=False))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.grids.finished import FinishedRun
@@ -178,7 +179,7 @@ class Workplace:
         }
         if decoded:
             parts["sets"] = list(self.grid.sets)
-            parts["decoding"] = self.grid.decode_config.read_text(encoding="utf-8")
+            parts["decoding"] = read_text(self.grid.decode_config, nfc=False)
         if run.init is not None:
             parts["init"] = self._digest(self._start_of(run), decoded=decoded)
         if run.init_keys:
@@ -229,6 +230,6 @@ def _write_config(path: Path, run: Run) -> None:
         f"# {run.label}, seed {run.seed}: {run.base.name} with {json.dumps(dict(run.settings))}\n"
     )
     text = head + yaml.safe_dump(run.config(), sort_keys=False, allow_unicode=True)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+    if not path.is_file() or read_text(path, nfc=False) != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import kaldiio
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from speechmoe_espnet.data.audio import read_audio
 from speechmoe_espnet.data.kaldi_dir import TO_THE_END, Segment, check_same_ids
-from speechmoe_espnet.data.table import join_error, read_table
+from speechmoe_espnet.data.matrix_file import read_matrix
+from speechmoe_espnet.data.table import join_error, read_scp, read_table
 
 FRAMES_PER_SECOND = 100
 
@@ -68,15 +68,11 @@ class Utterance:
 
 
 def _load_features(location: str) -> NDArray[np.float32]:
-    features = kaldiio.load_mat(location)
-    if not isinstance(features, np.ndarray) or features.ndim != 2 or not features.size:
-        raise ValueError(
-            f"expected features (frames, bins), got {getattr(features, 'shape', type(features))}"
-        )
+    features = read_matrix(location)
     if not np.isfinite(features).all():
         frame = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
         raise ValueError(f"features of frame {frame} are not finite; extract them again")
-    return features.astype(np.float32, copy=False)
+    return features
 
 
 def list_features(data_dir: Path) -> list[Utterance]:
@@ -95,7 +91,7 @@ def list_features(data_dir: Path) -> list[Utterance]:
     scp = data_dir / "feats.scp"
     if not scp.is_file():
         raise FileNotFoundError(f"no file {scp}; extract features first (stage 2 of a recipe)")
-    locations = _read_scp(scp)
+    locations = read_scp(scp)
     lengths_path = data_dir / "utt2num_frames"
     if lengths_path.is_file():
         lengths = _read_lengths(lengths_path)
@@ -128,7 +124,7 @@ def list_audio(data_dir: Path, sample_rate: int) -> list[Utterance]:
     scp = data_dir / "wav.scp"
     if not scp.is_file():
         raise FileNotFoundError(f"no file {scp}; the model takes audio, prepare data first")
-    recordings = _read_scp(scp)
+    recordings = read_scp(scp)
     seconds = {name: _duration(scp, name, path) for name, path in recordings.items()}
     source = data_dir / "segments"
     if not source.is_file():
@@ -179,15 +175,6 @@ def make_batches(utterances: Sequence[Utterance], batch_frames: int) -> list[lis
                 continue
         batches.append([utterance])
     return batches
-
-
-def _read_scp(path: Path) -> dict[str, str]:
-    table = read_table(path)
-    if not table:
-        raise ValueError(f"{path}: no utterances")
-    if pipes := [name for name, location in table.items() if "|" in location]:
-        raise join_error(path, "pipes are not supported; write their output to files:", pipes)
-    return table
 
 
 def _read_lengths(path: Path) -> dict[str, int]:

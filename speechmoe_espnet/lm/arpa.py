@@ -23,6 +23,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from speechmoe_espnet.data.text_file import read_text
+
 Ngram = tuple[str, ...]
 
 _COUNT = re.compile(r"ngram[ \t]+(\d+)[ \t]*=[ \t]*(\d+)")
@@ -89,7 +91,8 @@ def write_arpa(path: str | Path, model: NgramModel) -> None:
     """
     sections: list[list[str]] = [[] for _ in range(model.order)]
     for ngram, log10_prob, log10_backoff in model.entries():
-        line = f"{log10_prob:.7f}\t{' '.join(ngram)}"
+        # The reader allows for rounding; a probability above 1 is read by nobody else.
+        line = f"{min(log10_prob, 0.0):.7f}\t{' '.join(ngram)}"
         if log10_backoff:
             line += f"\t{log10_backoff:.7f}"
         sections[len(ngram) - 1].append(line)
@@ -107,7 +110,7 @@ def read_arpa(path: str | Path) -> NgramModel:
     """Read a model.
 
     Args:
-        path: File, UTF-8; `.gz` is decompressed.
+        path: File, see `data.text_file.read_text`; `.gz` is decompressed.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -116,16 +119,34 @@ def read_arpa(path: str | Path) -> NgramModel:
             n-gram occurs twice, or its history or last word is missing. The message starts with
             `file:line`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    return _Reader(path).read()
+    return _Reader(Path(path)).read()
+
+
+def read_sentence_model(path: str | Path) -> NgramModel:
+    """Read a model of whole sentences, as a search needs it: it begins and ends them.
+
+    Args:
+        path: As for `read_arpa`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: As `read_arpa`; or `<s>` or `</s>` is no word of the model.
+    """
+    model = read_arpa(path)
+    for word, role in (("<s>", "beginning"), ("</s>", "end")):
+        if (word,) not in model.ngrams:
+            raise ValueError(
+                f"{path}: has no {word}, the {role} of a sentence; estimate the model on whole "
+                f"sentences, with {word} in its vocabulary (lmplz, ngram-count and `train_ngram` "
+                f"do so)"
+            )
+    return model
 
 
 class _Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lines = _read_lines(path)
+        self._lines = read_text(path).split("\n")
         self._at = 0
         self._ngrams: dict[Ngram, tuple[float, float]] = {}
 
@@ -209,17 +230,3 @@ class _Reader:
 
     def _error(self, problem: str) -> ValueError:
         return ValueError(f"{self._path}:{self._at}: {problem}")
-
-
-def _read_lines(path: Path) -> list[str]:
-    content = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError) as error:
-            raise ValueError(f"{path}: not a complete gzip file: {error}") from None
-    try:
-        return content.decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        number = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}:{number}: not UTF-8") from None

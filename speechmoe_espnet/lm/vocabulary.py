@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from speechmoe_espnet.data.segmentation import is_hanzi
+from speechmoe_espnet.data.text_file import read_lines
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 RESERVED = (BEGIN, END, UNKNOWN)
@@ -104,19 +105,14 @@ class Vocabulary:
                 or a word occurs twice; the message names file and line.
         """
         path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"no file {path}")
         counts: dict[str, int] = {}
-        for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
-            if not raw:
+        for number, line in enumerate(read_lines(path), start=1):
+            if not line:
                 continue
             where = f"{path}:{number}"
-            try:
-                fields = raw.decode("utf-8").split(" ")
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{where}: not UTF-8 at byte {error.start}") from None
+            fields = line.split(" ")
             if len(fields) != 2 or not (fields[1].isascii() and fields[1].isdigit()):
-                raise ValueError(f"{where}: a line is a word, a space and its count; got {raw!r}")
+                raise ValueError(f"{where}: a line is a word, a space and its count; got {line!r}")
             word, count = fields
             try:
                 check_word(word)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import yaml
 
+from speechmoe_espnet.data.text_file import read_text
+
 # At most, whatever the configuration says: --preset tiny shows that all works.
 TINY_EPOCHS, TINY_ITERATIONS = 2, 4
 ESPNET_EPOCHS = 40
@@ -70,7 +72,7 @@ def _last(args: Sequence[str], name: str) -> str | None:
 
 def _read(config: Path) -> dict[str, object]:
     try:
-        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+        settings = yaml.safe_load(read_text(config, nfc=False))
     except yaml.YAMLError as error:
         raise ValueError(f"{config}: not YAML: {error}") from None
     if not isinstance(settings, dict):

@@ -9,6 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from speechmoe_espnet.data.text_file import read_text
+
 
 @dataclass(frozen=True)
 class LayerRouting:
@@ -43,7 +45,7 @@ class RoutingSummary:
             ValueError: The file has no layers, or the load of a layer does not sum to 1.
         """
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
+            fields = json.loads(read_text(path, nfc=False))
             layers = tuple(
                 LayerRouting(
                     tuple(float(share) for share in layer["load"]),

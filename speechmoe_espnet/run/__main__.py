@@ -33,12 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     # Here: ESPnet takes seconds to import, and a script of the recipe does not wait for it.
     from speechmoe_espnet.espnet.lm_task import CheckpointedLMTask
-    from speechmoe_espnet.espnet.patches import replace_tasks
+    from speechmoe_espnet.espnet.patches import files_alone, replace_tasks
     from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 
     replace_tasks(asr=SpeechMoEASRTask, lm=CheckpointedLMTask)
     sys.argv = words[1:]
-    runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    with files_alone():
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     return 0
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from speechmoe_espnet.data.json_files import read_object
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.text_file import read_lines
 from speechmoe_espnet.scoring.cer import UtteranceScore, pool
 
 
@@ -23,7 +23,7 @@ def read_scores(directory: Path) -> tuple[str, tuple[UtteranceScore, ...]]:
     score = read_object(directory / "cer.json", ("metric", "num_utts", "num_chars"))
     utterances = []
     path = directory / "utts.jsonl"
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_lines(path, nfc=False), start=1):
         try:
             utterances.append(UtteranceScore.from_json(line))
         except ValueError as error:

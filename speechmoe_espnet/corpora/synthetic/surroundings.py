@@ -5,7 +5,6 @@ many more of each than dev and eval, since a network would memorise a few second
 """
 
 import os
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -35,6 +34,8 @@ _TRACK_SAMPLES = 10 * SAMPLE_RATE
 _TAIL_BELOW_PEAK_DB = 45.0
 _MAX_IMAGE_ORDER = 14
 _COMMON_CHARACTERS = 600
+
+type Signals = Signal | tuple[Signal, ...]
 
 
 class _MadeOnDemand[T]:
@@ -80,7 +81,7 @@ class Surroundings:
         """Tracks of coloured noise, steady or with varying level."""
         return self._made_by(_noise, _NUM_NOISE_TRACKS)
 
-    def _made_by[T](
+    def _made_by[T: Signals](
         self, make: Callable[[str, int, int], T], numbers: dict[str, int]
     ) -> _MadeOnDemand[T]:
         number = numbers[self.partition]
@@ -96,17 +97,19 @@ class Surroundings:
         return _MadeOnDemand(item if self.shared_dir is None else shared_item, number)
 
 
-def _read_or_make[T](path: Path, make: Callable[[], T]) -> T:
+def _read_or_make[T: Signals](path: Path, make: Callable[[], T]) -> T:
     """Read what another process made; two that make an item at once write the same."""
     try:
-        with open(path, "rb") as file:
-            item: T = pickle.load(file)
-            return item
+        with np.load(path, allow_pickle=False) as arrays:
+            signals = tuple(arrays[name] for name in sorted(arrays))
+        # One signal is an item by itself, several are a tuple.
+        return signals if len(signals) > 1 else signals[0]  # type: ignore[return-value]
     except FileNotFoundError:
         item = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    unfinished.write_bytes(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
+    with unfinished.open("wb") as file:
+        np.savez(file, *(item if isinstance(item, tuple) else (item,)))
     unfinished.replace(path)
     return item
 

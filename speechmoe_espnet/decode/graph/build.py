@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import kaldifst
 import numpy as np
 
 from speechmoe_espnet.data.lexicon import Pronunciation
 from speechmoe_espnet.decode.graph.fst_arrays import EPSILON, FstArrays
-from speechmoe_espnet.decode.graph.grammar_fst import grammar_fst, read_grammar
+from speechmoe_espnet.decode.graph.grammar_fst import Grammar, grammar_fst, read_grammar
 from speechmoe_espnet.decode.graph.lexicon_fst import (
     WordList,
     lexicon_fst,
@@ -73,20 +74,20 @@ def build_graph(
     Raises:
         FileNotFoundError: There is no such ARPA file.
         ValueError: The grammar is not valid or of another order, the lexicon has a unit that the
-            model lacks, or the two have no word in common.
+            model lacks, the two have no word in common, or no sentence is left.
     """
     steps = _Steps(report)
-    grammar = read_grammar(arpa, order)
+    with TemporaryDirectory() as folder:
+        checked = Path(folder, "checked.arpa")
+        grammar = read_grammar(arpa, order, checked)
+        words = _common_words(arpa, lexicon, grammar)
+        try:
+            g_fst = grammar_fst(checked, words.ids)
+        except ValueError as error:
+            raise ValueError(f"{arpa}: {error}") from None
     usable = {word: units for word, units in sorted(lexicon.items()) if word in grammar.words}
-    if not usable:
-        raise ValueError(
-            f"{arpa}: has none of the {len(lexicon)} words of the lexicon; make the lexicon of "
-            f"the model's vocabulary"
-        )
-    words = WordList.of_lexicon(tuple(usable))
     unit_ids = {token: number for number, token in enumerate(tokens)}
 
-    g_fst = grammar_fst(arpa, words.ids)
     steps.done("G", FstArrays.from_fst(g_fst))
     arrays, num_symbols = lexicon_fst(usable, words.ids, unit_ids)
     steps.done("L", arrays)
@@ -113,6 +114,11 @@ def build_graph(
     kaldifst.arcsort(fst, "ilabel")
     arrays = FstArrays.from_fst(fst)
     steps.done("HLG", arrays)
+    if not len(arrays.final) or not (arrays.arcs["olabel"] != EPSILON).any():
+        raise ValueError(
+            f"{arpa}: the graph has no sentence: no words of the n-gram model follow each other "
+            f"that the lexicon can spell"
+        )
     return BuiltGraph(
         fst=arrays,
         words=words,
@@ -122,6 +128,18 @@ def build_graph(
         words_without_probability=tuple(sorted(lexicon.keys() - grammar.words)),
         steps=tuple(steps.all_),
     )
+
+
+def _common_words(
+    arpa: str | Path, lexicon: Mapping[str, Sequence[Pronunciation]], grammar: Grammar
+) -> WordList:
+    words = tuple(word for word in sorted(lexicon) if word in grammar.words)
+    if not words:
+        raise ValueError(
+            f"{arpa}: has none of the {len(lexicon)} words of the lexicon; make the lexicon of "
+            f"the model's vocabulary"
+        )
+    return WordList.of_lexicon(words)
 
 
 class _Steps:

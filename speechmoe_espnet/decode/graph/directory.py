@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from speechmoe_espnet.data.lexicon import Lexicon
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.decode.graph.build import BuiltGraph
 from speechmoe_espnet.decode.graph.fst_arrays import FstArrays
@@ -68,12 +69,16 @@ class Graph:
                 f"{directory}: built for another model: {_difference(tokens, token_list.tokens)}; "
                 f"build it with the model's tokens.txt"
             )
-        summary = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
+        summary = json.loads(read_text(directory / SUMMARY, nfc=False))
         fst = FstArrays.read(directory / FST)
         try:
-            words = WordList.from_text((directory / WORDS).read_text(encoding="utf-8"))
+            words = WordList.from_text(read_text(directory / WORDS))
         except ValueError as error:
             raise ValueError(f"{directory / WORDS}: {error}") from None
+        if not len(fst.final) or not 0 <= fst.start < len(fst.final):
+            raise ValueError(
+                f"{directory / FST}: has no states to start from; build the graph again"
+            )
         found = {"states": len(fst.final), "arcs": len(fst.arcs), "words": len(words.words)}
         if expected := {name: summary[name] for name in found if summary[name] != found[name]}:
             raise ValueError(f"{directory}: {SUMMARY} states {expected}, its files have {found}")

@@ -1,4 +1,10 @@
-"""Grammar G: an ARPA model as a transducer, made by kaldilm."""
+"""Grammar G: an n-gram model as a transducer, made by kaldilm.
+
+kaldilm has a reader of its own, which takes CR for a part of a word, knows no gzip, aborts at a
+back-off of the highest order, and gives an empty grammar where `</s>` is missing. It therefore
+never sees the user's file: `read_grammar` reads and checks that, and writes what it read as kaldilm
+wants it.
+"""
 
 import os
 import sys
@@ -11,8 +17,8 @@ from pathlib import Path
 import kaldifst
 import kaldilm
 
-from speechmoe_espnet.decode.graph.lexicon_fst import BACKOFF_WORD, SPECIAL_WORDS
-from speechmoe_espnet.lm.arpa import read_arpa
+from speechmoe_espnet.decode.graph.lexicon_fst import BACKOFF_WORD, EPS_WORD, SPECIAL_WORDS
+from speechmoe_espnet.lm.arpa import read_sentence_model, write_arpa
 from speechmoe_espnet.lm.vocabulary import BEGIN, END, UNKNOWN
 
 
@@ -34,24 +40,29 @@ class Grammar:
         return len(self.num_ngrams)
 
 
-def read_grammar(arpa: str | Path, order: int | None) -> Grammar:
+def read_grammar(arpa: str | Path, order: int | None, checked: Path) -> Grammar:
     """Read and check an n-gram model; only the fields of `Grammar` stay in memory.
 
     Args:
         arpa: An ARPA file; all of it is checked.
         order: Required order; None accepts any.
+        checked: File to write: what was read, for `grammar_fst`.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not an ARPA file, or the order is another one.
+        ValueError: The file is not an ARPA file of whole sentences, has a word with a name that
+            graphs reserve, or is of another order.
     """
-    model = read_arpa(arpa)
+    model = read_sentence_model(arpa)
     if order is not None and model.order != order:
         raise ValueError(
             f"{arpa}: a model of order {model.order}, but order {order} was asked for; train it "
             f"again with that order, or ask for {model.order}"
         )
     words = frozenset(ngram[0] for ngram in model.ngrams if len(ngram) == 1)
+    if reserved := sorted(words & {EPS_WORD, BACKOFF_WORD}):
+        raise ValueError(f"{arpa}: {', '.join(reserved)}: reserved names; rename these words")
+    write_arpa(checked, model)
     return Grammar(words - {*SPECIAL_WORDS, UNKNOWN}, model.counts())
 
 
@@ -62,11 +73,12 @@ def grammar_fst(arpa: str | Path, word_ids: Mapping[str, int]) -> kaldifst.StdVe
     no id are left out.
 
     Args:
-        arpa: An ARPA file that `read_grammar` has read.
+        arpa: The file that `read_grammar` wrote.
         word_ids: Id of each word, of `#0`, `<s>` and `</s>`.
 
     Raises:
-        ValueError: kaldilm cannot convert the file.
+        ValueError: kaldilm cannot convert the file, or no sentence of the model can be said with
+            these words.
     """
     with tempfile.TemporaryDirectory() as folder:
         table, target, log = (Path(folder, name) for name in ("words.txt", "G.fst", "log"))
@@ -82,8 +94,11 @@ def grammar_fst(arpa: str | Path, word_ids: Mapping[str, int]) -> kaldifst.StdVe
                 max_arpa_warnings=0,
             )
         if not target.is_file():
-            raise ValueError(f"{arpa}: kaldilm cannot convert it: {log.read_text('utf-8')}")
+            lines = log.read_text("utf-8", "replace").split("\n")
+            raise ValueError(f"kaldilm cannot convert the n-gram model: {' '.join(lines).strip()}")
         grammar = kaldifst.StdVectorFst.read(str(target))
+    if grammar.num_states == 0:
+        raise ValueError("no sentence of the n-gram model can be said with the lexicon's words")
     kaldifst.arcsort(grammar, "ilabel")
     return grammar
 

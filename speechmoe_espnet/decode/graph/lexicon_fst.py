@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speechmoe_espnet.data.lexicon import Pronunciation
+from speechmoe_espnet.data.text_file import split_lines
 from speechmoe_espnet.decode.graph.fst_arrays import EPSILON, FstArrays
 from speechmoe_espnet.decode.graph.topology import backoff_label, unit_label
 from speechmoe_espnet.lm.vocabulary import BEGIN, END
@@ -53,7 +54,7 @@ class WordList:
             ValueError: A line is not `word id`, or the ids are not 0, 1, 2 and so on.
         """
         words = []
-        for number, line in enumerate(text.splitlines()):
+        for number, line in enumerate(split_lines(text)):
             fields = line.split(" ")
             if len(fields) != 2 or fields[1] != str(number):
                 raise ValueError(f"line {number + 1}: expected `word {number}`, got {line!r}")

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import torch
 
-from speechmoe_espnet.lm.arpa import Ngram, read_arpa
+from speechmoe_espnet.lm.arpa import Ngram, read_sentence_model
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 FLOOR_LOG10 = -7.0
@@ -134,7 +134,7 @@ class NgramFusion:
             ValueError: The file is not a complete ARPA file, or as `from_ngrams`; the message names
                 the file.
         """
-        model = read_arpa(path)
+        model = read_sentence_model(path)
         try:
             return cls.from_ngrams(model.entries(), units)
         except ValueError as error:

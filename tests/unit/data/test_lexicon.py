@@ -1,4 +1,5 @@
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,11 @@ from hypothesis import strategies as st
 
 from speechmoe_espnet.data.lexicon import Lexicon
 
-LINE_FREE = st.text(min_size=1).filter(lambda text: text.split() == [text])
+LINE_FREE = (
+    st.text(min_size=1)
+    .map(lambda text: unicodedata.normalize("NFC", text))
+    .filter(lambda text: text.split() == [text] and not text.startswith("\ufeff"))
+)
 NAMES = st.text("银行好aAB1#<>é", min_size=1) | LINE_FREE
 PRONUNCIATIONS = st.lists(
     st.lists(NAMES, min_size=1).map(tuple), min_size=1, max_size=4, unique=True
@@ -40,6 +45,7 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, entries: dict) -> 
 def test_any_file_is_read_or_named(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any.txt"
     path.write_text(text, encoding="utf-8", newline="")
+    text = unicodedata.normalize("NFC", text.removeprefix("\ufeff"))
     lines = re.sub("\r\n?", "\n", text).removesuffix("\n").split("\n")
     fields = [tuple(line.split()) for line in lines]
     if all(len(line) > 1 for line in fields) and len(set(fields)) == len(fields):
@@ -77,7 +83,7 @@ def test_bad_files(content: str, message: str, tmp_path: Path) -> None:
 
 def test_files_that_are_not_text(tmp_path: Path) -> None:
     (tmp_path / "lexicon.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match=r"lexicon\.txt: not UTF-8"):
+    with pytest.raises(ValueError, match=r"lexicon\.txt:1: not UTF-8"):
         Lexicon.load(tmp_path / "lexicon.txt")
     with pytest.raises(FileNotFoundError):
         Lexicon.load(tmp_path / "nothing.txt")

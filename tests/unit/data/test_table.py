@@ -1,4 +1,5 @@
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,13 @@ from hypothesis import strategies as st
 
 from speechmoe_espnet.data.table import join_error, read_table, write_table
 
-IDS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1).filter(
-    lambda name: name.split() == [name] and not name.startswith("\ufeff")
+IDS = (
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1)
+    .map(lambda name: unicodedata.normalize("NFC", name))
+    .filter(lambda name: name.split() == [name] and not name.startswith("\ufeff"))
 )
-VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")).map(
-    lambda value: value.strip(" \t\r")
+VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r")).map(
+    lambda value: unicodedata.normalize("NFC", value).strip(" \t\r")
 )
 
 
@@ -60,6 +63,7 @@ def test_missing_file(tmp_path: Path) -> None:
         ({"": "1"}, "must not be empty"),
         ({"a": "1\n2"}, "a: value must be one line"),
         ({"a": " 1"}, "a: value must be one line"),
+        ({"a": "1\r2"}, "a: value must be one line"),
         ({"a": "\ud800"}, "'a': cannot be written as UTF-8"),
     ],
 )
