@@ -78,7 +78,7 @@ if runs 2; then
         run_stage 2 "${dump}/${set}" --input "${data}" "${fbank_config}" \
             --log "${logs}/extract_features_${set}.log" -- \
             python -m speechmoe_espnet.bin.extract_features --data_dir "${data}/${set}" \
-            --config "${fbank_config}" --nj "${nj}" --output_dir "{out}" --final_dir "{final}"
+            --config "${fbank_config}" --nj "${nj}" "${text_args[@]}" --output_dir "{out}" --final_dir "{final}"
     done
 fi
 
@@ -108,7 +108,8 @@ if runs 6; then
     log "stage 6: n-gram of order ${lm_order} (${lm_level}s)"
     run_stage 6 "${ngram}" --input "${lm_texts[@]}" "${dump}/dev/text" --log "${logs}/train_${ngram##*/}.log" -- \
         python -m speechmoe_espnet.bin.train_ngram --level "${lm_level}" --order "${lm_order}" \
-        --texts "${lm_texts[@]}" --dev_text "${dump}/dev/text" "${ngram_args[@]}" --output_dir "{out}"
+        --texts "${lm_texts[@]}" --dev_text "${dump}/dev/text" "${ngram_args[@]}" "${simplify_args[@]}" \
+        --output_dir "{out}"
 fi
 
 if runs 6 && [ "${has_lexicon}" = true ]; then
@@ -116,7 +117,7 @@ if runs 6 && [ "${has_lexicon}" = true ]; then
     run_stage 6 "${lexicon}" --input "${ngram}" "${units}/tokens.txt" "${lm_texts[@]}" \
         --log "${logs}/make_${lexicon##*/}.log" -- \
         python -m speechmoe_espnet.bin.make_lexicon --token_type "${token_type}" --words "${ngram}/vocab" \
-        --texts "${lm_texts[@]}" --token_list "${units}/tokens.txt" --output_dir "{out}"
+        --texts "${lm_texts[@]}" --token_list "${units}/tokens.txt" "${simplify_args[@]}" --output_dir "{out}"
 fi
 
 if runs 7; then
@@ -148,7 +149,7 @@ if runs 10; then
     [ -d "${tune_dir}/nbest" ] || die "stage 10 needs n-best lists of dev; the same command with --stage 8 makes them"
     log "stage 10: neural language model (log: ${neural_lm}/train.log)"
     run_training 10 "${neural_lm}" --input "${lm_texts[@]}" "${dump}/dev/text" "${lm_config}" -- \
-        ../../../utils/train_lm.sh "{out}" "${dump}/dev/text" "${lm_texts[@]}" -- \
+        ../../../utils/train_lm.sh "{out}" "${dump}/dev/text" "${lm_texts[@]}" "${simplify_args[@]}" -- \
         --config "${lm_config}" --seed "${seed}" --ngpu "${ngpu}"
     log "stage 10: weights of both language models on dev"
     rescore=(python -m speechmoe_espnet.bin.rescore --lm_dir "${neural_lm}" --ngpu "${ngpu}" --output_dir "{out}")

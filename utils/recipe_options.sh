@@ -44,6 +44,12 @@ eval_sets=""
 declare_option eval_sets str "sets to evaluate on, separated by spaces. Synthetic: read, chat, spon,
         aishell2, dev; none: those of this recipe (train and dev are the union of those and of the ones named
         here). Real: test, dev; none: test"
+unknown_marks=refuse
+declare_option unknown_marks "refuse|keep|strip" "marks in transcripts whose names are unknown, such as <abc>:
+        refuse is an error, keep keeps their letters, strip removes them"
+simplify=false
+declare_option simplify flag "write traditional characters as simplified ones, in transcripts and --lm-text
+        (needs the extra traditional)"
 fbank_config=conf/fbank.yaml
 declare_option fbank_config str "features"
 token_type=char

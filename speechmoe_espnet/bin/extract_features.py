@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.feature_dir import extract_features
+from speechmoe_espnet.data.text_options import add_text_options, text_rule
 from speechmoe_espnet.system import cli
 
 
@@ -23,6 +24,7 @@ def get_parser() -> cli.ArgumentParser:
     )
     parser.add_argument("--config", required=True, help="YAML file of feature options")
     parser.add_argument("--nj", type=int, default=1, help="number of processes")
+    add_text_options(parser)
     return parser
 
 
@@ -36,6 +38,8 @@ def extract(args: argparse.Namespace) -> None:
         config,
         args.nj,
         cli.progress,
+        text_rule(args),
+        note=print,
     )
     hours = num_frames * config.frame_shift / 3.6e6
     print(f"{args.data_dir}: {num_frames} frames ({hours:.2f} h) of {config.feature_size} values")

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechmoe_espnet.data import text_file
 from speechmoe_espnet.data.lexicon_build import MOST_PRONUNCIATIONS, build_lexicon, spell_lexicon
+from speechmoe_espnet.data.text_options import add_simplify_option
 from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.lm.sentences import read_lines
 from speechmoe_espnet.system import cli
@@ -44,6 +46,7 @@ def get_parser() -> cli.ArgumentParser:
         default=MOST_PRONUNCIATIONS,
         help="maximum number of pronunciations per word",
     )
+    add_simplify_option(parser)
     parser.add_argument("--output_dir", required=True, help="directory to write")
     return parser
 
@@ -57,7 +60,9 @@ def make(args: argparse.Namespace) -> None:
     else:
         build = build_lexicon(
             words,
-            itertools.chain.from_iterable(map(read_lines, args.texts)),
+            itertools.chain.from_iterable(
+                read_lines(path, simplified=args.simplify) for path in args.texts
+            ),
             units=tokens.units,
             max_pronunciations=args.max_pronunciations,
         )
@@ -89,8 +94,7 @@ def _read_words(path: Path) -> dict[str, int] | list[str]:
     """
     counts: dict[str, int] = {}
     words: list[str] = []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text_file.read_lines(path), start=1):
         fields = line.split()
         if len(fields) == 2 and fields[1].isascii() and fields[1].isdigit():
             if fields[0] in counts:

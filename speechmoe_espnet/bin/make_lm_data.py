@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechmoe_espnet.data.text_options import add_simplify_option
 from speechmoe_espnet.lm.characters import make_character_data
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
@@ -23,6 +24,7 @@ def get_parser() -> ArgumentParser:
     parser.add_argument(
         "--max_sentences", type=int, help="maximum number of training sentences (default: all)"
     )
+    add_simplify_option(parser)
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     return parser
 
@@ -37,7 +39,15 @@ def make(args: argparse.Namespace) -> None:
         FileNotFoundError: A file does not exist.
         ValueError: A file cannot be read or has no text.
     """
-    print(make_character_data(args.train_texts, args.dev_text, args.output_dir, args.max_sentences))
+    print(
+        make_character_data(
+            args.train_texts,
+            args.dev_text,
+            args.output_dir,
+            args.max_sentences,
+            simplified=args.simplify,
+        )
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

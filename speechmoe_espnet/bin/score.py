@@ -7,16 +7,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.data.table import read_table
+from speechmoe_espnet.data.text_options import add_text_options, text_rule
+from speechmoe_espnet.data.transcripts import (
+    REFUSE,
+    WORDS,
+    TextReport,
+    TextRule,
+    refuse_unknown_marks,
+)
 from speechmoe_espnet.report.listing import error_listing
 from speechmoe_espnet.results.decoding import Decoding
 from speechmoe_espnet.scoring.cer import (
     METRICS,
     UNIT_NAMES,
     Counts,
+    comparable_text,
     pool,
     pool_by_speaker,
     score_texts,
 )
+from speechmoe_espnet.scoring.mixed import MIXED, mixed_counts, mixed_to_dict
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
 HYP_NAMES = ("text", "units")
@@ -48,8 +58,10 @@ def get_parser() -> ArgumentParser:
         "--metric",
         choices=METRICS,
         default="cer",
-        help="cer counts characters after text normalisation, ser units between white space",
+        help="cer counts characters after text normalisation (and, where references have Latin "
+        "words, the mixed error rate beside them), ser units between white space",
     )
+    add_text_options(parser)
     return parser
 
 
@@ -73,9 +85,17 @@ def score(args: argparse.Namespace) -> None:
     decoding = Decoding.load(args.hyp_dir.resolve().parent)
     ref_path, hyp_path = args.ref_dir / "text", args.hyp_dir / args.hyp_name
     spk_path = args.utt2spk or args.ref_dir / "utt2spk"
+    refs = read_table(ref_path, allow_empty=args.metric == "cer")
+    hyps = read_table(hyp_path, allow_empty=True)
+    found: list[str] = []
+    if args.metric == "cer":
+        refs, lines = _by_rule(ref_path, refs, text_rule(args))
+        found += [f"{ref_path}: {line}" for line in lines]
+        hyps, lines = _by_rule(hyp_path, hyps, text_rule(args), is_hypothesis=True)
+        found += [f"{hyp_path}: {line}" for line in lines]
     scores = score_texts(
-        read_table(ref_path),
-        read_table(hyp_path, allow_empty=True),
+        refs,
+        hyps,
         read_table(spk_path),
         metric=args.metric,
         ref_name=ref_path,
@@ -83,9 +103,16 @@ def score(args: argparse.Namespace) -> None:
         spk_name=spk_path,
     )
     total, speakers = pool(scores), pool_by_speaker(scores)
+    scored = [item.utt for item in scores]
+    mixed = None
+    if args.metric == "cer":
+        mixed = mixed_counts({utt: refs[utt] for utt in scored}, hyps, _words(args))
+    left_out = sorted(refs.keys() - set(scored))
     result = {
         "metric": args.metric,
         **total.to_dict(),
+        **({MIXED: mixed_to_dict(mixed)} if mixed else {}),
+        **({"left_out": left_out} if left_out else {}),
         "per_speaker": {speaker: counts.to_dict() for speaker, counts in speakers.items()},
     }
     unit = "units" if in_units else UNIT_NAMES[args.metric]
@@ -97,9 +124,39 @@ def score(args: argparse.Namespace) -> None:
     print(
         f"{args.hyp_dir}: {args.metric.upper()} {total.cer:.2f} % (S {total.sub}, D {total.del_}, "
         f"I {total.ins} of {total.num_chars} {unit}, {total.num_utts} utterances)"
+        + (
+            f", MER {mixed.cer:.2f} % (S {mixed.sub}, D {mixed.del_}, I {mixed.ins} of "
+            f"{mixed.num_chars} characters and words)"
+            if mixed
+            else ""
+        )
     )
+    for line in found:
+        print(line)
     if decoding is not None:
         print(f"decoded by {decoding.describe()}")
+
+
+def _by_rule(
+    path: Path, table: dict[str, str], rule: TextRule, *, is_hypothesis: bool = False
+) -> tuple[dict[str, str], list[str]]:
+    """Apply a rule to texts; they stay as they are otherwise, with spaces between words."""
+    if rule.unknown_marks == REFUSE:
+        refuse_unknown_marks(path, table)
+    report = TextReport()
+    applied = {}
+    for name, text in table.items():
+        applied[name] = rule.apply(text)
+        report.note(name, text, comparable_text(applied[name], "cer", is_hypothesis=is_hypothesis))
+    if is_hypothesis:
+        report.dropped.clear()  # an empty hypothesis is scored
+    return applied, report.lines()
+
+
+def _words(args: argparse.Namespace) -> dict[str, str] | None:
+    """Read the words of references whose text does not say where they end."""
+    path = args.ref_dir / WORDS
+    return read_table(path) if path.is_file() else None
 
 
 def _speaker_table(speakers: dict[str, Counts]) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechmoe_espnet.data.text_options import add_simplify_option
 from speechmoe_espnet.lm.ngram import PHASES, PRUNED, UNPRUNED, NgramOptions, train_ngram
 from speechmoe_espnet.lm.sentences import LEVELS
 from speechmoe_espnet.system import cli
@@ -42,6 +43,7 @@ def get_parser() -> cli.ArgumentParser:
         action="store_true",
         help=f"also write {UNPRUNED}, the model before pruning",
     )
+    add_simplify_option(parser)
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     return parser
 
@@ -57,7 +59,12 @@ def train(args: argparse.Namespace) -> None:
         ValueError: An option or a text is not valid.
     """
     options = NgramOptions(
-        args.level, args.order, args.min_count, args.prune_threshold, args.keep_unpruned
+        args.level,
+        args.order,
+        args.min_count,
+        args.prune_threshold,
+        args.keep_unpruned,
+        args.simplify,
     )
     start = time.monotonic()
     begun = 0

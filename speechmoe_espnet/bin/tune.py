@@ -85,6 +85,8 @@ def tune(args: argparse.Namespace) -> None:
     path = args.decode_dir / NBEST_FILE
     lists = read_nbest(path, (ACOUSTIC, *fields))
     counted = _errors(args.data_dir, args.metric, path, lists)
+    # References without text cannot be scored.
+    lists = {utt: hyps for utt, hyps in lists.items() if utt in counted.errors}
     ranked = RankedLists.from_lists(
         lists, counted.errors, counted.num_units, fixed=ACOUSTIC, weighted=fields
     )

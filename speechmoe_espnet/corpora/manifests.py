@@ -1,6 +1,8 @@
 """Conversion of lhotse manifests to Kaldi data directories; unusable data is an error."""
 
+import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,14 @@ from typing import Any
 from speechmoe_espnet.data.kaldi_dir import DataDir, Segment, join_error
 
 _WHOLE_RECORDING_TOLERANCE_S = 0.02
+_SHOWN = 5
+
+logger = logging.getLogger(__name__)
 
 
-def data_dir_from_manifests(what: str, manifests: Sequence[Mapping[str, Any]]) -> DataDir:
+def data_dir_from_manifests(
+    what: str, manifests: Sequence[Mapping[str, Any]], markup: str | None = None
+) -> DataDir:
     """Convert lhotse's recordings and supervisions to a data directory.
 
     If each utterance is a whole recording, recordings get the ids of the utterances; otherwise the
@@ -19,10 +26,12 @@ def data_dir_from_manifests(what: str, manifests: Sequence[Mapping[str, Any]]) -
     Args:
         what: Name of the set in messages.
         manifests: Dictionaries with `recordings` and `supervisions`.
+        markup: Pattern of what transcripts hold and nobody says; it is removed and counted. An
+            utterance that has nothing else, or no transcript at all, is left out, with a warning.
 
     Raises:
-        ValueError: There are no utterances, an id occurs twice, a transcript is missing,
-            a recording is not one file of one channel, or an utterance names no
+        ValueError: There are no utterances, an id occurs twice, no transcript is left, a
+            recording is not one file of one channel, or an utterance names no
             recording.
         FileNotFoundError: An audio file does not exist.
     """
@@ -30,6 +39,8 @@ def data_dir_from_manifests(what: str, manifests: Sequence[Mapping[str, Any]]) -
     text: dict[str, str] = {}
     utt2spk: dict[str, str] = {}
     spans: dict[str, Any] = {}
+    marks = re.compile(markup or r"(?!)")
+    num_marks = 0
     for manifest in manifests:
         for recording in manifest["recordings"]:
             if recording.id in recordings:
@@ -44,12 +55,22 @@ def data_dir_from_manifests(what: str, manifests: Sequence[Mapping[str, Any]]) -
                     what, f"has no recording {span.recording_id} for the utterance", [name]
                 )
             spans[name] = span
-            text[name] = " ".join((span.text or "").split())
+            transcript, count = marks.subn(" ", span.text or "")
+            num_marks += count
+            text[name] = " ".join(transcript.split())
             utt2spk[name] = span.speaker or span.recording_id
     if not text:
         raise ValueError(f"{what}: no utterances; the directory must have the corpus's own layout")
-    if empty := {name for name, transcript in text.items() if not transcript}:
+    if num_marks:
+        logger.info("%s: %d marks of this corpus removed", what, num_marks)
+    empty = sorted(name for name, transcript in text.items() if not transcript)
+    if len(empty) == len(text):
         raise join_error(what, "has no transcript for", empty)
+    if empty:
+        shown = ", ".join(empty[:_SHOWN]) + (", ..." if len(empty) > _SHOWN else "")
+        logger.warning("%s: %d utterances without text left out: %s", what, len(empty), shown)
+    for name in empty:
+        del text[name], utt2spk[name], spans[name]
     wavs = {span.recording_id: "" for span in spans.values()}
     for name in wavs:
         wavs[name] = _audio_file(what, recordings[name])

@@ -43,6 +43,8 @@ class PublicCorpus:
         parallel: Whether the function takes `num_jobs`.
         held_out: Whether dev and test are made of speakers held out of the only part.
         language: Key under which the function returns the parts, where it has several.
+        markup: Pattern of what this corpus writes in transcripts and nobody says, where the general
+            rule (`data.markup`) does not know it or lhotse took its brackets away.
     """
 
     parts: Mapping[str, tuple[str, ...]] = field(
@@ -52,6 +54,7 @@ class PublicCorpus:
     parallel: bool = False
     held_out: bool = False
     language: str | None = None
+    markup: str | None = None
     source: str = field(kw_only=True)
 
 
@@ -88,7 +91,11 @@ PUBLIC_CORPORA: dict[str, PublicCorpus] = {
         parallel=True,
         source="https://github.com/KeSpeech/KeSpeech (1,542 hours)",
     ),
-    "magicdata": PublicCorpus(source="https://www.openslr.org/68 (755 hours)"),
+    "magicdata": PublicCorpus(
+        # lhotse takes the brackets of noise marks away, and of their names FIL and SPK alone.
+        markup=r"(?<![A-Z])(?:ENS|NPS|FIL|SPK)(?![A-Z])",
+        source="https://www.openslr.org/68 (755 hours)",
+    ),
     "primewords": PublicCorpus(
         _TRAIN_ONLY, held_out=True, source="https://www.openslr.org/47 (99 hours)"
     ),
@@ -159,7 +166,9 @@ def _read_public(corpus: str, corpus_dir: Path, nj: int) -> dict[str, DataDir]:
         manifests = manifests[entry.language]
     sets = {
         name: data_dir_from_manifests(
-            f"corpus {corpus}, {name} in {corpus_dir}", [manifests[part] for part in parts]
+            f"corpus {corpus}, {name} in {corpus_dir}",
+            [manifests[part] for part in parts],
+            entry.markup,
         )
         for name, parts in entry.parts.items()
     }

@@ -1,5 +1,6 @@
 """Features of a data directory, compressed; the bytes do not depend on the number of jobs."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from speechmoe_espnet.data.kaldi_dir import (
     validate_data_dir,
     write_table,
 )
-from speechmoe_espnet.data.text_norm import normalize_text
+from speechmoe_espnet.data.transcripts import (
+    TEXT_REPORT,
+    WORDS,
+    TextRule,
+    prepare_transcripts,
+)
 from speechmoe_espnet.pipeline.pool import Progress, no_progress, ordered_map
 
 CHUNK_SIZE = 250
@@ -49,11 +55,15 @@ def extract_features(
     config: FbankConfig,
     num_jobs: int = 1,
     progress: Progress = no_progress,
+    rule: TextRule | None = None,
+    note: Callable[[str], None] = lambda line: None,
 ) -> int:
     """Compute the features of a data directory.
 
     Writes feats.scp, feats.<n>.ark (compressed, CHUNK_SIZE utterances each), utt2num_frames,
-    text (normalised), utt2spk and spk2utt.
+    text (normalised), utt2spk and spk2utt. Utterances of which no text is left are left out. Where
+    it is not empty, text_report.json says what was found in the transcripts, and words has the
+    words of those with neighbouring Latin words.
 
     Args:
         data_dir: Data directory to read.
@@ -62,20 +72,23 @@ def extract_features(
         config: Options of the features.
         num_jobs: Number of processes; the written bytes do not depend on it.
         progress: Shows the progress.
+        rule: What transcripts go through; None: unknown marks are refused.
+        note: Called with each line that says what was found in the transcripts.
 
     Returns:
         Number of frames.
 
     Raises:
         FileNotFoundError: A file of the data directory, or an audio file, does not exist.
-        ValueError: The directory is not valid, or utterances have no text or no usable audio;
-            up to MAX_BAD of them are named with the reason.
+        ValueError: The directory is not valid, transcripts have unknown marks, or utterances have
+            no usable audio; up to MAX_BAD of them are named with the reason.
     """
     data = validate_data_dir(data_dir)
     output_dir, final_dir = Path(output_dir), Path(final_dir)
-    text = _normalized(data)
+    transcripts = prepare_transcripts(data.path / "text", data.text, rule)
+    names = sorted(transcripts.text)
     output_dir.mkdir(parents=True, exist_ok=True)
-    chunks = _chunks(data, output_dir, config)
+    chunks = _chunks(data, names, output_dir, config)
     scp: dict[str, str] = {}
     num_frames: dict[str, int] = {}
     bad: list[str] = []
@@ -97,22 +110,18 @@ def extract_features(
     write_table(
         output_dir / "utt2num_frames", {name: str(count) for name, count in num_frames.items()}
     )
-    write_table(output_dir / "text", text)
-    write_table(output_dir / "utt2spk", data.utt2spk)
-    write_table(output_dir / "spk2utt", spk2utt_from(data.utt2spk))
+    write_table(output_dir / "text", transcripts.text)
+    utt2spk = {name: data.utt2spk[name] for name in names}
+    write_table(output_dir / "utt2spk", utt2spk)
+    write_table(output_dir / "spk2utt", spk2utt_from(utt2spk))
+    if transcripts.words:
+        write_table(output_dir / WORDS, transcripts.words)
+    lines = transcripts.report.lines()
+    if lines:
+        transcripts.report.write(output_dir / TEXT_REPORT)
+    for line in lines:
+        note(f"{data.path / 'text'}: {line}")
     return sum(num_frames.values())
-
-
-def _normalized(data: DataDir) -> dict[str, str]:
-    text = {name: normalize_text(value) for name, value in data.text.items()}
-    bad = [
-        f"{name}: text {data.text[name]!r} is empty once normalised; remove the utterance"
-        for name in data.utterances
-        if not text[name]
-    ]
-    if bad:
-        raise _bad_utterances(data.path / "text", bad)
-    return text
 
 
 def _bad_utterances(path: Path, bad: list[str]) -> ValueError:
@@ -121,9 +130,11 @@ def _bad_utterances(path: Path, bad: list[str]) -> ValueError:
     return ValueError(f"{path}: utterances that cannot be used:\n  {lines}{more}")
 
 
-def _chunks(data: DataDir, output_dir: Path, config: FbankConfig) -> list[_Chunk]:
+def _chunks(
+    data: DataDir, names: Sequence[str], output_dir: Path, config: FbankConfig
+) -> list[_Chunk]:
     utterances = []
-    for name in data.utterances:
+    for name in names:
         segment = Segment.whole(name) if data.segments is None else data.segments[name]
         utterances.append(_Utterance(name, data.wav_scp[segment.recording], segment))
     return [

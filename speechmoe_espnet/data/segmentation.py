@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from speechmoe_espnet.data.text_norm import normalize_text
+from speechmoe_espnet.data.text_norm import reduce_text, spoken_text
 
 _HANZI = "〇㐀-䶿一-鿿﨎-﨩\U00020000-\U0003ffff"
 _LATIN = "A-Za-zªºÀ-ÖØ-öø-ʯᴀ-ᶿḀ-ỿⱠ-Ɀ\ua720-\ua7ff\uab30-\uab6f"
@@ -67,8 +67,9 @@ def is_latin(word: str) -> bool:
 
 def _pieces(text: str) -> list[str]:
     """Return the normalised text, split where no Latin word continues."""
-    whole = normalize_text(text)
-    pieces = [piece for piece in map(normalize_text, _between_cuts(text)) if piece]
+    text = spoken_text(text)
+    whole = reduce_text(text)
+    pieces = [piece for piece in map(reduce_text, _between_cuts(text)) if piece]
     # A combining mark joins the letter before it, even across removed characters: no cut there.
     return pieces if "".join(pieces) == whole else [whole]
 
@@ -87,7 +88,7 @@ def _cuts(character: str) -> bool:
     category = unicodedata.category(character)
     if character in _APOSTROPHES:
         return False
-    return category == "Cc" or (category[0] in "PSZ" and not normalize_text(character))
+    return category == "Cc" or (category[0] in "PSZ" and not reduce_text(character))
 
 
 @cache

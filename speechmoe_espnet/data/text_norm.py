@@ -6,20 +6,27 @@ or compares text therefore calls `normalize_text`:
 ======================================  ==========================  =======================
 Input                                   Result                      Example
 ======================================  ==========================  =======================
+marks that are not said (`markup`)      removed                     ``<sil>好[FIL]`` -> ``好``
+symbols that are (`spoken_symbols`)     as they are spoken          ``3.5%`` -> ``百分之三点五``
 full-width and other compatibility      NFKC form                   ``ＡＢ１２`` -> ``AB12``
 letters with case (Latin and others)    upper case                  ``iPhone`` -> ``IPHONE``
-decimal digits of any script            ASCII digits, not read out  ``٣`` -> ``3``
+other digits of any script              ASCII digits, not read out  ``٣`` -> ``3``
 white space, also between Latin words   removed                     ``ok bye`` -> ``OKBYE``
 punctuation (Unicode P*)                removed                     ``你好，吗？`` -> ``你好吗``
-symbols (Unicode S*), emoji included    removed                     ``1+1`` -> ``11``
+other symbols (Unicode S*), emoji       removed                     ``你好😀`` -> ``你好``
 control and format characters           removed                     ``你\\u200b好`` -> ``你好``
 enclosing marks, variation selectors    removed                     ``1\\ufe0f\\u20e3`` -> ``1``
 all other characters (Hanzi, 〇, marks)  kept                        ``二〇一〇`` -> itself
 ======================================  ==========================  =======================
+
+What is removed without being said, and digits that are not read out, are counted by `transcripts`.
 """
 
 import re
 import unicodedata
+
+from speechmoe_espnet.data.markup import strip_marks
+from speechmoe_espnet.data.spoken_symbols import speak_symbols
 
 _REMOVED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Me"})
 _REMOVED_CLASSES = frozenset("PSZ")
@@ -67,6 +74,27 @@ def normalize_text(text: str) -> str:
     plain = text.replace("，", "")
     if _PLAIN.fullmatch(plain):
         return plain
+    return reduce_text(spoken_text(text))
+
+
+def spoken_text(text: str) -> str:
+    """Remove the marks of a transcript and write its symbols as they are spoken.
+
+    Args:
+        text: Any string.
+
+    Returns:
+        The text with its white space, punctuation and case.
+    """
+    return speak_symbols(strip_marks(text))
+
+
+def reduce_text(text: str) -> str:
+    """Remove from a spoken text what is not scored; the rest of `normalize_text`.
+
+    Args:
+        text: A text that `spoken_text` gave, or a part of it.
+    """
     while True:
         result = unicodedata.normalize(
             "NFKC", unicodedata.normalize("NFKC", text).translate(_TABLE)

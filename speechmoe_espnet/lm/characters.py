@@ -50,6 +50,8 @@ def make_character_data(
     dev_text: str | Path,
     output_dir: str | Path,
     max_sentences: int | None = None,
+    *,
+    simplified: bool = False,
 ) -> CharacterData:
     """Write `tokens.txt` and, for train and dev, `text` with ids and its shapes.
 
@@ -59,6 +61,7 @@ def make_character_data(
         dev_text: File with held-out text.
         output_dir: Directory to write, made if needed.
         max_sentences: Maximum number of training sentences; a fixed random subset is used.
+        simplified: Whether to write traditional characters as simplified ones.
 
     Returns:
         Sizes of the written data.
@@ -70,8 +73,12 @@ def make_character_data(
     """
     if max_sentences is not None and max_sentences < 1:
         raise ValueError(f"max_sentences must be at least 1, got {max_sentences}")
-    train = ["".join(sentence) for sentence in read_sentences(train_texts, "char")]
-    dev = ["".join(sentence) for sentence in read_sentences([dev_text], "char")]
+    train = [
+        "".join(sentence) for sentence in read_sentences(train_texts, "char", simplified=simplified)
+    ]
+    dev = [
+        "".join(sentence) for sentence in read_sentences([dev_text], "char", simplified=simplified)
+    ]
     if max_sentences is not None and len(train) > max_sentences:
         train = random.Random(0).sample(train, max_sentences)
     tokens = TokenList.from_units({character for sentence in train for character in sentence})

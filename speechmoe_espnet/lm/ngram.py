@@ -38,6 +38,7 @@ class NgramOptions:
         min_count: Words of several Hanzi that occur less often are split into characters.
         prune_threshold: Relative increase of perplexity below which an n-gram is pruned.
         keep_unpruned: Whether to write the unpruned model as well.
+        simplify: Whether to write traditional characters as simplified ones.
     """
 
     level: str = "word"
@@ -45,6 +46,7 @@ class NgramOptions:
     min_count: int = 5
     prune_threshold: float = 1e-7
     keep_unpruned: bool = False
+    simplify: bool = False
 
 
 def train_ngram(
@@ -78,8 +80,8 @@ def train_ngram(
     check_threshold(options.prune_threshold)
     timer = _Timer(report)
     timer.begin("read text")
-    sentences = read_sentences(texts, options.level)
-    dev = read_sentences([dev_text], options.level)
+    sentences = read_sentences(texts, options.level, simplified=options.simplify)
+    dev = read_sentences([dev_text], options.level, simplified=options.simplify)
     vocabulary = Vocabulary.from_sentences(sentences, options.min_count)
     sentences = [vocabulary.split(sentence) for sentence in sentences]
     dev_words = sum(map(len, dev))

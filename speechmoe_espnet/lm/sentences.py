@@ -7,22 +7,24 @@ same rule as in the lexicon and the search.
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from speechmoe_espnet.data import text_file
 from speechmoe_espnet.data.segmentation import segment
+from speechmoe_espnet.data.simplified import simplify
 from speechmoe_espnet.data.table import read_table
-from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.data.text_norm import normalize_text
 
 KALDI_TEXT = "text"
 LEVELS = ("word", "char")
 
 
-def read_lines(path: str | Path) -> list[str]:
+def read_lines(path: str | Path, *, simplified: bool = False) -> list[str]:
     """Read the sentences of a file without changing them.
 
     Args:
         path: UTF-8 file, with or without a byte order mark. A file named `text` is a Kaldi table
             with an id on each line; any other file is plain, one sentence per line. Blank lines of
             plain files are skipped.
+        simplified: Whether to write traditional characters as simplified ones.
 
     Returns:
         Sentences, in the order of the file.
@@ -34,8 +36,10 @@ def read_lines(path: str | Path) -> list[str]:
     """
     path = Path(path)
     if path.name == KALDI_TEXT:
-        return list(read_table(path).values())
-    return [line for raw in read_text(path).split("\n") if (line := raw.strip())]
+        lines = list(read_table(path).values())
+    else:
+        lines = [line for raw in text_file.read_lines(path) if (line := raw.strip())]
+    return list(map(simplify, lines)) if simplified else lines
 
 
 def segment_lines(
@@ -64,12 +68,15 @@ def segment_lines(
     return sentences
 
 
-def read_sentences(paths: Sequence[str | Path], level: str = "word") -> list[list[str]]:
+def read_sentences(
+    paths: Sequence[str | Path], level: str = "word", *, simplified: bool = False
+) -> list[list[str]]:
     """Read and segment the sentences of several files, in the order of the files.
 
     Args:
         paths: Files, see `read_lines`. A sentence that occurs several times counts several times.
         level: See `segment_lines`.
+        simplified: See `read_lines`.
 
     Returns:
         Tokens of each sentence.
@@ -88,7 +95,9 @@ def read_sentences(paths: Sequence[str | Path], level: str = "word") -> list[lis
     return [
         sentence
         for path in paths
-        for sentence in segment_lines(read_lines(path), level, source=str(path))
+        for sentence in segment_lines(
+            read_lines(path, simplified=simplified), level, source=str(path)
+        )
     ]
 
 

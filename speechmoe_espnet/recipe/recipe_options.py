@@ -44,6 +44,8 @@ class Options:
     seed: int
     search: str
     eval_sets: str
+    unknown_marks: str
+    simplify: bool
     fbank_config: str
     token_type: str
     nbpe: int

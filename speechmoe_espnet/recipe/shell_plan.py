@@ -8,6 +8,7 @@ import dataclasses
 from pathlib import Path
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.transcripts import REFUSE
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.recipe.directories import name_directories
@@ -172,9 +173,19 @@ class _Plan:
             "corpus_inputs": inputs,
             "corpus_args": args,
             "feature_sets": ["train", DEV, *styles],
+            **self._text(),
             "unit_inputs": [f"{names.dump}/train", *others, *self.token_list],
             "unit_args": unit_args,
         }
+
+    def _text(self) -> dict[str, Value]:
+        """Return the arguments of the rule of transcripts, none where it is the default."""
+        options = self.options
+        simplify = ["--simplify"] if options.simplify else []
+        marks = (
+            ["--unknown_marks", options.unknown_marks] if options.unknown_marks != REFUSE else []
+        )
+        return {"text_args": [*marks, *simplify], "simplify_args": simplify}
 
     def _training(self) -> dict[str, Value]:
         options, names = self.options, self.directories

@@ -124,6 +124,32 @@ def decoding_table(systems: Sequence[System]) -> Table | None:
     return Table(["system", *rows], cells)
 
 
+def mixed_table(systems: Sequence[System]) -> Table | None:
+    """Return mixed error rates by set and system.
+
+    Args:
+        systems: The systems, scored on the same references.
+
+    Returns:
+        The table, or None where no reference has a Latin word.
+    """
+    by_system = [system.mixed_counts for system in systems]
+    first = next((counts for counts in by_system if counts), None)
+    if first is None:
+        return None
+    rows: list[list[str | Cell]] = [
+        [
+            name,
+            *(f"{counts[name].cer:.2f}" if name in counts else "-" for counts in by_system),
+            *_size_cells(size),
+        ]
+        for name, size in first.items()
+    ]
+    head: list[str | Cell] = ["set"]
+    head += [*(Cell(system.name, "MER %") for system in systems), "utterances"]
+    return Table([*head, "characters and words"], rows)
+
+
 def syllable_table(systems: Sequence[System]) -> Table | None:
     """Return error rates in units by set and system, `-` for systems without any.
 

@@ -42,6 +42,8 @@ def text_table(results: Mapping[str, Any]) -> str:
         lines += ["", *_comparison(results)]
     if any(system.get("ser") for system in systems.values()):
         lines += ["", *_syllables(systems)]
+    if any(system.get("mer") for system in systems.values()):
+        lines += ["", *_mixed(systems)]
     lines += _decoding(systems)
     lines += ["", "Cost"]
     costs = {name: _cost(system) for name, system in systems.items()}
@@ -72,6 +74,23 @@ def _comparison(results: Mapping[str, Any]) -> list[str]:
         f"{results['candidate']} against {results['control']}: errors saved, relative, with "
         "95 % paired bootstrap interval",
         *_columns([["set", "saved", "low", "high", "verdict"], *rows], left=(0, 4)),
+    ]
+
+
+def _mixed(systems: Mapping[str, Any]) -> list[str]:
+    known = {name: system["mer"] for name, system in systems.items() if system.get("mer")}
+    first = next(iter(known.values()))
+    rows = [[name, str(item["num_utts"]), str(item["num_units"])] for name, item in first.items()]
+    columns = {
+        name: [
+            f"{known[name][row[0]]['mer']:.2f}" if row[0] in known.get(name, {}) else "-"
+            for row in rows
+        ]
+        for name in systems
+    }
+    return [
+        "MER in % (characters for Hanzi, words for Latin)",
+        *_tables(["set", "utts", "units"], rows, columns),
     ]
 
 

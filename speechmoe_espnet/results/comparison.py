@@ -13,6 +13,7 @@ from speechmoe_espnet.results.trained_system import MODEL_KEYS, System, check_co
 from speechmoe_espnet.results.validation import validate_results
 from speechmoe_espnet.scoring import bootstrap
 from speechmoe_espnet.scoring.bootstrap import Interval
+from speechmoe_espnet.scoring.mixed import mixed_to_dict
 from speechmoe_espnet.system.provenance import UNKNOWN, commit, machine, versions
 
 
@@ -189,6 +190,8 @@ def _system_results(system: System, seed: int) -> dict[str, Any]:
         "sets": {name: outcome.counts.to_dict() for name, outcome in system.sets.items()},
         "total": system.total.to_dict(),
         "ser": {name: counts.to_dict() for name, counts in system.syllable_counts.items()} or None,
+        "mer": {name: mixed_to_dict(counts) for name, counts in system.mixed_counts.items()}
+        or None,
         "decoding": system.decoding.to_dict() if system.decoding else None,
         "cer_interval": {
             name: bootstrap.error_rate(

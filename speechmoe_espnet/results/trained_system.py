@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from speechmoe_espnet.data.json_files import parse_object, read_object
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.text_file import read_lines
 from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.results.decoding import Decoding
 from speechmoe_espnet.results.routing import RoutingExample, RoutingSummary
 from speechmoe_espnet.scoring.cer import Counts, UtteranceScore, pool, pool_by_speaker
+from speechmoe_espnet.scoring.mixed import read_mixed
 from speechmoe_espnet.scoring.score_files import read_scores
 from speechmoe_espnet.system.provenance import UNKNOWN
 
@@ -45,6 +46,8 @@ class SetOutcome:
         example: Routing of one utterance, None for a dense model.
         syllables: The same utterances scored in units (syllables and phones), sorted by id; None
             if not scored in units.
+        mixed: Pooled counts in characters and Latin words; None where references have no Latin
+            words.
     """
 
     metric: str
@@ -56,6 +59,7 @@ class SetOutcome:
     example: RoutingExample | None
     syllables: tuple[UtteranceScore, ...] | None = None
     measured_with: str | None = None
+    mixed: Counts | None = None
 
     @property
     def counts(self) -> Counts:
@@ -144,6 +148,11 @@ class System:
             if outcome.syllable_counts is not None
         }
         return {**counts, "total": pool(counts.values())} if counts else {}
+
+    @property
+    def mixed_counts(self) -> dict[str, Counts]:
+        """Counts in characters and Latin words, of those sets that have such words."""
+        return {name: item.mixed for name, item in self.sets.items() if item.mixed is not None}
 
 
 def load_system(name: str, directory: str | Path, decode: str, sets: Sequence[str]) -> System:
@@ -245,7 +254,7 @@ def _read_commit(path: Path) -> str:
 
 def _read_epochs(path: Path) -> tuple[dict[str, Any], ...]:
     by_epoch: dict[int, dict[str, Any]] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_lines(path, nfc=False), start=1):
         record = parse_object(line, ("epoch", "steps", "seconds", "train"), f"{path}:{number}")
         by_epoch[int(record["epoch"])] = record
     if not by_epoch:
@@ -271,6 +280,7 @@ def _load_set(directory: Path, *, scored_in_units: Sequence[str]) -> SetOutcome:
         example=RoutingExample.load(example) if example.exists() else None,
         syllables=syllables,
         measured_with=Resources.words_of(rtf),
+        mixed=read_mixed(directory / SCORE),
     )
 
 

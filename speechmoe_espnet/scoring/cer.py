@@ -15,12 +15,12 @@ from typing import Self
 import jiwer
 
 from speechmoe_espnet.data.kaldi_dir import check_same_ids
+from speechmoe_espnet.data.markup import UNKNOWN_UNIT
 from speechmoe_espnet.data.table import join_error
 from speechmoe_espnet.data.text_norm import normalize_text
 
 METRICS = ("cer", "ser")
 UNIT_NAMES = {"cer": "characters", "ser": "syllables"}
-UNKNOWN_TOKEN = "<unk>"
 UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 _SPLIT_CHARACTERS = jiwer.ReduceToListOfListOfChars()
@@ -140,7 +140,7 @@ def comparable_text(text: str, metric: str, *, is_hypothesis: bool = False) -> s
         text: A transcript.
         metric: `cer`: characters that `normalize_text` keeps; `ser`: units between white space.
         is_hypothesis: Whether `<unk>` in the text is the unknown token of the recogniser; it
-            counts as one wrong character (U+FFFD) instead of the letters UNK.
+            counts as one wrong character (U+FFFD). In a reference it is a mark, which is not said.
 
     Returns:
         For `cer` a string without spaces, for `ser` units separated by one space.
@@ -153,7 +153,7 @@ def comparable_text(text: str, metric: str, *, is_hypothesis: bool = False) -> s
     if metric != "cer":
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
     if is_hypothesis:
-        return UNKNOWN_CHARACTER.join(map(normalize_text, text.split(UNKNOWN_TOKEN)))
+        return UNKNOWN_CHARACTER.join(map(normalize_text, UNKNOWN_UNIT.split(text)))
     return normalize_text(text)
 
 
@@ -191,6 +191,21 @@ def _pairs(chunk: jiwer.AlignmentChunk, ref: list[str], hyp: list[str]) -> list[
     return [Pair(chunk.type, *tokens) for tokens in zip(refs, hyps, strict=True)]
 
 
+def empty_references(refs: Mapping[str, str], metric: str) -> set[str]:
+    """Find the references of which nothing is left to compare, e.g. noise alone.
+
+    An error rate needs a reference. Such utterances are left out of training and scoring.
+
+    Args:
+        refs: Reference by utterance id.
+        metric: As for `comparable_text`.
+
+    Returns:
+        Their ids.
+    """
+    return {name for name, text in refs.items() if not comparable_text(text, metric)}
+
+
 def score_texts(
     refs: Mapping[str, str],
     hyps: Mapping[str, str],
@@ -204,7 +219,7 @@ def score_texts(
     """Compare hypotheses with references, joined by utterance id.
 
     Args:
-        refs: Reference by utterance id.
+        refs: Reference by utterance id; `empty_references` are left out.
         hyps: Hypothesis by utterance id; an empty one counts as deletions.
         utt2spk: Speaker by utterance id; may contain further utterances.
         metric: `cer` or `ser`.
@@ -216,19 +231,20 @@ def score_texts(
         The scores, sorted by utterance id.
 
     Raises:
-        ValueError: There are no references, an utterance is missing or extra, a reference is empty
-            after normalisation, or the metric is unknown; up to five utterances are named.
+        ValueError: There are no references, an utterance is missing or extra, all references are
+            empty after normalisation, or the metric is unknown; up to five utterances are named.
     """
     if not refs:
         raise ValueError(f"{ref_name}: no utterances")
-    check_same_ids(ref_name, refs, hyp_name, hyps)
+    empty = empty_references(refs, metric)
+    check_same_ids(ref_name, refs.keys() - (empty - hyps.keys()), hyp_name, hyps)
     if without := refs.keys() - utt2spk.keys():
         raise join_error(spk_name, f"lacks utterances that {ref_name} has:", without)
-    names = sorted(refs)
+    names = sorted(refs.keys() - empty)
+    if not names:
+        raise join_error(ref_name, "nothing is left to compare, after normalisation, of", empty)
     ref_texts = [comparable_text(refs[name], metric) for name in names]
     hyp_texts = [comparable_text(hyps[name], metric, is_hypothesis=True) for name in names]
-    if empty := [name for name, text in zip(names, ref_texts, strict=True) if not text]:
-        raise join_error(ref_name, "nothing is left to compare, after normalisation, of", empty)
     scores = []
     for name, ref, hyp, pairs in zip(
         names, ref_texts, hyp_texts, align(ref_texts, hyp_texts, metric), strict=True

@@ -12,7 +12,7 @@ from rapidfuzz.distance import Levenshtein
 
 from speechmoe_espnet.data.kaldi_dir import check_same_ids
 from speechmoe_espnet.data.table import join_error
-from speechmoe_espnet.scoring.cer import comparable_text
+from speechmoe_espnet.scoring.cer import comparable_text, empty_references
 
 
 class ListErrors(NamedTuple):
@@ -45,17 +45,19 @@ def count_errors(
         list_name: Name of the lists in messages.
 
     Raises:
-        ValueError: There are no references, an utterance is missing or extra, a reference is empty
-            after normalisation, or the metric is unknown; up to five utterances are named.
+        ValueError: There are no references, an utterance is missing or extra, all references are
+            empty after normalisation, or the metric is unknown; up to five utterances are named.
     """
     if not refs:
         raise ValueError(f"{ref_name}: no utterances")
-    check_same_ids(ref_name, refs, list_name, lists)
-    references = {utt: _units(refs[utt], metric) for utt in lists}
-    if empty := [utt for utt, units in references.items() if not units]:
+    empty = empty_references(refs, metric)
+    check_same_ids(ref_name, refs.keys() - (empty - lists.keys()), list_name, lists)
+    references = {utt: _units(refs[utt], metric) for utt in lists if utt not in empty}
+    if not references:
         raise join_error(ref_name, "nothing is left to compare, after normalisation, of", empty)
     errors = {}
-    for utt, texts in lists.items():
+    for utt in references:
+        texts = lists[utt]
         counts = {
             text: Levenshtein.distance(references[utt], _units(text, metric, is_hypothesis=True))
             for text in set(texts)

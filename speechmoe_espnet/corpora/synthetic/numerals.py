@@ -1,55 +1,10 @@
-"""Numbers in Hanzi, as they are spoken."""
+"""Numbers of written sentences read out, where their reading is certain."""
 
 import re
 
-_DIGITS = "零一二三四五六七八九"
-_UNITS = ("", "十", "百", "千")
-_GROUPS = ("", "万", "亿")
+from speechmoe_espnet.data.hanzi_numbers import hanzi_digits, hanzi_number
+
 _NUMBER = re.compile(r"\d+")
-
-
-def hanzi_digits(digits: str) -> str:
-    """Read digits one by one: "1998" is 一九九八.
-
-    Args:
-        digits: ASCII digits.
-    """
-    return "".join(_DIGITS[int(digit)] for digit in digits)
-
-
-def hanzi_number(value: int) -> str:
-    """Read a number as a quantity: 10203 is 一万零二百零三, 15 is 十五.
-
-    Args:
-        value: From 0 to 999,999,999,999.
-
-    Raises:
-        ValueError: The value is outside that range.
-    """
-    if not 0 <= value < 10**12:
-        raise ValueError(f"number must be from 0 to 999999999999, got {value}")
-    if value == 0:
-        return _DIGITS[0]
-    text = ""
-    for group in reversed(range(len(_GROUPS))):
-        part = value // 10 ** (4 * group) % 10**4
-        if part == 0:
-            continue
-        if text and part < 1000:
-            text += _DIGITS[0]
-        text += _below_ten_thousand(part) + _GROUPS[group]
-    return text.removeprefix("一") if text.startswith("一十") else text
-
-
-def _below_ten_thousand(value: int) -> str:
-    text = ""
-    for power in reversed(range(len(_UNITS))):
-        digit = value // 10**power % 10
-        if digit:
-            text += _DIGITS[digit] + _UNITS[power]
-        elif text and value % 10**power and not text.endswith(_DIGITS[0]):
-            text += _DIGITS[0]
-    return text
 
 
 def read_out_numbers(text: str) -> str | None:

@@ -8,13 +8,13 @@ from faker.providers.person.zh_CN import Provider as PersonProvider
 
 from speechmoe_espnet.corpora.synthetic.aishell2_phrases import PATTERNS, SLOTS
 from speechmoe_espnet.corpora.synthetic.grammar import Filler, Sentence, choose, expand
-from speechmoe_espnet.corpora.synthetic.numerals import hanzi_digits, hanzi_number
 from speechmoe_espnet.corpora.synthetic.randomness import rng_for
 from speechmoe_espnet.corpora.synthetic.sources import (
     MAX_CHARS,
     frequent_characters,
     place_names,
 )
+from speechmoe_espnet.data.hanzi_numbers import hanzi_digits, hanzi_number
 from speechmoe_espnet.data.text_norm import normalize_text
 
 _MAX_REQUESTS = 1_000_000

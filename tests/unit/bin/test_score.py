@@ -116,5 +116,11 @@ def test_missing_file(tree, capsys):
 
 def test_empty_reference(tree, capsys):
     (tree / "ref/text").write_text("a1 今天\na2 ？\nb1 北京\n")
+    assert run(tree) == 0
+    assert "ref/text: 1 utterances without text left out: a2" in capsys.readouterr().out
+    assert json.loads((tree / "out/cer.json").read_text())["left_out"] == ["a2"]
+    (tree / "ref/text").write_text("a1 <sil>\na2 ？\nb1 [NOISE]\n")
     assert run(tree) == 1
-    assert "nothing is left to compare, after normalisation, of a2" in capsys.readouterr().err
+    assert (
+        "nothing is left to compare, after normalisation, of a1, a2, b1" in capsys.readouterr().err
+    )

@@ -198,3 +198,18 @@ def test_real_aishell(tmp_path):
     sets = prepare_public("aishell", REAL, tmp_path / "out")
     assert [data.path.name for data in sets] == ["train", "dev", "test"]
     assert all(data.text for data in sets)
+
+
+def test_markup_of_a_corpus_is_removed_and_utterances_without_text_are_left_out(tmp_path, caplog):
+    wav = write_wav(tmp_path / "a.wav")
+    parts = [
+        supervision("u1", 0.0, 0.4, text="ENS你好NPS"),
+        supervision("u2", 0.4, 0.5, text="SPK"),
+        supervision("u3", 0.4, 0.5, text="SENSE好"),
+    ]
+    markup = PUBLIC_CORPORA["magicdata"].markup
+    data = data_dir_from_manifests("set", [manifest([recording(wav)], parts)], markup)
+    assert data.text == {"u1": "你好", "u3": "SENSE好"}
+    assert "u2" not in data.utt2spk
+    assert "u2" not in (data.segments or {})
+    assert "set: 1 utterances without text left out: u2" in caplog.text

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import kaldiio
@@ -10,6 +11,7 @@ from speechmoe_espnet.data.audio import read_audio
 from speechmoe_espnet.data.feature_dir import extract_features
 from speechmoe_espnet.data.features import FbankConfig, compute_features
 from speechmoe_espnet.data.kaldi_dir import DataDir, Segment, read_table
+from speechmoe_espnet.data.transcripts import TEXT_REPORT
 
 RATE = 16000
 CONFIG = FbankConfig()
@@ -131,6 +133,11 @@ def test_stops_after_ten(tmp_path: Path) -> None:
 def test_text_without_characters(data: DataDir, tmp_path: Path) -> None:
     lines = read_table(data.path / "text") | {"u2": "。。。"}
     (data.path / "text").write_text("".join(f"{k} {v}\n" for k, v in lines.items()))
-    with pytest.raises(ValueError, match="u2: text '。。。' is empty once normalised"):
-        extract_features(data.path, tmp_path / "dump", "final", CONFIG)
-    assert not (tmp_path / "dump").exists()
+    said: list[str] = []
+    extract_features(data.path, tmp_path / "dump", "final", CONFIG, note=said.append)
+    assert said[-1] == f"{data.path / 'text'}: 1 utterances without text left out: u2"
+    for name in ("text", "feats.scp", "utt2spk", "utt2num_frames"):
+        assert "u2" not in read_table(tmp_path / "dump" / name)
+    report = json.loads((tmp_path / "dump" / TEXT_REPORT).read_text(encoding="utf-8"))
+    assert report["dropped"] == ["u2"]
+    assert report["num_utts"] == len(lines)

@@ -36,3 +36,9 @@ def test_unknown_unit_is_one_error():
 def test_lists_and_references_must_join(refs, lists, said):
     with pytest.raises(ValueError, match=said):
         count_errors(refs, lists, ref_name="REF", list_name="LISTS")
+
+
+def test_references_without_text_are_left_out() -> None:
+    counted = count_errors({"a": "好", "b": "<sil>"}, {"a": ["好", "坏"], "b": ["好"]})
+    assert counted.errors == {"a": [0, 1]}
+    assert counted.num_units == 1
