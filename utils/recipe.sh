@@ -30,6 +30,8 @@ read_plan recipe --root "${ROOT}" --recipe_dir "${RECIPE_DIR}" --sets "${recipe_
     --given "${given[@]}" -- "${words[@]}"
 export -n SPEECHMOE_PROGRAM
 [ "${num_threads}" -eq 0 ] || export OMP_NUM_THREADS="${num_threads}" MKL_NUM_THREADS="${num_threads}"
+accepted=()
+[ "${accept_changes}" = false ] || accepted=(--accept_changes)
 cd "${RECIPE_DIR}"
 [ -z "${times}" ] || [ "${SPEECHMOE_TIMES_TOLD:-}" = true ] || log "${times}"
 
@@ -39,13 +41,13 @@ runs() {
 
 # One stage's work: run_stage NUMBER TARGET [options of the stage command] -- COMMAND
 run_stage() {
-    python -m speechmoe_espnet.bin.stage --name "stage $1" --target "$2" "${hints[@]}" "${@:3}"
+    python -m speechmoe_espnet.bin.stage --name "stage $1" --target "$2" "${hints[@]}" "${accepted[@]}" "${@:3}"
 }
 
 # A training, with its progress on the screen and its output in the log of its directory.
 run_training() {
     python -m speechmoe_espnet.bin.watch_training --name "${2##*/}" --log "$2/train.log" -- \
-        python -m speechmoe_espnet.bin.stage --name "stage $1" --target "$2" "${hints[@]}" \
+        python -m speechmoe_espnet.bin.stage --name "stage $1" --target "$2" "${hints[@]}" "${accepted[@]}" \
         --in_place --may_grow max_epoch --quiet --log "$2/train.log" "${@:3}"
 }
 

@@ -92,6 +92,8 @@ declare_option tune_config str "decoding of dev for tuning, with n-best lists; n
 rescore=false
 declare_option rescore flag "rescore n-best lists by a neural language model (stage 10); --decode-config must write
         them, e.g. conf/decode_wfst_nbest.yaml"
+accept_changes=false
+declare_option accept_changes flag "go on where data, features or models were changed since a stage made them"
 lm_config=conf/train_lm_rnn.yaml
 declare_option lm_config str "neural language model of --rescore"
 

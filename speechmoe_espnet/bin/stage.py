@@ -55,6 +55,11 @@ def get_parser() -> argparse.ArgumentParser:
         help="options of the command, such as max_epoch, whose number may grow: with --in_place a "
         "shorter run is taken up",
     )
+    parser.add_argument(
+        "--accept_changes",
+        action="store_true",
+        help="go on where an input or the target was changed since it was made",
+    )
     return parser
 
 
@@ -83,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 hints=dict(_hint(text) for text in args.hint),
                 ignored=tuple(args.ignore),
                 may_grow=tuple(args.may_grow),
+                accept_changes=args.accept_changes,
             )
         )
     except (ValueError, OSError) as error:

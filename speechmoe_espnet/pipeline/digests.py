@@ -2,8 +2,9 @@
 
 A finished target contains a mark (`.done.json`) with the digest of its content. The mark is trusted
 as long as the listing of the target (paths, sizes, times) is unchanged. After a manual edit, the
-content is read again. This module imports little: a stage with nothing to do must finish within a
-tenth of a second.
+content is read again and compared with the digests of its files (`.files.json`): what was changed
+since it was made is named. This module imports little: a stage with nothing to do must finish
+within a tenth of a second.
 """
 
 import hashlib
@@ -16,20 +17,41 @@ from typing import Any
 
 DONE = ".done.json"
 STARTED = ".started.json"
+FILES = ".files.json"
 
 NO_EFFECT_ON_RESULTS = frozenset(
     {"nj", "ngpu", "num_workers", "num_threads", "log_level", "log_interval"}
 )
 _FILES_A_BATCH = 64
 _SMALL_FILE = 1 << 20
+_LEVELS = 6
+_SHOWN = 3
 _TEMPORARY = re.compile(r"\..*\.lock|\..*\.tmp\..*|.*\.tmp\.\d+")
+
+
+class ChangedError(ValueError):
+    """A finished target was changed since it was made.
+
+    Attributes:
+        target: The target.
+        names: Files of it with another content, or that are missing; empty where the target
+            does not tell.
+    """
+
+    def __init__(self, target: Path, names: Sequence[str]) -> None:
+        shown = ", ".join(names[:_SHOWN])
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        what = f" ({shown}{more})" if names else ""
+        super().__init__(f"{target} was changed since it was made{what}")
+        self.target = target
+        self.names = tuple(names)
 
 
 def read_mark(path: Path) -> dict[str, Any] | None:
     """Return the content of a mark file, or None if it is missing or incomplete."""
     try:
         mark = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     return mark if isinstance(mark, dict) else None
 
@@ -57,7 +79,7 @@ def own_files(directory: Path) -> Iterator[str]:
         relative = os.path.relpath(folder, directory)
         prefix = "" if relative == os.curdir else f"{relative}{os.sep}"
         for name in sorted(files):
-            if name not in (DONE, STARTED) and not is_temporary(name):
+            if name not in (DONE, STARTED, FILES) and not is_temporary(name):
                 yield prefix + name
 
 
@@ -74,49 +96,109 @@ def listing_digest(directory: Path) -> tuple[int, str]:
 
 def content_digest(directory: Path) -> str:
     """Return a digest of the names and the bytes of a directory's own files."""
+    return digest_of_files(file_digests(directory))
+
+
+def digest_of_files(digests: Mapping[str, str]) -> str:
+    """Return the digest of a directory by those of its files, in the order of `own_files`."""
+    digest = hashlib.sha256()
+    for name, its_digest in digests.items():
+        digest.update(f"{name}\0{its_digest}\n".encode())
+    return digest.hexdigest()
+
+
+def file_digests(directory: Path) -> dict[str, str]:
+    """Return the digest of the bytes of each of a directory's own files, by name, sorted."""
     # Imported here: it takes time that a stage with nothing to do has not.
     from concurrent.futures import ThreadPoolExecutor
 
-    digest = hashlib.sha256()
+    found: dict[str, str] = {}
     names = list(own_files(directory))
     batches = [
         names[first : first + _FILES_A_BATCH] for first in range(0, len(names), _FILES_A_BATCH)
     ]
 
-    def file_digests(batch: list[str]) -> list[str]:
+    def digests_of(batch: list[str]) -> list[str]:
         return [_file_digest(directory / name) for name in batch]
 
     # Reading and hashing leave other threads the interpreter.
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        for batch, digests in zip(batches, threads.map(file_digests, batches), strict=True):
-            for name, its_digest in zip(batch, digests, strict=True):
-                digest.update(f"{name}\0{its_digest}\n".encode())
-    return digest.hexdigest()
+        for batch, digests in zip(batches, threads.map(digests_of, batches), strict=True):
+            found.update(zip(batch, digests, strict=True))
+    return found
 
 
-def input_digest(path: Path) -> str:
+def changed_files(target: Path, mark: Mapping[str, Any]) -> tuple[bool, list[str]]:
+    """Compare a target that has another listing than its mark with what was made.
+
+    Args:
+        target: A finished target.
+        mark: Its mark.
+
+    Returns:
+        Whether a file that was made has another content or is missing, and the names of such
+        files, which targets of earlier versions do not tell. New files are no change.
+    """
+    found, made = file_digests(target), read_mark(target / FILES)
+    if made is None:
+        return digest_of_files(found) != mark.get("content"), []
+    names = [name for name, digest in made.items() if found.get(name) != digest]
+    return bool(names), names
+
+
+def input_digest(path: Path, *, accept_changes: bool = False) -> str:
     """Return the digest of a stage's input.
 
     Args:
         path: A file (its bytes count), a finished target (its content counts), or any
             other directory (names, sizes and times of its files count).
+        accept_changes: Whether a finished target, or a part of one, may have been changed since
+            it was made.
 
     Raises:
         FileNotFoundError: There is nothing at the path.
+        ChangedError: It was changed since it was made.
         ValueError: The path is an unfinished target of a stage.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if not path.is_dir():
-        return _file_digest(path)
+        digest = _file_digest(path)
+        if not accept_changes:
+            _check_part(path, digest)
+        return digest
     mark = read_mark(path / DONE)
     if mark is None:
         if (path / STARTED).exists():
             raise ValueError(f"{path} is not finished")
         return listing_digest(path)[1]
     if listing_digest(path)[1] == mark.get("listing"):
-        return str(mark["content"])
+        return str(mark.get("content"))
+    if not accept_changes:
+        is_changed, names = changed_files(path, mark)
+        if is_changed:
+            raise ChangedError(path, names)
     return content_digest(path)
+
+
+def check_file(path: Path) -> None:
+    """Compare a file with the record of the finished target that it is a part of, if it is.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ChangedError: It was changed since it was made.
+    """
+    _check_part(path, _file_digest(path))
+
+
+def _check_part(path: Path, digest: str) -> None:
+    """Raise ChangedError where a file is part of a finished target that had another file there."""
+    for target in list(path.parents)[:_LEVELS]:
+        if (target / DONE).exists():
+            made = (read_mark(target / FILES) or {}).get(os.path.relpath(path, target))
+            if made not in (None, digest):
+                raise ChangedError(path, ())
+            return
 
 
 def command_digest_words(command: Sequence[str], ignored: Sequence[str] = ()) -> list[str]:
@@ -131,7 +213,11 @@ def command_digest_words(command: Sequence[str], ignored: Sequence[str] = ()) ->
 
 
 def stage_digest(
-    command: Sequence[str], inputs: Sequence[Path], ignored: Sequence[str] = ()
+    command: Sequence[str],
+    inputs: Sequence[Path],
+    ignored: Sequence[str] = (),
+    *,
+    accept_changes: bool = False,
 ) -> tuple[str, dict[str, str]]:
     """Return the digest of all that a stage depends on, and the digest of each input.
 
@@ -139,12 +225,14 @@ def stage_digest(
         command: Program and arguments, with placeholders.
         inputs: Files and directories that the command reads.
         ignored: Words of the command with one of these prefixes do not count.
+        accept_changes: Whether inputs may have been changed since they were made.
 
     Raises:
         FileNotFoundError: An input does not exist.
+        ChangedError: An input was changed since it was made.
         ValueError: An input is not finished.
     """
-    by_path = {str(path): input_digest(path) for path in inputs}
+    by_path = {str(path): input_digest(path, accept_changes=accept_changes) for path in inputs}
     return command_digest(command_digest_words(command, ignored), by_path), by_path
 
 

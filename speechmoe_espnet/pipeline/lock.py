@@ -3,11 +3,12 @@
 import fcntl
 import json
 import os
-import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from speechmoe_espnet.pipeline.digests import read_mark
+from speechmoe_espnet.pipeline.process_identity import Place, end_members, here, start_time
 
 SECONDS_TO_WAIT_FOR_LOCK = 10.0
 
@@ -16,7 +17,9 @@ class TargetLock:
     """Prevents two runs from working on the same target, including children of a killed run.
 
     The command inherits the open lock file, so the lock is held until the last of its processes has
-    ended. If only orphans of a killed run hold the lock, they are terminated.
+    ended. If only orphans of a killed run hold the lock, they are terminated: processes of this
+    machine and container that are in the process group of the command, while one of the group has
+    the lock file open. Anybody else is waited for, and named.
 
     Attributes:
         fd: The open lock file.
@@ -26,6 +29,7 @@ class TargetLock:
         self.target = target
         self.path = target.parent / f".{target.name}.lock"
         self.fd = -1
+        self._owner: dict[str, Any] = {}
 
     def __enter__(self) -> "TargetLock":
         """Take the lock.
@@ -36,20 +40,22 @@ class TargetLock:
         deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
         while not self._acquire():
             owner = read_mark(self.path) or {}
-            if "group" in owner and not _is_running(owner["pid"]):
-                _end_group(owner["group"])
-            elif time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise ValueError(
-                    f"another run (process {owner.get('pid', 'unknown')}) is working on "
-                    f"{self.target}; wait for it or stop it"
+                    f"another run ({_words(owner)}) is working on {self.target}; wait for it or "
+                    f"stop it"
                 )
+            if _has_ended(owner) and _is_number(owner.get("group")):
+                end_members(owner["group"], self.path)
             time.sleep(0.2)
-        self._write({"pid": os.getpid()})
+        pid = os.getpid()
+        self._owner = {"pid": pid, "started": start_time(pid), **here()._asdict()}
+        self._write({})
         return self
 
-    def command_started(self, pid: int) -> None:
-        """Record the process group of the command."""
-        self._write({"pid": os.getpid(), "group": pid})
+    def in_command(self) -> None:
+        """Record the process group of the command; called in its process, before it begins."""
+        self._write({"group": os.getpid()})
 
     def __exit__(self, *_: object) -> None:
         """Release the lock."""
@@ -68,24 +74,25 @@ class TargetLock:
         os.close(self.fd)
         return False
 
-    def _write(self, owner: dict[str, int]) -> None:
-        text = json.dumps(owner).encode()
+    def _write(self, more: dict[str, int]) -> None:
         os.ftruncate(self.fd, 0)
-        os.pwrite(self.fd, text, 0)
+        os.pwrite(self.fd, json.dumps({**self._owner, **more}).encode(), 0)
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+def _has_ended(owner: dict[str, Any]) -> bool:
+    """Whether the owner of a lock was a process of this machine and container, and has ended."""
+    if Place.of(owner) != here() or not _is_number(owner.get("pid")):
         return False
-    except PermissionError:
-        return True
-    return True
+    return start_time(owner["pid"]) != owner.get("started")
 
 
-def _end_group(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def _is_number(value: object) -> bool:
+    return type(value) is int and value > 1
+
+
+def _words(owner: dict[str, Any]) -> str:
+    pid, place = owner.get("pid", "unknown"), Place.of(owner)
+    if place is None or place == here():
+        return f"process {pid}"
+    same = here().host == place.host and here().boot == place.boot
+    return f"process {pid} on {place.host}{', in another container' if same else ''}"

@@ -77,6 +77,7 @@ def start(
     stdout: int | BinaryIO | None = None,
     pass_fds: Sequence[int] = (),
     env: Mapping[str, str] | None = None,
+    in_child: Callable[[], None] = lambda: None,
 ) -> subprocess.Popen[bytes]:
     """Start a command in its own process group, which ends with this process.
 
@@ -85,6 +86,8 @@ def start(
         stdout: Target of stdout and stderr, as for `subprocess.Popen`; None: inherited.
         pass_fds: File descriptors that the command keeps open.
         env: Environment; None: inherited.
+        in_child: Called in the process of the command, which is the first of its group, before
+            the command begins.
 
     Raises:
         FileNotFoundError: There is no such program.
@@ -103,7 +106,7 @@ def start(
                 pass_fds=tuple(pass_fds),
                 env=env,
                 start_new_session=True,
-                preexec_fn=partial(_prepare_child, os.getpid()),
+                preexec_fn=partial(_prepare_child, os.getpid(), in_child),
             )
     except BaseException:
         if child is not None:
@@ -142,7 +145,7 @@ def run_logged(
     quiet: bool = False,
     append: bool = False,
     pass_fds: Sequence[int] = (),
-    started: Callable[[int], None] = lambda pid: None,
+    in_child: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a command to its end; its output goes to stdout and a log.
 
@@ -152,7 +155,7 @@ def run_logged(
         quiet: Write the output to the log only; needs a log.
         append: Append to the log instead of overwriting it.
         pass_fds: File descriptors that the command keeps open.
-        started: Called with the process id, which is also the process group, after the start.
+        in_child: As for `start`.
 
     Returns:
         The exit status; 128 + N if signal N ended the command.
@@ -170,9 +173,13 @@ def run_logged(
         file = open(log, "ab" if append else "wb", buffering=0)  # noqa: SIM115
         file.write(f"# {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(command)}\n".encode())
     try:
-        child = start(command, stdout=file if quiet else subprocess.PIPE, pass_fds=pass_fds)
+        child = start(
+            command,
+            stdout=file if quiet else subprocess.PIPE,
+            pass_fds=pass_fds,
+            in_child=in_child,
+        )
         try:
-            started(child.pid)
             pump = threading.Thread(target=_pump, args=(child.stdout, file), daemon=True)
             pump.start()
             status = child.wait()
@@ -208,11 +215,12 @@ def _pump(source: BinaryIO | None, log: BinaryIO | None) -> None:
             log.write(data)
 
 
-def _prepare_child(parent: int) -> None:
+def _prepare_child(parent: int, in_child: Callable[[], None]) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING_SIGNALS)
     _set_parent_death_signal(signal.SIGKILL)
     if os.getppid() != parent:  # the parent ended before the signal was set
         os._exit(128 + signal.SIGKILL)
+    in_child()
 
 
 def _set_parent_death_signal(signum: int) -> None:

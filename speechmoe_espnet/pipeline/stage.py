@@ -3,7 +3,8 @@
 The command of a stage writes into a new temporary directory beside the target. When it succeeds,
 the directory is marked with a digest of all that it depends on and moved into place. A failed,
 stopped or killed command leaves the previous target unchanged. Training works in its target itself,
-so that it can resume; output of another configuration is kept under another name.
+so that it can resume; output of another configuration is kept under another name. What was made and
+then changed by something else (a hand, a disk) stops a stage, unless it is told to accept it.
 """
 
 import json
@@ -18,12 +19,15 @@ from typing import Any
 from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 from speechmoe_espnet.pipeline.digests import (
     DONE,
+    FILES,
     NO_EFFECT_ON_RESULTS,
     STARTED,
+    ChangedError,
+    changed_files,
     command_digest,
     command_digest_words,
-    content_digest,
-    is_temporary,
+    digest_of_files,
+    file_digests,
     listing_digest,
     read_mark,
     split_options,
@@ -36,7 +40,13 @@ from speechmoe_espnet.pipeline.process import (
     stopping_signals_wait,
     tail,
 )
-from speechmoe_espnet.pipeline.target import OLD, fresh_directory, take_care_of_leftovers
+from speechmoe_espnet.pipeline.target import (
+    OLD,
+    free_backup_name,
+    fresh_directory,
+    remove_partial_files,
+    take_care_of_leftovers,
+)
 from speechmoe_espnet.system.provenance import commit
 
 
@@ -69,6 +79,7 @@ class Stage:
         ignored: Words of the command with one of these prefixes do not count as a change.
         may_grow: Options of an in-place training with a whole number, such as `max_epoch`. A
             training with a smaller number is resumed.
+        accept_changes: Go on where an input, or the target, was changed since it was made.
     """
 
     target: Path
@@ -81,6 +92,7 @@ class Stage:
     hints: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     may_grow: tuple[str, ...] = ()
+    accept_changes: bool = False
 
     def __post_init__(self) -> None:
         """Check the definition.
@@ -108,7 +120,8 @@ def run(stage: Stage) -> bool:
 
     Raises:
         FileNotFoundError: An input, or the program, does not exist.
-        ValueError: An input is not finished, or another run works on the target.
+        ValueError: An input is not finished, an input or the target was changed since it was
+            made, or another run works on the target.
         CommandFailedError: The command failed; the target is unchanged.
         process.Interrupted: A signal stopped this process; the target is unchanged.
     """
@@ -117,7 +130,7 @@ def run(stage: Stage) -> bool:
         stage.target.parent.mkdir(parents=True, exist_ok=True)
         with TargetLock(stage.target) as lock:
             take_care_of_leftovers(stage.target)
-            digest, inputs = stage_digest(stage.command, stage.inputs, stage.ignored)
+            digest, inputs = _stage_digest(stage)
             if _is_finished(stage, digest):
                 print(f"{stage.name}: {stage.target} is up to date{_made_with(stage)}", flush=True)
                 return False
@@ -139,14 +152,15 @@ def run(stage: Stage) -> bool:
                 if not any(out.iterdir()):
                     raise CommandFailedError(f"{stage.name}: the command wrote nothing", 1)
                 num_files, listing = listing_digest(out)
+                files = file_digests(out)
                 mark |= {
                     "num_files": num_files,
                     "listing": listing,
-                    "content": content_digest(out),
+                    "content": digest_of_files(files),
                     "finished": _timestamp(time.time()),
                     "seconds": round(time.time() - begun, 1),
                 }
-                _finish(stage, out, mark)
+                _finish(stage, out, mark, files)
             print(f"{stage.name}: {stage.target} done in {mark['seconds']} s", flush=True)
     return True
 
@@ -161,20 +175,46 @@ def _check_inputs(stage: Stage) -> None:
             raise ValueError(f"{stage.name}: input {path} is not finished{cure}")
 
 
+def _stage_digest(stage: Stage) -> tuple[str, dict[str, str]]:
+    try:
+        return stage_digest(
+            stage.command, stage.inputs, stage.ignored, accept_changes=stage.accept_changes
+        )
+    except ChangedError as error:
+        hint = next(
+            (
+                stage.hints[str(path)]
+                for path in (error.target, *error.target.parents)
+                if str(path) in stage.hints
+            ),
+            "",
+        )
+        made = f" ({hint})" if hint else ""
+        raise ValueError(
+            f"{stage.name}: input {error}; remove it and make it again{made}, or go on with it as "
+            "it is by --accept-changes"
+        ) from None
+
+
 def _is_finished(stage: Stage, digest: str) -> bool:
     mark = read_mark(stage.target / DONE)
     if mark is None or mark.get("digest") != digest:
         return False
     num_files, listing = listing_digest(stage.target)
-    if num_files < mark["num_files"]:
+    if num_files < mark.get("num_files", 0):
         print(f"{stage.name}: files are missing from {stage.target}; making it again", flush=True)
         return False
-    if listing != mark["listing"] and content_digest(stage.target) != mark["content"]:
-        print(
-            f"{stage.name}: {stage.target} was changed by hand since it was made; it is kept "
-            "(remove it to make it again)",
-            flush=True,
-        )
+    if listing == mark.get("listing"):
+        return True
+    is_changed, names = changed_files(stage.target, mark)
+    if is_changed:
+        error = ChangedError(stage.target, names)
+        if not stage.accept_changes:
+            raise ValueError(
+                f"{stage.name}: {error}; remove it to make it again, or keep it as it is by "
+                "--accept-changes"
+            )
+        print(f"{stage.name}: {error}; kept as it is (--accept-changes)", flush=True)
     return True
 
 
@@ -189,7 +229,7 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
     earlier = read_mark(target / STARTED) or read_mark(target / DONE)
     if target.exists() and any(target.iterdir()):
         if earlier is None or not _goes_on(earlier, mark):
-            backup = _free_backup_name(target)
+            backup = free_backup_name(target)
             target.rename(backup)
             print(
                 f"{stage.name}: {target} has another configuration or other inputs; it is "
@@ -198,14 +238,15 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
             )
         else:
             print(f"{stage.name}: resuming {target}", flush=True)
-            _remove_partial_files(target)
+            remove_partial_files(target)
             begun_with = earlier.get("begun_with_commit", earlier.get("commit"))
             if begun_with not in (None, mark["commit"]):
                 mark["begun_with_commit"] = begun_with
                 print(f"{stage.name}: {target} was started with commit {begun_with}", flush=True)
     target.mkdir(exist_ok=True)
     _write_mark(target / STARTED, mark)
-    (target / DONE).unlink(missing_ok=True)
+    for name in (DONE, FILES):
+        (target / name).unlink(missing_ok=True)
     yield target
 
 
@@ -250,7 +291,7 @@ def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:
         quiet=stage.quiet,
         append=stage.in_place,
         pass_fds=[lock.fd],
-        started=lock.command_started,
+        in_child=lock.in_command,
     )
     if status == 0:
         return
@@ -261,8 +302,9 @@ def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:
     raise CommandFailedError(message, status)
 
 
-def _finish(stage: Stage, out: Path, mark: Mapping[str, object]) -> None:
+def _finish(stage: Stage, out: Path, mark: Mapping[str, object], files: Mapping[str, str]) -> None:
     with stopping_signals_wait():
+        _write_mark(out / FILES, files)
         _write_mark(out / DONE, mark)
         if stage.in_place:
             (out / STARTED).unlink()
@@ -272,19 +314,6 @@ def _finish(stage: Stage, out: Path, mark: Mapping[str, object]) -> None:
             stage.target.rename(old)
         out.rename(stage.target)
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _remove_partial_files(target: Path) -> None:
-    for path in target.iterdir():
-        if path.is_file() and is_temporary(path.name):
-            path.unlink()
-
-
-def _free_backup_name(target: Path) -> Path:
-    number = 1
-    while (backup := target.with_name(f"{target.name}.bak.{number}")).exists():
-        number += 1
-    return backup
 
 
 def _write_mark(path: Path, mark: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from speechmoe_espnet.pipeline.digests import DONE, own_files
+from speechmoe_espnet.pipeline.digests import DONE, FILES, is_temporary, own_files
 from speechmoe_espnet.pipeline.lock import TargetLock
 
 OLD = ".old"
@@ -30,6 +30,8 @@ def copy_target(source: Path, target: Path) -> None:
             for name in own_files(source):
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source / name, out / name, follow_symlinks=False)
+            if (source / FILES).exists():
+                shutil.copy2(source / FILES, out / FILES)
             # Last, since a mark means that the directory is complete.
             shutil.copy2(source / DONE, out / DONE)
             out.rename(target)
@@ -58,3 +60,18 @@ def take_care_of_leftovers(target: Path) -> None:
     for path in leftovers:
         if path.exists():
             shutil.rmtree(path)
+
+
+def remove_partial_files(target: Path) -> None:
+    """Remove files that a killed command in this directory had begun to write."""
+    for path in target.iterdir():
+        if path.is_file() and is_temporary(path.name):
+            path.unlink()
+
+
+def free_backup_name(target: Path) -> Path:
+    """Return a path beside a target under which it can be kept."""
+    number = 1
+    while (backup := target.with_name(f"{target.name}.bak.{number}")).exists():
+        number += 1
+    return backup

@@ -63,6 +63,7 @@ class Options:
     tune: bool
     tune_config: str
     rescore: bool
+    accept_changes: bool
     lm_config: str
     given: frozenset[str] = field(default=frozenset())
 

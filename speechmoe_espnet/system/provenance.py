@@ -62,8 +62,13 @@ def machine_words(found: Mapping[str, str | int]) -> str:
 
 def _git(directory: Path, *arguments: str) -> str | None:
     try:
+        # Without optional locks: a stage that is killed here would leave the user's index locked.
         done = subprocess.run(
-            ["git", *arguments], cwd=directory, capture_output=True, text=True, check=False
+            ["git", "--no-optional-locks", *arguments],
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except FileNotFoundError:
         return None
