@@ -107,7 +107,9 @@ def moe_feed_forward(
         shape=(rows.shape[0], layer.top_k, rows.shape[1]),
         version=1,
     )
-    if layer.router_scale != "straight_through":
+    if layer.router_scale == "straight_through":
+        gates = gates / gates.sum(dim=-1, keepdim=True)
+    if layer.router_scale == "paper" or layer.top_k > 1:
         out = out * gates.flatten(0, 1).unsqueeze(-1)
     out = out.squeeze(1) if layer.top_k == 1 else out.sum(dim=1)
     return out.view_as(x), Routing(probs, chosen, logits)

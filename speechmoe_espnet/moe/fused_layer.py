@@ -26,7 +26,7 @@ class LayerOptions(NamedTuple):
     Attributes:
         padding: Frames that are not valid (M,), bool; None where all are.
         top_k: K.
-        straight_through: Whether gates are 1 in the forward pass.
+        straight_through: Whether the gates of a frame add up to 1 in the forward pass.
         activation: Key of ACTIVATIONS.
         dropout_rate: Share of hidden values to drop.
     """
@@ -97,7 +97,9 @@ def _forward(
     if padding is not None:
         probs.masked_fill_(padding, 0.0)
         chosen = chosen.masked_fill(padding.unsqueeze(1), -1)
-    gates = None if straight_through else best
+    gates: Tensor | None = best
+    if straight_through:
+        gates = None if top_k == 1 else best / best.sum(dim=1, keepdim=True)
     out, kept = fused.forward(x, chosen, gates, weights, activation, dropout_rate, keep)
     return LayerOutput(out, probs, logits, chosen), gates, kept
 
@@ -138,10 +140,10 @@ class _Layer(torch.autograd.Function):
             ctx.options.dropout_rate,
             (True, True),
         )
-        if gates is None:
-            # Straight through: g = p / stopgrad(p) = 1, and dp = dg / p.
-            taken = probs.t().gather(1, chosen.clamp(min=0))
-            grad_gates = grad_gates / taken.clamp(min=torch.finfo(taken.dtype).tiny)
+        if ctx.options.straight_through:
+            # g = p / stopgrad(sum of chosen p), and dp = dg / (sum of chosen p).
+            total = probs.t().gather(1, chosen.clamp(min=0)).sum(dim=1, keepdim=True)
+            grad_gates = grad_gates / total.clamp(min=torch.finfo(total.dtype).tiny)
         dprobs = torch.zeros_like(probs) if grad_probs is None else grad_probs.clone()
         dprobs.scatter_add_(0, chosen.clamp(min=0).t(), grad_gates.t())
         dlogits = torch._softmax_backward_data(dprobs, probs, 0, probs.dtype)

@@ -177,13 +177,12 @@ class MoEFeedForward(nn.Module):
     def _gates(self, routing: Routing, warming: bool) -> Tensor | None:
         """Factors of the chosen experts' outputs (frames, K); None where all are 1 for good."""
         straight_through = self.router_scale == "straight_through"
-        if straight_through and not warming and not torch.is_grad_enabled():
+        alone = self.top_k == 1 and not warming
+        if straight_through and alone and not torch.is_grad_enabled():
             return None
         gates = routing.probs.gather(-1, routing.indices.clamp(min=0))
         if straight_through:
-            total = gates.detach()
-            if warming:
-                total = total.sum(dim=-1, keepdim=True)
+            total = gates.detach().sum(dim=-1, keepdim=True)
             # 0 in padding.
             gates = gates / total.clamp(min=torch.finfo(total.dtype).tiny)
         return gates.flatten(0, 1)

@@ -74,6 +74,7 @@ OPTIONS = [
     {"num_experts": 5},
     {"num_experts": 5, "router_scale": "straight_through", "activation": "swish"},
     {"num_experts": 4, "top_k": 2},
+    {"num_experts": 4, "top_k": 2, "router_scale": "straight_through"},
     {"num_experts": 3, "top_k": 3, "router": "switch"},
 ]
 

@@ -24,11 +24,12 @@ def reference(net, x, mask, embedding):
     for b, t in mask.nonzero().tolist():
         evidence = x[b, t] if embedding is None else torch.cat([embedding[b, t], x[b, t]])
         probs = (net.router.weight @ evidence).softmax(0)
-        for expert in probs.topk(net.top_k).indices.tolist():
+        chosen, indices = probs.topk(net.top_k)
+        for expert in indices.tolist():
             e = net.experts
             hidden = (x[b, t] @ e.w1[expert] + e.b1[expert]).clamp(min=0)
             gate = probs[expert]
-            gate = gate / gate.detach() if net.router_scale == "straight_through" else gate
+            gate = gate / chosen.sum().detach() if net.router_scale == "straight_through" else gate
             out[b, t] = out[b, t] + gate * (hidden @ e.w2[expert] + e.b2[expert])
     return out
 
@@ -119,9 +120,10 @@ def test_router_softmax_stays_float32_under_autocast():
     torch.testing.assert_close(out.float(), net(x, mask, embedding)[0], atol=0.05, rtol=0.05)
 
 
-def test_straight_through_keeps_the_function_of_copied_experts():
+@pytest.mark.parametrize("top_k", [1, 2, E])
+def test_straight_through_keeps_the_function_of_copied_experts(top_k):
     static = MoEFeedForward(D, H, 1)
-    moe = layer(router_scale="straight_through")
+    moe = layer(router_scale="straight_through", top_k=top_k)
     with torch.no_grad():
         for wanted, value in zip(
             moe.experts.parameters(), static.experts.parameters(), strict=True
