@@ -1,7 +1,10 @@
 """Parameters and FLOPs against values computed by hand."""
 
+from typing import Any
+
 import pytest
 import torch
+from models import build
 from torch import nn
 
 from speechmoe_espnet.moe import MoEFeedForward
@@ -92,3 +95,55 @@ def test_measuring_leaves_the_model_as_it_was() -> None:
 def test_seconds_must_be_positive() -> None:
     with pytest.raises(ValueError, match="seconds must be positive, got 0"):
         measure(Model(), seconds=0, num_bins=BINS)
+
+
+WIDTH, NUM_BINS, KERNEL = 32, 40, 3
+
+
+def attention_by_hand(frames: int) -> int:
+    """Of one layer: four projections of the width, then queries by keys and weights by values."""
+    return 2 * (4 * frames * WIDTH**2 + 2 * frames**2 * WIDTH)
+
+
+def dfsmn_by_hand(frames: int) -> int:
+    """The tiny encoder of `models`: an attention layer after the second of two blocks."""
+    subsampled = -(-frames // 3)
+    stacked = 8 * 3 * NUM_BINS
+    context = (subsampled - 1) * 3 + 8
+    deltas = 2 * NUM_BINS * 3 * 9 * context
+    projection = 2 * stacked * WIDTH
+    block = 2 * (2 * WIDTH * 48 + 21 * WIDTH)
+    dense = subsampled * (2 * projection + 3 * block + 2 * WIDTH * 13)
+    return deltas + dense + attention_by_hand(subsampled)
+
+
+@pytest.mark.parametrize("seconds", [2.0, 10.0])
+def test_attention_of_the_papers_encoder_is_counted(seconds: float) -> None:
+    model = build("speechmoe", encoder_conf={"moe_conf": {"num_experts": 1}})
+    found = measure(model, seconds, num_bins=NUM_BINS)
+    total = found.flops_per_second_of_audio * seconds
+    assert total == dfsmn_by_hand(round(100 * seconds))
+
+
+def quadratic_part(model: Any, frames_of: Any) -> float:
+    """FLOPs per squared output frame, from three lengths: the second difference of the total."""
+    totals, frames = [], []
+    for seconds in (4.0, 8.0, 12.0):
+        totals.append(
+            measure(model, seconds, num_bins=NUM_BINS).flops_per_second_of_audio * seconds
+        )
+        frames.append(frames_of(round(100 * seconds)))
+    (a, b, c), (x, y, z) = totals, frames
+    return ((c - b) / (z - y) - (b - a) / (y - x)) / (z - x)
+
+
+def test_attention_of_conformers_is_counted() -> None:
+    model = build("speechmoe_conformer", encoder_conf={"moe_conf": {"num_experts": 1}})
+    lengths = model.encoder.output_lengths
+    found = quadratic_part(model, lambda frames: int(lengths(torch.tensor(frames))))
+    # Queries by keys, queries by 2 T - 1 positions, weights by values, in three blocks.
+    assert found == pytest.approx(3 * 2 * (1 + 2 + 1) * WIDTH, rel=1e-6)
+    espnets = build("conformer")
+    # Of ESPnet's, in one block.
+    expected = quadratic_part(espnets, lambda frames: ((frames - 1) // 2 - 1) // 2)
+    assert expected == pytest.approx(2 * (1 + 2 + 1) * WIDTH, rel=1e-6)
