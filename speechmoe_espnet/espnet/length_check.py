@@ -1,26 +1,31 @@
 """Length check before training: utterances that are too short for CTC.
 
-CTC needs a frame for every label. ESPnet's trainer neither catches TooShortUttError nor names an
-utterance whose CTC loss is infinite. This check finds both from the shape files.
+CTC needs a frame for every label, and one more, for a blank, between two equal labels. ESPnet's
+trainer neither catches TooShortUttError nor names an utterance whose CTC loss is infinite, and that
+counts as 0. This check finds both from the shape files, and reads the texts that may repeat a label
+too often.
 """
 
 import logging
 from argparse import Namespace
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
+import numpy as np
 import torch
 from espnet2.tasks.asr import encoder_choices, specaug_choices
 
 from speechmoe_espnet.augment import FeatureVariation
-from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.options import with_nested_routing
+from speechmoe_espnet.espnet.data_files import entries
 
 SHOWN = 10
 
+type Preprocessor = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 
-def check_lengths(args: Namespace) -> None:
+
+def check_lengths(args: Namespace, preprocess: Preprocessor | None = None) -> None:
     """Refuse training and validation data with utterances that are too short.
 
     Training data must be long enough at the strongest speed-up of `specaug: vary`, too.
@@ -32,6 +37,8 @@ def check_lengths(args: Namespace) -> None:
 
     Args:
         args: ESPnet's training arguments.
+        preprocess: ESPnet's preprocessor for validation, which makes labels of texts; None where
+            texts are labels already (type text_int), or to count no repeated labels.
 
     Raises:
         ValueError: Naming the utterances, their frames and their labels.
@@ -55,7 +62,42 @@ def check_lengths(args: Namespace) -> None:
         if {"speech", "text"} <= set(names):
             files = dict(zip(names, shape_files, strict=False))
             varied = variation if part == "train" else None
-            _check(encoder, files["speech"], files["text"], hop, varied)
+            text = next((path, kind) for path, name, kind in data if name == "text")
+            repeats = _Repeats(*text, preprocess)
+            _check(encoder, files["speech"], files["text"], hop, varied, repeats)
+
+
+class _Repeats:
+    """Counts labels that equal the one before them.
+
+    Args:
+        path: Texts or labels by utterance.
+        kind: Its ESPnet type; other types than text and text_int count as without repeats.
+        preprocess: See check_lengths.
+    """
+
+    def __init__(self, path: str, kind: str, preprocess: Preprocessor | None) -> None:
+        self.path = path
+        self.preprocess = preprocess if kind == "text" else None
+        self.is_known = kind == "text_int" or self.preprocess is not None
+
+    def of(self, utterances: Iterable[str]) -> dict[str, int]:
+        """Count the repeats of some utterances."""
+        wanted = list(utterances)
+        if not wanted or not self.is_known:
+            return {}
+        texts = entries(self.path)
+        return {
+            utt: int(np.count_nonzero(labels[1:] == labels[:-1]))
+            for utt in wanted
+            if utt in texts
+            for labels in [self._labels(utt, texts[utt])]
+        }
+
+    def _labels(self, utt: str, text: str) -> Any:
+        if self.preprocess is None:
+            return np.array(text.split())
+        return np.asarray(self.preprocess(utt, {"text": text})["text"])
 
 
 def _variation(args: Namespace) -> FeatureVariation | None:
@@ -72,6 +114,7 @@ def _check(
     text_file: str,
     hop: int | None,
     variation: FeatureVariation | None,
+    repeats: _Repeats,
 ) -> None:
     speech, text = _first_dimension(speech_file), _first_dimension(text_file)
     utterances = [utt for utt in speech if utt in text]
@@ -81,21 +124,24 @@ def _check(
     if variation is not None and variation.options.fastest > 1:
         feats = variation.shortest_lengths(feats)
         reason, cure = f"speed-up and {reason}", f"{cure} or specaug_conf: speed"
-    frames = encoder.output_lengths(feats).tolist()
-    short = [
-        f"{utt} ({count} frames after {reason}, {text[utt]} labels)"
-        for utt, count in zip(utterances, frames, strict=True)
-        if count < max(1, text[utt])
-    ]
+    frames = dict(zip(utterances, encoder.output_lengths(feats).tolist(), strict=True))
+    # Of L labels at most L - 1 repeat the one before.
+    repeated = repeats.of(utt for utt in utterances if text[utt] <= frames[utt] < 2 * text[utt] - 1)
+    short = []
+    for utt, count in frames.items():
+        again = repeated.get(utt, 0)
+        if count < max(1, text[utt] + again):
+            and_repeats = f", {again} of them as the one before" if again else ""
+            short.append(f"{utt} ({count} frames after {reason}, {text[utt]} labels{and_repeats})")
     if short:
         more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
         raise ValueError(
             f"{speech_file}: {len(short)} of {len(utterances)} utterances are too short for "
-            f"CTC: {', '.join(short[:SHOWN])}{more}; remove them from the data, or lower "
-            f"{cure}"
+            f"CTC, which needs a frame for each label and one between equal labels: "
+            f"{', '.join(short[:SHOWN])}{more}; remove them from the data, or lower {cure}"
         )
 
 
 def _first_dimension(path: str) -> Mapping[str, int]:
     """Length of each utterance from an ESPnet shape file (`utt 123` or `utt 123,40`)."""
-    return {utt: int(shape.split(",")[0]) for utt, shape in read_table(Path(path)).items()}
+    return {utt: int(shape.split(",")[0]) for utt, shape in entries(path).items()}

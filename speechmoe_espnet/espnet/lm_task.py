@@ -11,7 +11,8 @@ from speechmoe_espnet.espnet.checkpoints import (
     write_train_stats,
 )
 from speechmoe_espnet.espnet.data_sources import check_sources
-from speechmoe_espnet.espnet.patches import training_patches
+from speechmoe_espnet.espnet.patches import check_what_is_loaded, training_patches
+from speechmoe_espnet.espnet.set_check import check_sets
 
 
 class CheckpointedLMTask(LMTask):
@@ -23,11 +24,13 @@ class CheckpointedLMTask(LMTask):
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
         """Train (or collect statistics) in this process."""
+        check_what_is_loaded()
         training = not (args.collect_stats or args.dry_run)
         first = not args.distributed or args.dist_rank in (None, 0)
         output_dir = Path(args.output_dir)
         if training:
             check_sources(args)
+            check_sets(args, quiet=not first)
         if training and first and args.resume:
             repair_after_kill(output_dir)
             forget_averages(output_dir)

@@ -21,13 +21,19 @@ from speechmoe_espnet.espnet.checkpoints import (
 )
 from speechmoe_espnet.espnet.clipping import GroupClippingTrainer, clip_before_step
 from speechmoe_espnet.espnet.data_sources import check_sources
+from speechmoe_espnet.espnet.experiment_config import check_normalization
 from speechmoe_espnet.espnet.length_check import check_lengths
 from speechmoe_espnet.espnet.model import SpeechMoEASRModel
 from speechmoe_espnet.espnet.parameter_groups import optimizer_with_scales
 from speechmoe_espnet.espnet.patches import init_param_loader, training_patches
 from speechmoe_espnet.espnet.registry import register
+from speechmoe_espnet.espnet.set_check import check_sets
 from speechmoe_espnet.espnet.upcycling import load_init_param
 from speechmoe_espnet.moe import MoEOptions
+from speechmoe_espnet.system.memory import total_bytes
+
+DEFAULT_BINS = 80
+"""Features a frame of ESPnet's default frontend."""
 
 
 class SpeechMoEASRTask(ASRTask):
@@ -74,6 +80,8 @@ class SpeechMoEASRTask(ASRTask):
         register()
         encoder_class = _encoder_class(args)
         _refuse_unknown_keys(args)
+        check_normalization(vars(args))
+        _refuse_too_large(args, encoder_class)
         if args.decoder is None:
             args.model_conf.setdefault("ctc_weight", 1.0)
         if (
@@ -113,10 +121,12 @@ class SpeechMoEASRTask(ASRTask):
         training = not (args.collect_stats or args.dry_run)
         first = not args.distributed or args.dist_rank in (None, 0)
         output_dir = Path(args.output_dir)
+        if not args.dry_run:
+            check_sets(args, with_shapes=training, quiet=not first)
         if training:
             _refuse_unknown_keys(args)
             check_sources(args)
-            check_lengths(args)
+            check_lengths(args, cls.build_preprocess_fn(args, train=False))
             if first and args.resume:
                 repair_after_kill(output_dir)
                 forget_averages(output_dir)
@@ -135,6 +145,22 @@ def _encoder_class(args: argparse.Namespace) -> type | None:
         raise ValueError(f"encoder: {args.encoder} is unknown; {hint}allowed: {', '.join(known)}")
     found: type | None = encoder_choices.get_class(args.encoder)
     return found
+
+
+def _refuse_too_large(args: argparse.Namespace, encoder_class: type | None) -> None:
+    """Raise ValueError where the parameters of an encoder of ours take more than all memory."""
+    if encoder_class is None or not issubclass(encoder_class, AbsSpeechMoEEncoder):
+        return
+    with torch.device("meta"):
+        conf = with_nested_routing(args.encoder_conf)
+        encoder = encoder_class(args.input_size or DEFAULT_BINS, **conf)
+    needed = sum(value.numel() * value.element_size() for value in encoder.state_dict().values())
+    if needed > total_bytes():
+        raise ValueError(
+            f"encoder_conf: the parameters take {needed / 2**30:.0f} GiB, but this machine has "
+            f"{total_bytes() / 2**30:.0f} GiB of memory; lower output_size, linear_units, "
+            "num_blocks or num_experts"
+        )
 
 
 def _refuse_unknown_keys(args: argparse.Namespace) -> None:

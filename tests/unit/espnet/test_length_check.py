@@ -1,5 +1,9 @@
+import numpy as np
 import pytest
-from models import training_args
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from models import TOKENS, training_args
 
 from speechmoe_espnet.espnet.length_check import check_lengths
 
@@ -90,3 +94,48 @@ def test_many_are_counted_and_ten_are_shown(shapes):
 def test_other_encoders_are_left_to_espnet(shapes):
     files = shapes({"utt": "3,40"}, {"utt": "9,13"})
     check_lengths(args_for(files, "conformer"))
+
+
+def characters(utt, data):
+    return {"text": np.array([TOKENS.index(c) if c in TOKENS else 1 for c in data["text"]])}
+
+
+def test_a_blank_between_equal_labels_needs_a_frame(shapes, tmp_path):
+    path = tmp_path / "text"
+    path.write_text(f"equal {'一' * 24}\nother {'一二' * 12}\nunknown {'甲乙' * 12}\n")
+    data = [DATA[0], (str(path), "text", "text")]
+    labels = dict.fromkeys(["equal", "other", "unknown"], "24,13")
+    frames = {"equal": f"{3 * 46},40", "other": f"{3 * 24},40", "unknown": f"{3 * 46},40"}
+    files = shapes(frames, labels)
+    with pytest.raises(ValueError, match=r"2 of 3 .*equal \(46 .*, 24 labels, 23 of them as"):
+        check_lengths(args_for(files, data=data), characters)
+    files = shapes({**frames, "equal": f"{3 * 47},40", "unknown": f"{3 * 47},40"}, labels)
+    check_lengths(args_for(files, data=data), characters)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    labels=st.lists(st.sampled_from("一二三"), min_size=1, max_size=12), frames=st.integers(1, 24)
+)
+def test_what_is_refused_is_what_ctc_cannot_align(tmp_path, labels, frames):
+    ids = torch.tensor([[TOKENS.index(label) for label in labels]])
+    loss = torch.nn.functional.ctc_loss(
+        torch.zeros(frames, 1, len(TOKENS)).log_softmax(2), ids, [frames], [len(labels)]
+    )
+    for kind, text in (
+        ("text", "".join(labels)),
+        ("text_int", " ".join(map(str, ids[0].tolist()))),
+    ):
+        (tmp_path / "text").write_text(f"utt {text}\n")
+        (tmp_path / "speech_shape").write_text(f"utt {3 * frames},40\n")
+        (tmp_path / "text_shape").write_text(f"utt {len(labels)},13\n")
+        data = [DATA[0], (str(tmp_path / "text"), "text", kind)]
+        files = [str(tmp_path / "speech_shape"), str(tmp_path / "text_shape")]
+        args = args_for(files, data=data)
+        if loss.isinf():
+            with pytest.raises(ValueError, match="too short for CTC"):
+                check_lengths(args, characters)
+        else:
+            check_lengths(args, characters)

@@ -1,0 +1,55 @@
+"""Files of a training that ESPnet names by utterance: data, shapes, and both cut into splits."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from speechmoe_espnet.data.table import read_table
+
+# Their lines do not begin with the id of an utterance, each once.
+NOT_BY_UTTERANCE = ("hdf5", "rttm")
+
+
+def entries(path: str | Path) -> dict[str, str]:
+    """Read a data or shape file: value by utterance; an empty text is allowed.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line is not valid; the message names it.
+    """
+    found: dict[str, str] = {}
+    for part in _parts(Path(path)):
+        found |= read_table(part, allow_empty=True)
+    return found
+
+
+def utterances(path: str | Path) -> set[str]:
+    """Read the ids of a data or shape file, without decoding the rest.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: An id is not UTF-8.
+    """
+    found: set[str] = set()
+    for part in _parts(Path(path)):
+        try:
+            with open(part, "rb") as file:
+                found.update(
+                    words[0].decode("utf-8") for line in file if (words := line.split(maxsplit=1))
+                )
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{part}: an id is not UTF-8: {error}") from None
+    return found
+
+
+def _parts(path: Path) -> Iterator[Path]:
+    """The file, or, of a folder of ESPnet's `--multiple_iterator true`, its splits."""
+    if not path.exists():
+        raise FileNotFoundError(f"no file {path}")
+    if not path.is_dir():
+        yield path
+        return
+    text = (path / "num_splits").read_text(encoding="utf-8").strip()
+    if not text.isdecimal():
+        raise ValueError(f"{path / 'num_splits'}: expected a whole number, got {text!r}")
+    for number in range(1, int(text) + 1):
+        yield path / f"split.{number}"
