@@ -22,6 +22,7 @@ from speechmoe_espnet.decode.routing_summary import RoutingTotals
 from speechmoe_espnet.decode.tuning_file import read_tuning
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE, sample_rate
 from speechmoe_espnet.inference.experiment import load_model, read_experiment
+from speechmoe_espnet.inference.memory_bound import check_memory
 from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
 from speechmoe_espnet.inference.set_decoding import decode_set, list_sets
 from speechmoe_espnet.inference.utterances import Utterance, list_audio, list_features
@@ -124,6 +125,7 @@ def decode(args: argparse.Namespace) -> None:
     recognizer = make_recognizer(
         model, model_config, config, device=device, graph_dir=args.graph_dir, ngram=args.ngram
     )
+    check_memory(model, sets)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     complexity = measure(model, num_bins=num_bins, sample_rate=rate)
     write_json(args.output_dir / "model.json", dataclasses.asdict(complexity))

@@ -15,6 +15,7 @@ from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.decode.search.factory import make_search
 from speechmoe_espnet.decode.unit_text import UnitText
 from speechmoe_espnet.export.metadata import Metadata
+from speechmoe_espnet.export.seal import check_seal
 from speechmoe_espnet.export.session import open_session
 from speechmoe_espnet.inference.onnx_model import OnnxAcousticModel
 from speechmoe_espnet.inference.recognizer import Recognizer
@@ -79,7 +80,9 @@ def decode(args: argparse.Namespace) -> None:
     config = DecodeConfig.from_yaml(args.config)
     if not args.model.is_file():
         raise FileNotFoundError(f"--model: there is no file {args.model}")
-    session = open_session(args.model, args.num_threads)
+    data = args.model.read_bytes()
+    check_seal(data, args.model)
+    session = open_session(data, args.num_threads)
     metadata = Metadata.from_props(session.get_modelmeta().custom_metadata_map, args.model)
     sets = list_sets(args.data_dirs, args.output_dir, list_features)
     recognizer = Recognizer(

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from speechmoe_espnet.data.checksums import check_as_made, file_sha256
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.inference.experiment import load_model, read_experiment
@@ -104,8 +105,11 @@ def _metadata(args: argparse.Namespace, config: dict[str, Any], model: Any) -> A
     from speechmoe_espnet.export.file import OPSET
 
     fbank_file = args.model_dir / "fbank.yaml"
-    fbank = FbankConfig.from_yaml(fbank_file) if fbank_file.is_file() else None
-    if fbank is None:
+    fbank = None
+    if fbank_file.is_file():
+        check_as_made(fbank_file)
+        fbank = FbankConfig.from_yaml(fbank_file)
+    else:
         _say(
             f"note: no {fbank_file}, so the file cannot say how its features are computed; "
             f"examples that read recordings will refuse it"
@@ -121,8 +125,8 @@ def _metadata(args: argparse.Namespace, config: dict[str, Any], model: Any) -> A
         precision="float32",
         opset=OPSET,
         stats_sha256=about.stats_sha256(model.normalize),
-        config_sha256=about.file_sha256(args.model_dir / "config.yaml"),
-        model_sha256=about.file_sha256(args.model_dir / args.model_file),
+        config_sha256=file_sha256(args.model_dir / "config.yaml"),
+        model_sha256=file_sha256(args.model_dir / args.model_file),
         versions=about.tool_versions(),
     )
 

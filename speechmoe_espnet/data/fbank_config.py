@@ -9,6 +9,15 @@ import yaml
 
 from speechmoe_espnet.data.text_file import read_text
 
+LARGEST = {
+    "num_mel_bins": 512,
+    "frame_length": 1000.0,
+    "frame_shift": 1000.0,
+    "sample_frequency": 768_000,
+    "dither": 32768.0,
+}
+"""Greatest values of numbers that the others do not limit."""
+
 
 @dataclass(frozen=True)
 class FbankConfig:
@@ -41,9 +50,11 @@ class FbankConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name), type(field.default))
-        for name in ("num_mel_bins", "frame_length", "frame_shift", "sample_frequency"):
-            if getattr(self, name) <= 0:
+        for name, most in LARGEST.items():
+            if getattr(self, name) <= 0 and name != "dither":
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
         if self.num_mel_bins < 4:
             raise ValueError(f"num_mel_bins must be at least 4, got {self.num_mel_bins}")
         for name, least, samples in (

@@ -1,5 +1,6 @@
 """Decode configuration, read from YAML and checked before a model is loaded."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,6 +27,16 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Keys of each method, in addition to method and batch_frames."""
 METHODS = tuple(OPTIONS)
+# Greatest values: of whole numbers from 1, of positive numbers, and of numbers without their sign.
+_COUNTS = {
+    "batch_frames": 1_000_000,
+    "beam_size": 10_000,
+    "nbest": 10_000,
+    "max_units": 1_000_000,
+    "max_active": 100_000_000,
+}
+_POSITIVE = {"beam": 1e4, "acoustic_scale": 1e4, "lm_weight": 1e4, "lattice_beam": 1e4}
+_NUMBERS = {"insertion_bonus": 1e4, "penalty": 1e4, "maxlenratio": 1e6, "minlenratio": 1e6}
 
 
 @dataclass(frozen=True)
@@ -81,15 +92,13 @@ class DecodeConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method: {self.method!r} is not one of {', '.join(METHODS)}")
-        for name in ("batch_frames", "beam_size", "nbest"):
-            _check_count(name, getattr(self, name))
-        for name in ("max_units", "max_active"):
-            if getattr(self, name) is not None:
-                _check_count(name, getattr(self, name))
-        for name in ("beam", "acoustic_scale", "lm_weight", "lattice_beam"):
-            _check_number(name, getattr(self, name), positive=True)
-        for name in ("insertion_bonus", "penalty", "maxlenratio", "minlenratio"):
-            _check_number(name, getattr(self, name))
+        for name, most in _COUNTS.items():
+            if getattr(self, name) is not None or name not in ("max_units", "max_active"):
+                _check_count(name, getattr(self, name), most)
+        for name, most in _POSITIVE.items():
+            _check_number(name, getattr(self, name), most, positive=True)
+        for name, most in _NUMBERS.items():
+            _check_number(name, getattr(self, name), most)
         for name in ("use_ngram", "write_lattices"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}: {getattr(self, name)!r} is not true or false")
@@ -180,20 +189,21 @@ class DecodeConfig:
             raise ValueError(f"{path}: {error}") from None
 
 
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}: {value!r} is not a whole number of at least 1")
+def _check_count(name: str, value: object, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise ValueError(f"{name}: {value!r} is not a whole number from 1 to {most}")
 
 
-def _check_number(name: str, value: object, positive: bool = False) -> None:
+def _check_number(name: str, value: object, most: float, positive: bool = False) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError(f"{name}: {value!r} is not a number")
-    if not abs(value) < float("inf") or (positive and value <= 0):
-        raise ValueError(f"{name}: {value!r} is not a{' positive' if positive else ''} number")
+    if not abs(value) <= most or (positive and value <= 0):
+        kind = "positive number" if positive else "number"
+        raise ValueError(f"{name}: {value!r} is not a {kind} of at most {most:g}")
 
 
 def _check_probability(name: str, value: object) -> None:
-    _check_number(name, value)
+    _check_number(name, value, math.inf)
     lowest_allowed = name == "ctc_weight"
     if not (
         isinstance(value, int | float) and (0.0 < value <= 1.0 or (lowest_allowed and value == 0))

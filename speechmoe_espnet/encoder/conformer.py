@@ -9,9 +9,6 @@ from dataclasses import dataclass
 import torch
 from espnet2.legacy.nets.pytorch_backend.conformer.convolution import ConvolutionModule
 from espnet2.legacy.nets.pytorch_backend.nets_utils import get_activation
-from espnet2.legacy.nets.pytorch_backend.transformer.attention import (
-    RelPositionMultiHeadedAttention,
-)
 from espnet2.legacy.nets.pytorch_backend.transformer.embedding import RelPositionalEncoding
 from espnet2.legacy.nets.pytorch_backend.transformer.positionwise_feed_forward import (
     PositionwiseFeedForward,
@@ -25,8 +22,9 @@ from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import (
 from torch import Tensor, nn
 
 from speechmoe_espnet.encoder.backbone import Backbone, Block
-from speechmoe_espnet.encoder.options import check_attention_heads, check_num_blocks
+from speechmoe_espnet.encoder.options import check_attention_heads, check_sizes
 from speechmoe_espnet.encoder.output import valid_frames
+from speechmoe_espnet.encoder.relative_attention import RelativeAttention
 from speechmoe_espnet.moe import MoEFeedForward, MoEOptions, Routing
 from speechmoe_espnet.moe.routing_options import DENSE
 
@@ -68,7 +66,7 @@ class ConformerOptions:
     input_layer: str = "conv2d"
 
     def __post_init__(self) -> None:
-        check_num_blocks(self.num_blocks)
+        check_sizes(self)
         check_attention_heads(self.output_size, self.attention_heads)
         if self.cnn_module_kernel % 2 == 0:
             raise ValueError(f"cnn_module_kernel: {self.cnn_module_kernel} is not odd")
@@ -88,7 +86,7 @@ class ConformerMoEBlock(Block):
             size, options.linear_units, options.dropout_rate, activation
         )
         self.norm_attention = nn.LayerNorm(size)
-        self.attention = RelPositionMultiHeadedAttention(
+        self.attention = RelativeAttention(
             options.attention_heads, size, options.attention_dropout_rate, False, True
         )
         self.norm_conv = nn.LayerNorm(size)

@@ -6,7 +6,7 @@ from espnet2.legacy.nets.pytorch_backend.transformer.attention import MultiHeade
 from torch import Tensor, nn
 
 from speechmoe_espnet.encoder.backbone import Backbone, Block
-from speechmoe_espnet.encoder.options import check_attention_heads, check_num_blocks
+from speechmoe_espnet.encoder.options import check_attention_heads, check_sizes
 from speechmoe_espnet.encoder.output import valid_frames
 from speechmoe_espnet.encoder.sequential_memory import SequentialMemory
 from speechmoe_espnet.moe import MoEFeedForward, MoEOptions, Routing
@@ -21,6 +21,9 @@ class MemoryOptions:
     look_ahead: int = 10
     look_back_stride: int = 1
     look_ahead_stride: int = 1
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,7 @@ class DFSMNOptions:
     memory: MemoryOptions = MemoryOptions()
 
     def __post_init__(self) -> None:
-        check_num_blocks(self.num_blocks)
-        if self.attention_every < 0:
-            raise ValueError(f"attention_every: {self.attention_every} is less than 0")
+        check_sizes(self)
         if self.attention_every:
             check_attention_heads(self.output_size, self.attention_heads)
 

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from speechmoe_espnet.moe import MoEOptions
+from speechmoe_espnet.moe.routing_options import check_count, check_rate
 
 MOE_KEYS = tuple(field.name for field in fields(MoEOptions))
 
@@ -101,10 +102,35 @@ def _mapping(conf: object, name: str) -> dict[str, Any]:
     return dict(conf)
 
 
-def check_num_blocks(num_blocks: int) -> None:
-    """Raise ValueError for a backbone without blocks."""
-    if num_blocks < 1:
-        raise ValueError(f"num_blocks: {num_blocks} is less than 1")
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "output_size": (1, 16384),
+    "linear_units": (1, 131072),
+    "num_blocks": (1, 1000),
+    "attention_heads": (1, 1024),
+    "attention_every": (0, 1000),
+    "cnn_module_kernel": (1, 1001),
+    "look_back": (0, 1000),
+    "look_ahead": (0, 1000),
+    "look_back_stride": (1, 1000),
+    "look_ahead_stride": (1, 1000),
+    "stack": (1, 1000),
+    "subsampling": (1, 1000),
+}
+"""Least and greatest value of whole numbers, far beyond what anybody trains."""
+
+
+def check_sizes(options: object) -> None:
+    """Check the numbers of a dataclass: those of LIMITS, and dropout rates.
+
+    Raises:
+        ValueError: Naming the option, what it got and what is allowed.
+    """
+    for field in fields(options):  # type: ignore[arg-type]
+        value = getattr(options, field.name)
+        if field.name in LIMITS:
+            check_count(field.name, value, *LIMITS[field.name])
+        elif field.name.endswith("_rate"):
+            check_rate(field.name, value)
 
 
 def check_attention_heads(output_size: int, attention_heads: int) -> None:

@@ -3,6 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speechmoe_espnet.encoder.options import LIMITS
+from speechmoe_espnet.moe.routing_options import check_count
+
 
 class SequentialMemory(nn.Module):
     """m_t = sum_{i=0..N1} a_i * x_{t - s1 i} + sum_{j=1..N2} c_j * x_{t + s2 j}.
@@ -31,14 +34,13 @@ class SequentialMemory(nn.Module):
         look_ahead_stride: int = 1,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("memory look_back", look_back, 0),
-            ("memory look_ahead", look_ahead, 0),
-            ("memory look_back_stride", look_back_stride, 1),
-            ("memory look_ahead_stride", look_ahead_stride, 1),
+        for name, value in (
+            ("look_back", look_back),
+            ("look_ahead", look_ahead),
+            ("look_back_stride", look_back_stride),
+            ("look_ahead_stride", look_ahead_stride),
         ):
-            if value < least:
-                raise ValueError(f"{name}: {value} is less than {least}")
+            check_count(f"memory {name}", value, *LIMITS[name])
         self.left = look_back * look_back_stride
         self.right = look_ahead * look_ahead_stride
         self.one_filter = look_back_stride == look_ahead_stride or not (look_back and look_ahead)

@@ -8,6 +8,9 @@ result does not depend on the padding of the batch.
 import torch
 from torch import Tensor, nn
 
+from speechmoe_espnet.encoder.options import LIMITS
+from speechmoe_espnet.moe.routing_options import check_count
+
 DELTA_WINDOW = 2
 
 
@@ -28,8 +31,8 @@ class StackedFeatures(nn.Module):
         self, input_size: int, deltas: bool = True, stack: int = 8, subsampling: int = 3
     ) -> None:
         super().__init__()
-        if subsampling < 1:
-            raise ValueError(f"subsampling: {subsampling} is less than 1")
+        for name, value in (("stack", stack), ("subsampling", subsampling)):
+            check_count(name, value, *LIMITS[name])
         if stack < subsampling:
             raise ValueError(
                 f"stack: {stack} is less than subsampling ({subsampling}): frames would be lost"

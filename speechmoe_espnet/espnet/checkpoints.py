@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from espnet2.torch_utils.safe_torch_load import safe_torch_load
 from espnet2.train.reporter import Reporter
 
+from speechmoe_espnet.espnet.checkpoint_file import read_checkpoint
 from speechmoe_espnet.espnet.patches import atomic_torch_save
 
 STATS_FILE = "train_stats.jsonl"
@@ -26,7 +26,7 @@ def repair_after_kill(output_dir: Path) -> None:
     checkpoint = output_dir / "checkpoint.pth"
     if not checkpoint.exists():
         return
-    states = safe_torch_load(checkpoint, map_location="cpu")
+    states = read_checkpoint(checkpoint)
     epoch_file = output_dir / f"{states['reporter']['epoch']}epoch.pth"
     if not epoch_file.exists():
         with atomic_torch_save():
@@ -57,9 +57,7 @@ def write_train_stats(output_dir: Path, accum_grad: int = 1) -> None:
         accum_grad: Batches an optimiser step.
     """
     reporter = Reporter()
-    reporter.load_state_dict(
-        safe_torch_load(output_dir / "checkpoint.pth", map_location="cpu")["reporter"]
-    )
+    reporter.load_state_dict(read_checkpoint(output_dir / "checkpoint.pth")["reporter"])
     lines = []
     steps = 0
     batches_before = 0

@@ -4,7 +4,7 @@ ESPnet's config.yaml names files (feature statistics, a SentencePiece model) as 
 the training, which for a recipe is relative to the recipe's folder.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -13,6 +13,8 @@ from typing import Any
 import humanfriendly
 import yaml
 
+from speechmoe_espnet.data.checksums import check_as_made
+from speechmoe_espnet.data.stats_file import check_stats
 from speechmoe_espnet.data.text_file import read_text
 
 DEFAULT_MODEL_FILE = "valid.loss.ave.pth"
@@ -32,16 +34,30 @@ def load_config(config_file: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: There is no such configuration.
-        ValueError: The file is not a configuration.
+        ValueError: The file is not a configuration, or it or the statistics it names are damaged.
     """
     config_file = Path(config_file)
+    check_as_made(config_file)
     conf = yaml.safe_load(read_text(config_file, nfc=False))
     if not isinstance(conf, dict):
         raise ValueError(f"{config_file}: expected ESPnet's training configuration")
     for section, key in ((conf, "bpemodel"), (conf.get("normalize_conf") or {}, "stats_file")):
         if section.get(key):
             section[key] = str(_find(section[key], config_file))
+    check_normalization(conf)
     return conf
+
+
+def check_normalization(conf: Mapping[str, Any]) -> None:
+    """Check the statistics that a model normalises features with.
+
+    Raises:
+        FileNotFoundError: There is no file of statistics.
+        ValueError: It is damaged, or not of the model's features.
+    """
+    stats_file = (conf.get("normalize_conf") or {}).get("stats_file")
+    if conf.get("normalize") == "global_mvn" and stats_file:
+        check_stats(Path(stats_file), conf.get("input_size"))
 
 
 def _find(name: str, config_file: Path) -> Path:

@@ -23,7 +23,11 @@ from speechmoe_espnet.moe import (
     sparsity_l1_loss,
     switch_load_balance_loss,
 )
+from speechmoe_espnet.moe.routing_options import check_number
 from speechmoe_espnet.moe.stats import routing_stats
+
+MAX_FACTOR = 1e6
+MIN_SCALE = 1e-12
 
 
 class LossWeights(NamedTuple):
@@ -71,7 +75,7 @@ class SpeechMoEASRModel(ESPnetASRModel):
         kwargs: ESPnetASRModel's arguments.
 
     Raises:
-        ValueError: Where a weight is negative, or a SpeechMoE encoder meets a configuration
+        ValueError: Where a number is out of its range, or a SpeechMoE encoder meets a configuration
             that would train it without its losses.
     """
 
@@ -96,12 +100,10 @@ class SpeechMoEASRModel(ESPnetASRModel):
         super().__init__(**kwargs)
         self.weights = LossWeights(alpha, beta, gamma, load_balance_weight, router_z_weight)
         for name, weight in self.weights._asdict().items():
-            if weight < 0:
-                raise ValueError(f"model_conf: {name} {weight} is negative")
+            check_number(f"model_conf: {name}", weight, 0.0, MAX_FACTOR)
         scales = {"router_lr_scale": router_lr_scale, "expert_lr_scale": expert_lr_scale}
         for name, scale in scales.items():
-            if scale <= 0:
-                raise ValueError(f"model_conf: {name} {scale} is not positive")
+            check_number(f"model_conf: {name}", scale, MIN_SCALE, MAX_FACTOR)
         self.router_lr_scale, self.expert_lr_scale = router_lr_scale, expert_lr_scale
         self.expert_init = ExpertInit(expert_init_noise, expert_init_redraw, expert_init_seed)
         self.clip_by_group = clip_by_group

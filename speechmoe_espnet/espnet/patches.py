@@ -23,12 +23,18 @@ import espnet2.tasks.lm
 import torch
 import typeguard
 from espnet2.bin import asr_inference
+from espnet2.legacy.nets.pytorch_backend import nets_utils
+from espnet2.main_funcs import average_nbest_models
 from espnet2.tasks import abs_task
+from espnet2.torch_utils import load_pretrained_model, safe_torch_load
+from espnet2.train import trainer
 from espnet2.train.trainer import Trainer
 from omniio.tools.kaldi import compression, matio
 
 from speechmoe_espnet.data.ark import decompressed_matrix
 from speechmoe_espnet.data.table import check_location
+from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
+from speechmoe_espnet.espnet.checkpoint_file import check_fits, read_checkpoint, state_of
 
 SPEECH_FEATURES = "CM"
 
@@ -155,6 +161,89 @@ def inference_help() -> Iterator[None]:
     """
     with mock.patch.object(asr_inference, "get_parser", inference_parser):
         yield
+
+
+def check_what_is_loaded() -> None:
+    """ESPnet reads checkpoints by `checkpoint_file`, for the rest of this process.
+
+    Defect: ESPnet leaves tensors that a file lacks at their random values, torch reads a file whose
+    checksums are wrong, and the error of a damaged file advises to load it with code in it.
+    Version: espnet 202611. Models, resumed trainings, averages and `--init_param` are read so.
+    """
+    for module in (safe_torch_load, abs_task, load_pretrained_model, average_nbest_models, trainer):
+        module.safe_torch_load = read_checkpoint
+    build = abs_task.AbsTask.build_model_from_file.__func__
+    if build is not _build_model_from_file:
+        _espnets_build.append(build)
+        abs_task.AbsTask.build_model_from_file = classmethod(_build_model_from_file)
+
+
+_espnets_build: list[Callable[..., tuple[Any, argparse.Namespace]]] = []
+
+
+def _build_model_from_file(
+    cls: type,
+    config_file: str | Path | None = None,
+    model_file: str | Path | None = None,
+    device: str = "cpu",
+) -> tuple[Any, argparse.Namespace]:
+    """ESPnet's classmethod of that name; the model has every tensor from the file."""
+    build = _espnets_build[0]
+    if model_file is None:
+        return build(cls, config_file, None, device)
+    saved = read_checkpoint(model_file)
+    state = state_of(saved, model_file)
+    try:
+        with mock.patch.object(abs_task, "safe_torch_load", return_value=saved):
+            model, args = build(cls, config_file, model_file, device)
+    except RuntimeError as error:
+        lines = str(error).splitlines()
+        if "loading state_dict" not in lines[0]:
+            raise
+        raise ValueError(
+            f"{model_file}: does not fit config.yaml: the two belong to different trainings "
+            f"({lines[1].strip() if len(lines) > 1 else lines[0]})"
+        ) from None
+    # Files of adapters hold these alone, and ESPnet renames the tensors of old upstreams.
+    is_part = getattr(args, "use_adapter", False)
+    if not is_part and not any("frontend.upstream.model" in name for name in state):
+        ours = isinstance(getattr(model, "encoder", None), AbsSpeechMoEEncoder)
+        check_fits(model, state, model_file, unused=not ours)
+    return model, args
+
+
+def linear_pad_masks() -> None:
+    """ESPnet's padding masks take memory linear in the length, for the rest of this process.
+
+    Defect: ESPnet cuts each mask out of a square of frames x frames, 129 GB for an hour of
+    features, in normalisation alone. Version: espnet 202611. The masks are the same.
+    """
+    nets_utils._make_pad_mask_traceable = pad_mask
+
+
+def pad_mask(
+    lengths: torch.Tensor,
+    xs: torch.Tensor | None,
+    length_dim: int,
+    maxlen: int | None = None,
+) -> torch.Tensor:
+    """Padding mask as ESPnet's `make_pad_mask` defines it, True in padding.
+
+    Args:
+        lengths: (B,).
+        xs: Tensor of 2 or 3 dimensions whose shape the mask gets; None for (B, maxlen).
+        length_dim: Dimension of xs that the lengths count.
+        maxlen: Width of the mask without xs; None for the greatest length.
+    """
+    if xs is None:
+        longest = int(lengths.max()) if maxlen is None else maxlen
+    else:
+        longest = xs.shape[length_dim]
+    mask = torch.arange(longest, device=(lengths if xs is None else xs).device)
+    mask = mask >= lengths.to(mask.device).unsqueeze(1)
+    if xs is None or xs.dim() == 2:
+        return mask
+    return mask.unsqueeze(2 if length_dim == 1 else 1).expand_as(xs)
 
 
 def replace_tasks(*, asr: type, lm: type) -> None:

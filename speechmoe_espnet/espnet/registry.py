@@ -10,6 +10,7 @@ from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.encoder.speechmoe_conformer import SpeechMoEConformerEncoder
 from speechmoe_espnet.encoder.speechmoe_encoder import SpeechMoEEncoder
 from speechmoe_espnet.espnet.model import SpeechMoEASRModel
+from speechmoe_espnet.espnet.patches import check_what_is_loaded, linear_pad_masks
 
 ENCODERS: dict[str, type] = {
     "speechmoe": SpeechMoEEncoder,
@@ -20,14 +21,17 @@ SPECAUGS: dict[str, type] = {"vary": FeatureVariation}
 
 
 def register() -> None:
-    """Register the plug-in's names: `ENCODERS`, `MODELS` and `SPECAUGS`.
+    """Register the plug-in's names, `ENCODERS`, `MODELS` and `SPECAUGS`, and mend ESPnet.
 
-    Calling it again changes nothing.
+    From then on, padding masks take memory linear in the length, and checkpoints are checked when
+    they are read; see `patches`. Calling it again changes nothing.
 
     Raises:
         ValueError: Where another class has taken one of the names.
         TypeError: Where a class is not what ESPnet's table holds.
     """
+    linear_pad_masks()
+    check_what_is_loaded()
     for choices, classes, base in (
         (encoder_choices, ENCODERS, AbsEncoder),
         (model_choices, MODELS, AbsESPnetModel),

@@ -12,6 +12,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+LARGEST = (1e9, 1e6)
+"""Greatest step and greatest factor."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -42,10 +45,11 @@ class Schedule:
                 not isinstance(point, Sequence)
                 or len(point) != 2
                 or not all(type(value) in (int, float) for value in point)
-                or not all(0 <= value < float("inf") for value in point)
+                or not all(0 <= value <= most for value, most in zip(point, LARGEST, strict=True))
             ):
                 raise ValueError(
-                    f"{name}: expected [step, factor], two numbers of at least 0, got {point!r}"
+                    f"{name}: expected [step, factor], two numbers from 0 to {LARGEST[0]:g} and "
+                    f"{LARGEST[1]:g}, got {point!r}"
                 )
         for (before, _), (step, _) in pairwise(points):
             if step <= before:

@@ -1,8 +1,8 @@
 """Upcycling by `--init_param`: a trained dense baseline becomes a mixture of experts.
 
 ESPnet's own loading drops tensors whose shape differs (with a warning) and leaves tensors that
-the file lacks at their random values (without one). For experts either would silently lose the
-trained function, so this module loads models that have a SpeechMoE encoder.
+the file lacks at their random values (without one). Either would silently lose a trained function,
+so this module loads all models.
 """
 
 import logging
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from espnet2.torch_utils.load_pretrained_model import load_pretrained_model
-from espnet2.torch_utils.safe_torch_load import safe_torch_load
 from torch import Tensor, nn
 
+from speechmoe_espnet.espnet.checkpoint_file import read_state
 from speechmoe_espnet.espnet.model import SpeechMoEASRModel
 from speechmoe_espnet.espnet.steps import is_count
-from speechmoe_espnet.moe import ExpertInit, Experts, MoEFeedForward
+from speechmoe_espnet.moe import ExpertInit, Experts
 from speechmoe_espnet.moe.fused import Weights
+from speechmoe_espnet.moe.router import Router
 
 
 class InitParam(NamedTuple):
@@ -53,26 +53,24 @@ def load_init_param(
     A feed-forward layer with one expert in the file fills every expert of the model. With
     `router_scale: straight_through` the outputs at step 0 are then those of the dense baseline,
     unless the model's `expert_init` makes experts differ. Routers that the file lacks keep their
-    initial values. Every other tensor of an expert must be loaded, also with
-    `ignore_init_mismatch`, unless the value of `--init_param` excludes it by name. The file's
-    count of training steps is not loaded: a new training starts from 0.
+    initial values. Every other tensor must be loaded, unless the value of `--init_param` excludes
+    it by name; those of experts also with `ignore_init_mismatch`. The file's count of training
+    steps is not loaded: a new training starts from 0.
 
     Args:
         init_param: `file[:src_key[:dst_key[:exclude,...]]]`, as in ESPnet.
         model: The model that receives the parameters.
-        ignore_init_mismatch: Whether tensors other than experts may differ; each is named in a
-            warning.
+        ignore_init_mismatch: Whether tensors other than experts may differ, or lack in the file;
+            each is named in a warning.
         map_location: Device to load to.
 
     Raises:
+        FileNotFoundError: There is no such file.
         ValueError: Where an expert or, without ignore_init_mismatch, any other tensor of the
-            file has no place in the model.
+            file has no place in the model, or is not in the file; or the file is damaged.
     """
-    if not any(isinstance(module, MoEFeedForward) for module in model.modules()):
-        load_pretrained_model(init_param, model, ignore_init_mismatch, map_location)
-        return
     spec = InitParam.parse(init_param)
-    target = model.get_submodule(spec.dst_key) if spec.dst_key else model
+    target = _target(model, spec)
     source, wanted = (
         {key: value for key, value in state.items() if not is_count(key)}
         for state in (_read_source(spec, map_location), target.state_dict())
@@ -102,6 +100,12 @@ def load_init_param(
     for line in _describe(misfits, source, wanted):
         logging.warning(f"init_param: not loaded: {line}")
     kept = sorted(set(wanted) - set(fitting))
+    lacking = [key for key in kept if key not in source and not _may_be_new(key, spec, target)]
+    if lacking and not ignore_init_mismatch:
+        raise ValueError(
+            f"init_param: {init_param}: has no {_some(lacking)}, which would keep random values; "
+            "exclude them (file:::name,...) or set ignore_init_mismatch: true"
+        )
     if kept:
         logging.warning(f"init_param: not in {spec.path}, kept as initialised: {', '.join(kept)}")
     target.load_state_dict({**wanted, **fitting})
@@ -110,13 +114,27 @@ def load_init_param(
 
 def _read_source(spec: InitParam, map_location: str) -> dict[str, Tensor]:
     """State of the file under src_key, without what is excluded."""
-    state = safe_torch_load(spec.path, map_location=map_location)
-    state = state.get("module", state)
+    state = read_state(spec.path, map_location)
     state = {key: value for key, value in state.items() if not key.startswith(spec.excludes)}
     if not spec.src_key:
         return dict(state)
     prefix = spec.src_key + "."
     return {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
+
+
+def _target(model: nn.Module, spec: InitParam) -> nn.Module:
+    try:
+        return model.get_submodule(spec.dst_key)
+    except AttributeError as error:
+        raise ValueError(f"init_param: the model has no {spec.dst_key} ({error})") from None
+
+
+def _may_be_new(key: str, spec: InitParam, target: nn.Module) -> bool:
+    """Whether a tensor that the file lacks may keep its initial values: excluded, or a router's."""
+    prefix = f"{spec.src_key}." if spec.src_key else ""
+    if spec.excludes and (prefix + key).startswith(spec.excludes):
+        return True
+    return isinstance(target.get_submodule(key.rpartition(".")[0]), Router)
 
 
 def _expert_tensors(target: nn.Module) -> set[str]:

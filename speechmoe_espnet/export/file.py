@@ -11,6 +11,7 @@ from speechmoe_espnet.export.acoustic import AcousticModel, trace
 from speechmoe_espnet.export.check import Difference, compare, make_batches
 from speechmoe_espnet.export.metadata import Metadata
 from speechmoe_espnet.export.nodes import FLOAT32, Precision, expand
+from speechmoe_espnet.export.seal import sealed
 from speechmoe_espnet.export.session import open_session
 from speechmoe_espnet.export.weights import FeedForwardWeights, feed_forward_weights
 
@@ -76,7 +77,7 @@ def export(traced: Traced, precision: Precision, path: Path) -> Difference:
     batches = make_batches(traced.model, metadata.num_features, metadata.least_frames)
     beside = path.with_name(f".{path.name}.tmp.{os.getpid()}")
     try:
-        beside.write_bytes(data.SerializeToString())
+        beside.write_bytes(sealed(data.SerializeToString()))
         difference = compare(open_session(beside), traced.model, batches)
         if precision is FLOAT32 and not difference.largest <= TOLERANCE:
             raise ValueError(

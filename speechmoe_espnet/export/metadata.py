@@ -12,6 +12,7 @@ import numpy as np
 
 from speechmoe_espnet import __version__
 from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.export.seal import UNSEALED
 
 FORMAT = "speechmoe_espnet.ctc/1"
 
@@ -35,6 +36,7 @@ class Metadata:
         config_sha256: Digest of the experiment's config.yaml.
         model_sha256: Digest of the model file.
         versions: speechmoe_espnet, torch and onnx.
+        content_sha256: Digest of the file itself, see `seal`.
         format: Version of these keys.
     """
 
@@ -51,6 +53,7 @@ class Metadata:
     config_sha256: str
     model_sha256: str
     versions: Mapping[str, str]
+    content_sha256: str = UNSEALED
     format: str = FORMAT
 
     def __post_init__(self) -> None:
@@ -88,12 +91,6 @@ class Metadata:
             return cls(**{**values, "units": tuple(values["units"])})
         except (json.JSONDecodeError, TypeError, ValueError) as error:
             raise ValueError(f"{source}: {error}") from None
-
-
-def file_sha256(path: Path) -> str:
-    """Digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stats_sha256(normalize: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from speechmoe_espnet.grids.grid import Grid, SystemSpec, read_mapping, typed
 
 FOLDER = "grids"
+MAX_SEEDS = 2**32
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -100,8 +101,8 @@ def _system(name: str, content: Any, top: Path) -> SystemSpec:
 
 def _check_seeds(seeds: Any, place: str) -> None:
     typed(seeds, list, place)
-    if not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
-        raise ValueError(f"{place}: expected numbers from 0, got {seeds}")
+    if not all(type(seed) is int and 0 <= seed < MAX_SEEDS for seed in seeds):
+        raise ValueError(f"{place}: expected whole numbers from 0 to {MAX_SEEDS - 1}, got {seeds}")
 
 
 def _check_axes(axes: Mapping[str, Any], place: str) -> None:

@@ -16,6 +16,7 @@ import torch
 from espnet2.bin import asr_inference
 
 from speechmoe_espnet.data.audio import read_audio
+from speechmoe_espnet.data.checksums import check_as_made
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.features import compute_features
 from speechmoe_espnet.decode.config import WFST, DecodeConfig
@@ -27,7 +28,6 @@ from speechmoe_espnet.espnet.experiment_config import (
     sample_rate,
 )
 from speechmoe_espnet.espnet.registry import register
-from speechmoe_espnet.inference.experiment import check_all_loaded
 from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
 
 
@@ -75,6 +75,7 @@ class Speech2Text(asr_inference.Speech2Text):
             super().__init__(asr_train_config=config, asr_model_file=asr_model_file, **kwargs)
         beside = asr_train_config.parent / "fbank.yaml"
         if fbank_config is None and beside.exists():
+            check_as_made(beside)
             fbank_config = beside
         self.fbank = FbankConfig() if fbank_config is None else FbankConfig.from_yaml(fbank_config)
         if conf.get("input_size") not in (None, self.fbank.feature_size):
@@ -84,7 +85,6 @@ class Speech2Text(asr_inference.Speech2Text):
             )
         frontend = self.asr_model.frontend is not None
         self.sample_rate = sample_rate(conf) if frontend else self.fbank.sample_frequency
-        check_all_loaded(self.asr_model, Path(asr_model_file))
         self._recognizer = self._word_recognizer(conf, graph_dir, decode_config, tuning)
 
     @classmethod

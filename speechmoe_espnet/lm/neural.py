@@ -192,16 +192,11 @@ def _load(conf: dict[str, Any], path: Path) -> torch.nn.Module:
     # Imported here: ESPnet takes seconds, and the rest of this module does not need it.
     from espnet2.tasks.lm import LMTask
 
+    from speechmoe_espnet.espnet.checkpoint_file import load_into
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "dropout option adds dropout")
         model = LMTask.build_model(argparse.Namespace(**conf))
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        model.load_state_dict(saved)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{path}: does not fit config.yaml beside it; the two belong to different trainings "
-            f"({error})"
-        ) from None
+    load_into(model, path)
     lm: torch.nn.Module = model.lm
     return lm

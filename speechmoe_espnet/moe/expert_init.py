@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 from speechmoe_espnet.moe.fused import Weights
+from speechmoe_espnet.moe.routing_options import MAX_NOISE, check_count, check_number
+
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class ExpertInit:
         seed: Seed of the random numbers.
 
     Raises:
-        ValueError: Where noise is negative, or redraw not in [0, 1].
+        ValueError: Where a number is out of its range.
     """
 
     noise: float = 0.0
@@ -37,10 +40,9 @@ class ExpertInit:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.noise < float("inf"):
-            raise ValueError(f"expert_init_noise: {self.noise} is not a number of at least 0")
-        if not 0.0 <= self.redraw <= 1.0:
-            raise ValueError(f"expert_init_redraw: {self.redraw} is not in [0, 1]")
+        check_number("expert_init_noise", self.noise, 0.0, MAX_NOISE)
+        check_number("expert_init_redraw", self.redraw, 0.0, 1.0)
+        check_count("expert_init_seed", self.seed, 0, MAX_SEED)
 
     @property
     def copies(self) -> bool:

@@ -1,16 +1,17 @@
 """Decoding graph on disk, and the check that it belongs to the model.
 
 A graph reads unit ids. With the token list of another model the search would run and write
-nonsense. A graph therefore stores its token list and is refused if the model has another one.
+nonsense. A graph therefore stores its token list and is refused if the model has another one. It
+also stores the checksums of its files, and is refused if one of them was changed.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from speechmoe_espnet.data.checksums import check_checksums, file_sha256, write_checksums
 from speechmoe_espnet.data.lexicon import Lexicon
 from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.data.tokens import TokenList
@@ -26,6 +27,7 @@ FST, WORDS, TOKENS, LEXICON, SUMMARY = (
     "lexicon.txt",
     "graph.json",
 )
+FILES = (FST, WORDS, TOKENS, LEXICON, SUMMARY)
 
 
 @dataclass(frozen=True)
@@ -57,31 +59,27 @@ class Graph:
             ValueError: The graph is damaged, or was built for another model.
         """
         directory = Path(directory)
-        for name in (FST, WORDS, TOKENS, LEXICON, SUMMARY):
+        for name in FILES:
             if not (directory / name).is_file():
                 raise FileNotFoundError(
                     f"no file {directory / name}; {directory} must be a finished graph (made by "
                     f"`python -m speechmoe_espnet.bin.make_graph`, a stage of the recipes)"
                 )
+        check_checksums(
+            directory, FILES, "remove the graph and make it again (stage 7 of a recipe)"
+        )
         token_list = TokenList.load(directory / TOKENS)
         if tokens is not None and tuple(tokens) != token_list.tokens:
             raise ValueError(
                 f"{directory}: built for another model: {_difference(tokens, token_list.tokens)}; "
                 f"build it with the model's tokens.txt"
             )
-        summary = json.loads(read_text(directory / SUMMARY, nfc=False))
         fst = FstArrays.read(directory / FST)
-        try:
-            words = WordList.from_text(read_text(directory / WORDS))
-        except ValueError as error:
-            raise ValueError(f"{directory / WORDS}: {error}") from None
+        words = WordList.from_text(read_text(directory / WORDS))
         if not len(fst.final) or not 0 <= fst.start < len(fst.final):
             raise ValueError(
                 f"{directory / FST}: has no states to start from; build the graph again"
             )
-        found = {"states": len(fst.final), "arcs": len(fst.arcs), "words": len(words.words)}
-        if expected := {name: summary[name] for name in found if summary[name] != found[name]}:
-            raise ValueError(f"{directory}: {SUMMARY} states {expected}, its files have {found}")
         return cls(fst, words, Lexicon.load(directory / LEXICON), token_list)
 
 
@@ -126,19 +124,15 @@ def write_graph(
             for name, states, arcs, seconds in graph.steps
         ],
         "sha256": {
-            "tokens": _digest(directory / TOKENS),
-            "lexicon": _digest(directory / LEXICON),
-            "arpa": _digest(Path(arpa)),
+            "tokens": file_sha256(directory / TOKENS),
+            "lexicon": file_sha256(directory / LEXICON),
+            "arpa": file_sha256(Path(arpa)),
         },
     }
     text = json.dumps(summary, ensure_ascii=False, indent=1)
     (directory / SUMMARY).write_text(text + "\n", encoding="utf-8")
+    write_checksums(directory, FILES)
     return summary
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _difference(model: Sequence[str], graph: Sequence[str]) -> str:

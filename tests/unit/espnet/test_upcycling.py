@@ -3,6 +3,7 @@ import torch
 from models import batch, build
 
 from speechmoe_espnet.espnet.upcycling import InitParam, load_init_param
+from speechmoe_espnet.moe import MoEFeedForward
 
 STRAIGHT = {"moe_conf": {"router_scale": "straight_through", "num_experts": 4}}
 ENCODERS = pytest.mark.parametrize("encoder", ["speechmoe", "speechmoe_conformer"])
@@ -43,6 +44,33 @@ def test_upcycled_model_starts_as_the_dense_model(
         torch.testing.assert_close(actual[b, :frames], expected[b, :frames], atol=1e-4, rtol=0)
     out = moe.encode_with_routing(batch()["speech"], batch()["speech_lengths"])
     assert len(out.routing[0].indices[0].unique()) > 1, "one expert alone would prove nothing"
+
+
+@ENCODERS
+@pytest.mark.parametrize("router", ["speechmoe", "switch"])
+@pytest.mark.parametrize("top_k", [1, 2, 3, 4])
+@pytest.mark.parametrize("scale", ["paper", "straight_through"])
+@pytest.mark.parametrize("backend", ["auto", "loop", "grouped_mm"])
+def test_step_0_of_every_router_top_k_and_scale(encoder, router, top_k, scale, backend, tmp_path):
+    dense = static(encoder)
+    torch.manual_seed(5)
+    conf = {"router": router, "top_k": top_k, "router_scale": scale, "expert_backend": backend}
+    moe = build(encoder, encoder_conf={"moe_conf": {"num_experts": 4, **conf}})
+    load_init_param(saved(dense, tmp_path / "dense.pth"), moe, False)
+    expected, lengths = log_probs(dense)
+    valid = torch.arange(expected.size(1)) < lengths.unsqueeze(1)
+    # With g = p, the dense layer's output is scaled by the chosen p, which is 1 of all experts.
+    keeps = scale == "straight_through" or top_k == 4
+    for training in (False, True):
+        for module in moe.modules():
+            if isinstance(module, MoEFeedForward):
+                module.train(training)
+        # Gates are computed in another way where there are gradients.
+        with torch.set_grad_enabled(training):
+            data = batch()
+            out, _ = moe.encode(data["speech"], data["speech_lengths"])
+            difference = (moe.ctc.log_softmax(out) - expected)[valid].abs().max()
+        assert (difference <= 1e-4) == keeps, difference
 
 
 def test_paper_scaling_changes_the_function(tmp_path):
@@ -179,6 +207,28 @@ def test_embedding_network_alone(tmp_path):
     embedding = dense.encoder.embedding.state_dict()
     assert all(torch.equal(v, embedding[k]) for k, v in moe.encoder.embedding.state_dict().items())
     assert torch.equal(moe.ctc.ctc_lo.weight, before)
+
+
+@pytest.mark.parametrize("encoder", ["speechmoe", "speechmoe_conformer", "conformer"])
+def test_every_tensor_that_lacks_is_an_error_or_a_named_warning(encoder, tmp_path, caplog):
+    source = build(encoder)
+    names = [name for name in source.state_dict() if "router" not in name]
+    for name in names[:: max(1, len(names) // 25)]:
+        path = saved(source, tmp_path / "lacks.pth", (name,))
+        target = build(encoder)
+        with pytest.raises(ValueError, match=f"init_param: .*{name}"):
+            load_init_param(path, target, False)
+        load_init_param(f"{path}:::{name}", target, False)
+        if ".experts." not in name:
+            caplog.clear()
+            load_init_param(path, target, True)
+            assert name in caplog.text
+
+
+def test_a_part_that_the_model_lacks_is_named(tmp_path):
+    path = saved(static(), tmp_path / "dense.pth")
+    with pytest.raises(ValueError, match=r"the model has no encoder\.wings"):
+        load_init_param(f"{path}:encoder:encoder.wings", static(), False)
 
 
 def test_models_without_experts_load_as_in_espnet(tmp_path):

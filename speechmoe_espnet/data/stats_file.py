@@ -1,0 +1,61 @@
+"""Check of the statistics that ESPnet's global_mvn normalises features with."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechmoe_espnet.data.checksums import check_as_made
+
+_KEYS = ("count", "sum", "sum_square")
+
+
+def check_stats(path: Path, num_bins: int | None = None) -> None:
+    """Check a file of statistics before a model is built with it.
+
+    Args:
+        path: feats_stats.npz of ESPnet, or Kaldi's sums as .npy: (2, F + 1), the count last.
+        num_bins: F, where it is known.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, was changed since it was made, or its numbers cannot be
+            statistics of features.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; make the statistics (stage 4 of a recipe)")
+    check_as_made(path)
+    try:
+        count, total, squares = _read(path)
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, OSError, EOFError) as error:
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise _damaged(path, f"cannot be read as statistics: {detail}") from None
+    except (NotImplementedError, RuntimeError, SyntaxError, MemoryError) as error:
+        raise _damaged(path, f"cannot be read as statistics: {type(error).__name__}") from None
+    if total.ndim != 1 or total.shape != squares.shape:
+        raise _damaged(path, f"has sums of shapes {total.shape} and {squares.shape}")
+    if num_bins is not None and len(total) != num_bins:
+        raise _damaged(path, f"is of {len(total)} values a frame, the features have {num_bins}")
+    finite = np.isfinite(total).all() and np.isfinite(squares).all() and np.isfinite(count)
+    if not finite or count <= 0 or (squares < 0).any():
+        raise _damaged(path, f"holds no sums of finite features ({count} frames)")
+
+
+def _read(
+    path: Path,
+) -> tuple[float, NDArray[np.floating], NDArray[np.floating]]:
+    with open(path, "rb") as file:
+        found = np.load(file, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return float(found[0, -1]), found[0, :-1], found[1, :-1]
+        # Reading a member compares its checksum.
+        count, total, squares = (np.asarray(found[key]) for key in _KEYS)
+        if count.size != 1 or any(values.dtype.kind not in "iuf" for values in (total, squares)):
+            raise ValueError("count or sums are no numbers")
+        return float(count.reshape(())), total, squares
+
+
+def _damaged(path: Path, what: str) -> ValueError:
+    return ValueError(f"{path}: {what}; make the statistics again (stage 4 of a recipe)")
