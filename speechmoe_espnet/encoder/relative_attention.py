@@ -18,7 +18,8 @@ class RelativeAttention(RelPositionMultiHeadedAttention):
 
     ESPnet scores every frame against all 2 T - 1 positions: 259 GB for an hour of speech.
     Inference on more than MAX_SCORES scores takes some queries at a time, with the positions that
-    they reach. Training and export are as in ESPnet.
+    they reach. Otherwise results are ESPnet's bit for bit, without its product of queries and keys
+    that the fused attention computes again.
     """
 
     def forward(
@@ -37,25 +38,39 @@ class RelativeAttention(RelPositionMultiHeadedAttention):
             (B, T, D).
         """
         batch, frames, _ = query.shape
-        rows = batch * self.h * (2 * frames - 1)
-        long = not (torch.is_grad_enabled() or torch.compiler.is_compiling())
-        if not long or rows * frames <= MAX_SCORES:
-            return super().forward(query, key, value, pos_emb, mask)
         q, k, v = self.forward_qkv(query, key, value)
         positions = self.linear_pos(pos_emb).view(1, -1, self.h, self.d_k).transpose(1, 2)
-        out = torch.empty_like(q)
-        step = max(1, MAX_SCORES // rows)
-        for start in range(0, frames, step):
-            stop = min(start + step, frames)
-            mine = q[:, :, start:stop]
-            bias = self._position_scores(
-                mine, positions[:, :, frames - stop : 2 * frames - 1 - start]
-            )
-            bias = bias.masked_fill(~mask.unsqueeze(1), torch.finfo(bias.dtype).min)
-            out[:, :, start:stop] = F.scaled_dot_product_attention(
-                mine + self.pos_bias_u.unsqueeze(1), k, v, bias
-            )
+        rows = batch * self.h * (2 * frames - 1)
+        at_once = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if at_once or rows * frames <= MAX_SCORES:
+            scores = torch.matmul(q + self._bias(self.pos_bias_v), positions.transpose(-2, -1))
+            out = self._attend(q, k, v, self.rel_shift(scores) / math.sqrt(self.d_k), mask)
+        else:
+            out = torch.empty_like(q)
+            step = max(1, MAX_SCORES // rows)
+            for start in range(0, frames, step):
+                stop = min(start + step, frames)
+                mine = q[:, :, start:stop]
+                reached = positions[:, :, frames - stop : 2 * frames - 1 - start]
+                scores = self._position_scores(mine, reached)
+                out[:, :, start:stop] = self._attend(mine, k, v, scores, mask)
         return self.linear_out(out.transpose(1, 2).reshape(batch, frames, -1))
+
+    def _bias(self, bias: Tensor) -> Tensor:
+        return bias.unsqueeze(1)
+
+    def _attend(
+        self, queries: Tensor, keys: Tensor, values: Tensor, positions: Tensor, mask: Tensor
+    ) -> Tensor:
+        """Attend with the positions' part of the scores (B, heads, n, T)."""
+        hidden = ~mask.unsqueeze(1)
+        return F.scaled_dot_product_attention(
+            queries + self._bias(self.pos_bias_u),
+            keys,
+            values,
+            positions.masked_fill(hidden, torch.finfo(positions.dtype).min),
+            dropout_p=self.dropout_rate if self.training else 0.0,
+        )
 
     def _position_scores(self, queries: Tensor, positions: Tensor) -> Tensor:
         """Score n queries against the T keys by position: (B, heads, n, T).
@@ -63,7 +78,7 @@ class RelativeAttention(RelPositionMultiHeadedAttention):
         Positions (1, heads, T + n - 1, d) begin with that of the last query and the first key. So
         the last row begins at the first of them, and each row before it one later.
         """
-        scores = torch.matmul(queries + self.pos_bias_v.unsqueeze(1), positions.transpose(-2, -1))
+        scores = torch.matmul(queries + self._bias(self.pos_bias_v), positions.transpose(-2, -1))
         batch, heads, count, width = scores.shape
         shifted = scores.as_strided(
             (batch, heads, count, width - count + 1),

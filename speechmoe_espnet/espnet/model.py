@@ -100,7 +100,8 @@ class SpeechMoEASRModel(ESPnetASRModel):
         super().__init__(**kwargs)
         self.weights = LossWeights(alpha, beta, gamma, load_balance_weight, router_z_weight)
         for name, weight in self.weights._asdict().items():
-            check_number(f"model_conf: {name}", weight, 0.0, MAX_FACTOR)
+            option = name if name in ("alpha", "beta", "gamma") else f"{name}_weight"
+            check_number(f"model_conf: {option}", weight, 0.0, MAX_FACTOR)
         scales = {"router_lr_scale": router_lr_scale, "expert_lr_scale": expert_lr_scale}
         for name, scale in scales.items():
             check_number(f"model_conf: {name}", scale, MIN_SCALE, MAX_FACTOR)

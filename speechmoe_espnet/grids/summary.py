@@ -115,6 +115,12 @@ class SystemSummary:
         return _mean([run.outcome.rtf for run in self.runs])
 
     @property
+    def rtf_measured_with(self) -> str:
+        """Processes and threads that decoded; several where runs differ, "" where none tell."""
+        found = {run.outcome.rtf_measured_with for run in self.runs} - {"-"}
+        return " or ".join(sorted(found))
+
+    @property
     def dev_loss(self) -> float | None:
         """Lowest CTC loss on dev, mean over runs; None where a run has none."""
         return _mean_or_none([run.dev_loss for run in self.runs])
@@ -143,6 +149,7 @@ class SystemSummary:
             "dev_loss": self.dev_loss,
             "seconds_training": self.seconds_training,
             "rtf": self.rtf,
+            "rtf_measured_with": self.rtf_measured_with,
             "rates": {place: rate.to_dict() for place, rate in self.rates.items()},
             "unit_rates": {place: rate.to_dict() for place, rate in self.unit_rates.items()},
             "relative_change": {place: item.to_dict() for place, item in self.changes.items()},

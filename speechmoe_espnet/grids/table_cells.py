@@ -18,7 +18,7 @@ def cost_rows(summary: Summary) -> list[list[str]]:
             f"{system.flops / 1e6:.1f}",
             str(system.steps),
             f"{system.seconds_training / 60:.1f} min",
-            f"{system.rtf:.4f}",
+            f"{system.rtf:.4f} {system.rtf_measured_with}".rstrip(),
             *(
                 "-" if loss is None else f"{loss:.2f}"
                 for loss in (system.train_loss, system.dev_loss)

@@ -157,9 +157,9 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file of a target, except its mark."""
+    """Return the bytes of every file of a target, except its marks."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".done.json"
+        if path.is_file() and path.name not in (".done.json", ".files.json")
     }

@@ -76,7 +76,7 @@ def _check_report(project: Project, suffix: str, output: str, method: str) -> No
     assert control["params_active"] == control["params_total"]
     assert speechmoe["params_active"] <= 1.05 * control["params_active"]
     flops = "flops_per_second_of_audio"
-    assert speechmoe[flops] == pytest.approx(control[flops], rel=0.05)
+    assert speechmoe[flops] == pytest.approx(control[flops], rel=0.08)
     for name in SETS:
         ours, theirs = (system["sets"][name]["cer"] for system in (control, speechmoe))
         assert results["relative_change"][name]["mean"] == pytest.approx((ours - theirs) / ours)

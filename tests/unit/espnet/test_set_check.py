@@ -120,9 +120,9 @@ def test_training_commands_refuse_in_one_line(tmp_path, command, part, monkeypat
             words += [f"--{name}_shape_file", shape]
     if command == "asr_train":
         assert asr_train.main(words) == 1
-        error = capsys.readouterr().err
+        # ESPnet prints its command line first.
+        _, error = capsys.readouterr().err.strip().split("\n")
         assert error.startswith(f"asr_train: error: {part}: the files name different utterances")
-        assert error.count("\n") == 1
     else:
         monkeypatch.setattr(sys, "argv", ["asr_train", *words])
         with pytest.raises(ValueError, match=f"{part}: the files name different utterances"):

@@ -3,7 +3,6 @@ import torch
 from models import batch, build
 
 from speechmoe_espnet.espnet.upcycling import InitParam, load_init_param
-from speechmoe_espnet.moe import MoEFeedForward
 
 STRAIGHT = {"moe_conf": {"router_scale": "straight_through", "num_experts": 4}}
 ENCODERS = pytest.mark.parametrize("encoder", ["speechmoe", "speechmoe_conformer"])
@@ -46,11 +45,13 @@ def test_upcycled_model_starts_as_the_dense_model(
     assert len(out.routing[0].indices[0].unique()) > 1, "one expert alone would prove nothing"
 
 
-@ENCODERS
+@pytest.mark.parametrize(
+    ("encoder", "backend"),
+    [("speechmoe", "auto"), ("speechmoe", "loop"), ("speechmoe_conformer", "auto")],
+)
 @pytest.mark.parametrize("router", ["speechmoe", "switch"])
-@pytest.mark.parametrize("top_k", [1, 2, 3, 4])
+@pytest.mark.parametrize("top_k", [1, 2, 4])
 @pytest.mark.parametrize("scale", ["paper", "straight_through"])
-@pytest.mark.parametrize("backend", ["auto", "loop", "grouped_mm"])
 def test_step_0_of_every_router_top_k_and_scale(encoder, router, top_k, scale, backend, tmp_path):
     dense = static(encoder)
     torch.manual_seed(5)
@@ -61,12 +62,10 @@ def test_step_0_of_every_router_top_k_and_scale(encoder, router, top_k, scale, b
     valid = torch.arange(expected.size(1)) < lengths.unsqueeze(1)
     # With g = p, the dense layer's output is scaled by the chosen p, which is 1 of all experts.
     keeps = scale == "straight_through" or top_k == 4
-    for training in (False, True):
-        for module in moe.modules():
-            if isinstance(module, MoEFeedForward):
-                module.train(training)
+    moe.eval()
+    for has_gradients in (False, True):
         # Gates are computed in another way where there are gradients.
-        with torch.set_grad_enabled(training):
+        with torch.set_grad_enabled(has_gradients):
             data = batch()
             out, _ = moe.encode(data["speech"], data["speech_lengths"])
             difference = (moe.ctc.log_softmax(out) - expected)[valid].abs().max()
