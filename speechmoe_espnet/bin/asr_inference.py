@@ -8,6 +8,7 @@ from espnet2.bin import asr_inference
 
 from speechmoe_espnet.espnet.patches import files_alone, inference_help, inference_parser
 from speechmoe_espnet.espnet.registry import register
+from speechmoe_espnet.system.cli import run_espnet
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -22,12 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program name; None reads sys.argv.
 
     Returns:
-        Exit status 0; ESPnet's own errors are raised.
+        Exit status: 0, or 1 for a damaged or incomplete model; ESPnet's own errors are raised.
     """
     register()
     with inference_help(), files_alone():
-        asr_inference.main(cmd=argv)
-    return 0
+        return run_espnet("asr_inference", lambda: asr_inference.main(cmd=argv))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from speechmoe_espnet.espnet.lm_task import CheckpointedLMTask
+from speechmoe_espnet.system.cli import run_espnet
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -19,10 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program name; None reads sys.argv.
 
     Returns:
-        Exit status 0; errors of ESPnet are raised, with their traceback.
+        Exit status: 0, or 1 for a mistake in the data; errors of ESPnet are raised, with their
+        traceback.
     """
-    CheckpointedLMTask.main(cmd=argv)
-    return 0
+    return run_espnet("lm_train", lambda: CheckpointedLMTask.main(cmd=argv))
 
 
 if __name__ == "__main__":

@@ -95,10 +95,10 @@ class DecodeConfig:
         for name, most in _COUNTS.items():
             if getattr(self, name) is not None or name not in ("max_units", "max_active"):
                 _check_count(name, getattr(self, name), most)
-        for name, most in _POSITIVE.items():
-            _check_number(name, getattr(self, name), most, positive=True)
-        for name, most in _NUMBERS.items():
-            _check_number(name, getattr(self, name), most)
+        for name, greatest in _POSITIVE.items():
+            _check_number(name, getattr(self, name), greatest, positive=True)
+        for name, greatest in _NUMBERS.items():
+            _check_number(name, getattr(self, name), greatest)
         for name in ("use_ngram", "write_lattices"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}: {getattr(self, name)!r} is not true or false")

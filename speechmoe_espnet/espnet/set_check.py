@@ -45,7 +45,7 @@ def check_sets(args: Namespace, *, with_shapes: bool = True, quiet: bool = False
 
 
 def _mismatch(part: str, ids: Mapping[str, set[str]], counts: str, all_ids: set[str]) -> ValueError:
-    partial = sorted(all_ids - set.intersection(*ids.values()))
+    partial = sorted(all_ids - all_ids.intersection(*ids.values()))
     shown = ", ".join(partial[:SHOWN])
     more = ", ..." if len(partial) > SHOWN else ""
     lacking = "; ".join(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from speechmoe_espnet.system.allocator import keep_freed_memory
+from speechmoe_espnet.system.cli import run_espnet
 
 USAGE = "usage: python -m speechmoe_espnet.run -m espnet2.bin.COMMAND [ARGUMENTS]"
 
@@ -21,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: What `python` would get; None reads sys.argv.
 
     Returns:
-        Exit status of a command that returns; 2 without a command.
+        Exit status of a command that returns; 1 for a mistake that this package found, 2 without a
+        command.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words:
@@ -39,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     replace_tasks(asr=SpeechMoEASRTask, lm=CheckpointedLMTask)
     sys.argv = words[1:]
     with files_alone():
-        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
-    return 0
+        return run_espnet(
+            words[1], lambda: runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -79,6 +80,30 @@ def run(
         return 128 + signal.SIGPIPE
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run_espnet(name: str, command: Callable[[], object]) -> int:
+    """Run a command of ESPnet; a mistake that this package found is one line on stderr.
+
+    Args:
+        name: Name of the command.
+        command: Runs it.
+
+    Returns:
+        Exit status: 0; 1 if code of this package raised ValueError or OSError.
+
+    Raises:
+        Exception: Other code failed, so that the traceback is needed.
+    """
+    try:
+        command()
+    except (ValueError, OSError) as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if not str(frame.f_globals["__name__"]).startswith("speechmoe_espnet."):
+            raise
+        print(f"{name}: error: {error}", file=sys.stderr)
         return 1
     return 0
 

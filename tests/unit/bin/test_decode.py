@@ -1,6 +1,7 @@
 """The decode command on tiny random models, ESPnet's and ours, in one process."""
 
 import json
+import shutil
 from pathlib import Path
 
 import kaldiio
@@ -227,3 +228,38 @@ def test_a_checkpoint_of_another_model_is_refused(
     out = tmp_path / "out"
     assert run(tmp_path, config, data_dirs, out, "--model_file", "half.pth") == 1
     assert "the two belong to different trainings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "a missing tensor", "a changed config"])
+def test_a_damaged_model_is_one_line(
+    conformer: Path,
+    data_dirs: list[Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage: str,
+) -> None:
+    config = write_config(tmp_path / "greedy.yaml", method="ctc_greedy")
+    model = tmp_path / "model"
+    shutil.copytree(conformer, model)
+    (checkpoint,) = model.glob("*.pth")
+    state = torch.load(checkpoint)
+    name = next(name for name, value in state.items() if value.numel() > 100)
+    if damage == "a flipped bit":
+        content = bytearray(checkpoint.read_bytes())
+        content[content.index(state[name].numpy().tobytes()) + 5] ^= 1
+        checkpoint.write_bytes(content)
+        said = "damaged: the checksum"
+    elif damage == "a missing tensor":
+        del state[name]
+        torch.save(state, checkpoint)
+        said = name
+    else:
+        (model / ".done.json").write_text("{}")
+        (model / ".files.json").write_text('{"config.yaml": "0"}')
+        said = "config.yaml was changed since it was made"
+    assert run(model, config, data_dirs, tmp_path / "out") == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(errors) == 1
+    assert errors[0].startswith("decode: error: ")
+    assert said in errors[0]
+    assert not (tmp_path / "out").exists()
