@@ -25,9 +25,7 @@ def test_attention_of_espnets_encoders_is_refused_beforehand(
     model = build(encoder)
     monkeypatch.setattr(memory_bound, "available_bytes", lambda: 8 * 2**30)
     check_memory(model, sets(3.0, 60.0))
-    with pytest.raises(
-        ValueError, match=r"utt1: lasts 60\.0 minutes; .*8\.0 GiB are free"
-    ) as error:
+    with pytest.raises(ValueError, match=r"utt1: lasts 60\.0 minutes; .*8\.0 GiB") as error:
         check_memory(model, sets(3.0, 3600.0, 2.0))
     assert "\n" not in str(error.value)
 

@@ -109,12 +109,10 @@ def dfsmn_by_hand(frames: int) -> int:
     """The tiny encoder of `models`: an attention layer after the second of two blocks."""
     subsampled = -(-frames // 3)
     stacked = 8 * 3 * NUM_BINS
-    context = (subsampled - 1) * 3 + 8
-    deltas = 2 * NUM_BINS * 3 * 9 * context
     projection = 2 * stacked * WIDTH
     block = 2 * (2 * WIDTH * 48 + 21 * WIDTH)
     dense = subsampled * (2 * projection + 3 * block + 2 * WIDTH * 13)
-    return deltas + dense + attention_by_hand(subsampled)
+    return dense + attention_by_hand(subsampled)
 
 
 @pytest.mark.parametrize("seconds", [2.0, 10.0])
