@@ -12,6 +12,7 @@ times. Exit status 1 and the names of the files where there is a difference.
 """
 
 import argparse
+import atexit
 import json
 import os
 import random
@@ -84,6 +85,7 @@ def begin(project: Project, words: Sequence[str]) -> Watched:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    atexit.register(_kill_group, process)
     watched = Watched(process)
     threading.Thread(target=watched.read, daemon=True).start()
     return watched
@@ -131,6 +133,11 @@ def kill(watched: Watched, how: str, rng: random.Random) -> None:
     for pid in [group, *_descendants(group)]:
         _kill(pid)
     watched.process.wait()
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _kill(pid: int) -> None:
@@ -260,6 +267,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.kills < 1:
         parser.error(f"--kills {args.kills}: at least 1")
     words = JOBS[args.job]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory(prefix="endurance.") as folder:
         roots = [Path(folder, name) for name in ("undisturbed", "killed")]
         for root in roots:
