@@ -64,8 +64,7 @@ class SystemSummary:
         runs: Its runs, by seed.
         rates: Error rate by set, and of all sets as `total` where there are several.
         unit_rates: The same in units (syllables and phones); empty where a run lacks them.
-        changes: Relative change from the control, as `rates`; empty for the control itself and
-            where there is no control.
+        changes: Relative change from the control, as `rates`; empty for it and without one.
     """
 
     name: str
@@ -111,14 +110,13 @@ class SystemSummary:
 
     @property
     def rtf(self) -> float:
-        """Real-time factor of decoding, mean over runs."""
+        """Real-time factor, mean over runs."""
         return _mean([run.outcome.rtf for run in self.runs])
 
     @property
     def rtf_measured_with(self) -> str:
-        """Processes and threads that decoded; several where runs differ, "" where none tell."""
-        found = {run.outcome.rtf_measured_with for run in self.runs} - {"-"}
-        return " or ".join(sorted(found))
+        """Processes and threads that decoded; "" where no run tells."""
+        return " or ".join(sorted({run.outcome.rtf_measured_with for run in self.runs} - {"-"}))
 
     @property
     def dev_loss(self) -> float | None:

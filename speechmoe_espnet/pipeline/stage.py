@@ -7,20 +7,16 @@ so that it can resume; output of another configuration is kept under another nam
 then changed by something else (a hand, a disk) stops a stage, unless it is told to accept it.
 """
 
-import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 from speechmoe_espnet.pipeline.digests import (
     DONE,
     FILES,
-    NO_EFFECT_ON_RESULTS,
     STARTED,
     ChangedError,
     changed_files,
@@ -34,6 +30,7 @@ from speechmoe_espnet.pipeline.digests import (
     stage_digest,
 )
 from speechmoe_espnet.pipeline.lock import TargetLock
+from speechmoe_espnet.pipeline.marks import goes_on, made_with, timestamp, write_mark
 from speechmoe_espnet.pipeline.process import (
     run_logged,
     stopping_signals_raise,
@@ -132,7 +129,8 @@ def run(stage: Stage) -> bool:
             take_care_of_leftovers(stage.target)
             digest, inputs = _stage_digest(stage)
             if _is_finished(stage, digest):
-                print(f"{stage.name}: {stage.target} is up to date{_made_with(stage)}", flush=True)
+                with_others = made_with(stage.command, stage.target)
+                print(f"{stage.name}: {stage.target} is up to date{with_others}", flush=True)
                 return False
             begun = time.time()
             mark: dict[str, object] = {
@@ -141,7 +139,7 @@ def run(stage: Stage) -> bool:
                 "inputs": inputs,
                 "command": list(stage.command),
                 "commit": commit(),
-                "started": _timestamp(begun),
+                "started": timestamp(begun),
             }
             words, mark["length"] = split_options(
                 command_digest_words(stage.command, stage.ignored), stage.may_grow
@@ -157,7 +155,7 @@ def run(stage: Stage) -> bool:
                     "num_files": num_files,
                     "listing": listing,
                     "content": digest_of_files(files),
-                    "finished": _timestamp(time.time()),
+                    "finished": timestamp(time.time()),
                     "seconds": round(time.time() - begun, 1),
                 }
                 _finish(stage, out, mark, files)
@@ -228,7 +226,7 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
         return
     earlier = read_mark(target / STARTED) or read_mark(target / DONE)
     if target.exists() and any(target.iterdir()):
-        if earlier is None or not _goes_on(earlier, mark):
+        if earlier is None or not goes_on(earlier, mark):
             backup = free_backup_name(target)
             target.rename(backup)
             print(
@@ -244,39 +242,10 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
                 mark["begun_with_commit"] = begun_with
                 print(f"{stage.name}: {target} was started with commit {begun_with}", flush=True)
     target.mkdir(exist_ok=True)
-    _write_mark(target / STARTED, mark)
+    write_mark(target / STARTED, mark)
     for name in (DONE, FILES):
         (target / name).unlink(missing_ok=True)
     yield target
-
-
-def _goes_on(earlier: Mapping[str, Any], mark: Mapping[str, Any]) -> bool:
-    """Whether a training is that of a mark, or a shorter one that it goes on with."""
-    if earlier.get("digest") == mark["digest"]:
-        return True
-    before, now = earlier.get("length") or {}, mark["length"]
-    if not now or before.keys() != now.keys():
-        return False
-    if earlier.get("digest_without_length") != mark["digest_without_length"]:
-        return False
-    lengths = [*before.values(), *now.values()]
-    return all(text.isdecimal() for text in lengths) and all(
-        int(before[name]) <= int(now[name]) for name in now
-    )
-
-
-def _made_with(stage: Stage) -> str:
-    """Say with which number of processes a target was made, where it is another one now.
-
-    Results do not depend on it, but times do, such as a real-time factor.
-    """
-    mark = read_mark(stage.target / DONE) or {}
-    _, before = split_options(mark.get("command", ()), NO_EFFECT_ON_RESULTS)
-    _, now = split_options(stage.command, NO_EFFECT_ON_RESULTS)
-    if before == now:
-        return ""
-    words = [f"--{name} {value}".rstrip() for name, value in before.items()]
-    return f" (made, and its times measured, with {' '.join(words)})" if words else ""
 
 
 def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:
@@ -304,8 +273,8 @@ def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:
 
 def _finish(stage: Stage, out: Path, mark: Mapping[str, object], files: Mapping[str, str]) -> None:
     with stopping_signals_wait():
-        _write_mark(out / FILES, files)
-        _write_mark(out / DONE, mark)
+        write_mark(out / FILES, files)
+        write_mark(out / DONE, mark)
         if stage.in_place:
             (out / STARTED).unlink()
             return
@@ -314,13 +283,3 @@ def _finish(stage: Stage, out: Path, mark: Mapping[str, object], files: Mapping[
             stage.target.rename(old)
         out.rename(stage.target)
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _write_mark(path: Path, mark: Mapping[str, object]) -> None:
-    write_text_atomically(
-        path, json.dumps(mark, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    )
-
-
-def _timestamp(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))

@@ -96,7 +96,7 @@ def test_a_system_may_have_some_of_the_seeds(write):
         ({"seed": [1]}, "a grid has no key seed"),
         ({"description": None}, "description missing"),
         ({"seeds": [1, 1]}, "seeds: expected different ones"),
-        ({"seeds": ["one"]}, "seeds: expected numbers"),
+        ({"seeds": ["one"]}, "seeds: expected whole numbers"),
         ({"seeds": 3}, "seeds: expected a list"),
         ({"systems": {"static": {"seeds": []}}}, "systems: static: seeds: expected different"),
         ({"systems": {"static": {"seeds": [2]}}}, r"seeds: expected some of the grid's, \[0, 1\]"),

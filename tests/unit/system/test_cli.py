@@ -1,6 +1,9 @@
 import subprocess
 import sys
 
+import pytest
+
+from speechmoe_espnet.system import cli
 from speechmoe_espnet.system.cli import ArgumentParser
 
 PROGRAM = """
@@ -65,3 +68,13 @@ def test_help_shows_required_options_and_defaults_that_say_something() -> None:
     assert text.count("default:") == 3
     assert text.count("(required)") == 1
     assert "None" not in text
+
+
+def test_what_this_package_finds_in_espnets_commands_is_one_line(tmp_path, capsys):
+    from speechmoe_espnet.data.text_file import read_text
+
+    assert cli.run_espnet("asr_inference", lambda: read_text(tmp_path / "none")) == 1
+    assert capsys.readouterr().err == f"asr_inference: error: no file {tmp_path / 'none'}\n"
+    assert cli.run_espnet("asr_inference", lambda: None) == 0
+    with pytest.raises(ValueError, match="invalid literal"):
+        cli.run_espnet("asr_inference", lambda: int("x"))
