@@ -151,9 +151,9 @@ def _refuse_too_large(args: argparse.Namespace, encoder_class: type | None) -> N
     """Raise ValueError where the parameters of an encoder of ours take more than all memory."""
     if encoder_class is None or not issubclass(encoder_class, AbsSpeechMoEEncoder):
         return
+    make: Any = encoder_class
     with torch.device("meta"):
-        conf = with_nested_routing(args.encoder_conf)
-        encoder = encoder_class(args.input_size or DEFAULT_BINS, **conf)
+        encoder = make(args.input_size or DEFAULT_BINS, **with_nested_routing(args.encoder_conf))
     needed = sum(value.numel() * value.element_size() for value in encoder.state_dict().values())
     if needed > total_bytes():
         raise ValueError(
