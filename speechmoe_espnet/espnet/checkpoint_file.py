@@ -110,8 +110,8 @@ def check_fits(
     ):
         if found := sorted(name for name in names if not is_count(name)):
             raise ValueError(
-                f"{path}: {what.format(len(found))}, {', '.join(found[:_SHOWN])} among them; it "
-                f"does not fit config.yaml: the two belong to different trainings"
+                f"{path}: does not fit config.yaml beside it: {what.format(len(found))}, "
+                f"{', '.join(found[:_SHOWN])} among them; the two belong to different trainings"
             )
     if more and unused:
         print(

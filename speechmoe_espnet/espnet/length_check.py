@@ -25,7 +25,9 @@ SHOWN = 10
 type Preprocessor = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 
 
-def check_lengths(args: Namespace, preprocess: Preprocessor | None = None) -> None:
+def check_lengths(
+    args: Namespace, make_preprocessor: Callable[[], Preprocessor | None] = lambda: None
+) -> None:
     """Refuse training and validation data with utterances that are too short.
 
     Training data must be long enough at the strongest speed-up of `specaug: vary`, too.
@@ -37,8 +39,8 @@ def check_lengths(args: Namespace, preprocess: Preprocessor | None = None) -> No
 
     Args:
         args: ESPnet's training arguments.
-        preprocess: ESPnet's preprocessor for validation, which makes labels of texts; None where
-            texts are labels already (type text_int), or to count no repeated labels.
+        make_preprocessor: Makes ESPnet's preprocessor for validation, which makes labels of texts;
+            None counts no repeated labels, unless texts are labels already (type text_int).
 
     Raises:
         ValueError: Naming the utterances, their frames and their labels.
@@ -63,7 +65,7 @@ def check_lengths(args: Namespace, preprocess: Preprocessor | None = None) -> No
             files = dict(zip(names, shape_files, strict=False))
             varied = variation if part == "train" else None
             text = next((path, kind) for path, name, kind in data if name == "text")
-            repeats = _Repeats(*text, preprocess)
+            repeats = _Repeats(*text, make_preprocessor)
             _check(encoder, files["speech"], files["text"], hop, varied, repeats)
 
 
@@ -73,31 +75,37 @@ class _Repeats:
     Args:
         path: Texts or labels by utterance.
         kind: Its ESPnet type; other types than text and text_int count as without repeats.
-        preprocess: See check_lengths.
+        make_preprocessor: See check_lengths.
     """
 
-    def __init__(self, path: str, kind: str, preprocess: Preprocessor | None) -> None:
+    def __init__(
+        self, path: str, kind: str, make_preprocessor: Callable[[], Preprocessor | None]
+    ) -> None:
         self.path = path
-        self.preprocess = preprocess if kind == "text" else None
-        self.is_known = kind == "text_int" or self.preprocess is not None
+        self.kind = kind
+        self.make_preprocessor = make_preprocessor
 
     def of(self, utterances: Iterable[str]) -> dict[str, int]:
         """Count the repeats of some utterances."""
         wanted = list(utterances)
-        if not wanted or not self.is_known:
+        if not wanted or self.kind not in ("text", "text_int"):
+            return {}
+        preprocess = self.make_preprocessor() if self.kind == "text" else None
+        if self.kind == "text" and preprocess is None:
             return {}
         texts = entries(self.path)
         return {
             utt: int(np.count_nonzero(labels[1:] == labels[:-1]))
             for utt in wanted
             if utt in texts
-            for labels in [self._labels(utt, texts[utt])]
+            for labels in [_labels(utt, texts[utt], preprocess)]
         }
 
-    def _labels(self, utt: str, text: str) -> Any:
-        if self.preprocess is None:
-            return np.array(text.split())
-        return np.asarray(self.preprocess(utt, {"text": text})["text"])
+
+def _labels(utt: str, text: str, preprocess: Preprocessor | None) -> Any:
+    if preprocess is None:
+        return np.array(text.split())
+    return np.asarray(preprocess(utt, {"text": text})["text"])
 
 
 def _variation(args: Namespace) -> FeatureVariation | None:

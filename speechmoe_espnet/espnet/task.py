@@ -126,7 +126,7 @@ class SpeechMoEASRTask(ASRTask):
         if training:
             _refuse_unknown_keys(args)
             check_sources(args)
-            check_lengths(args, cls.build_preprocess_fn(args, train=False))
+            check_lengths(args, lambda: cls.build_preprocess_fn(args, train=False))
             if first and args.resume:
                 repair_after_kill(output_dir)
                 forget_averages(output_dir)

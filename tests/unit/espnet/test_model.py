@@ -174,8 +174,8 @@ def test_raw_waveforms(encoder):
     ("overrides", "message"),
     [
         ({"model_conf": {"alpha": -1.0}}, r"alpha: -1.0 is not in \[0, 1e\+06\]"),
-        ({"model_conf": {"router_lr_scale": 0.0}}, "router_lr_scale 0.0"),
-        ({"model_conf": {"expert_lr_scale": -1.0}}, "expert_lr_scale -1.0"),
+        ({"model_conf": {"router_lr_scale": 0.0}}, "router_lr_scale: 0.0 is not in"),
+        ({"model_conf": {"expert_lr_scale": -1.0}}, "expert_lr_scale: -1.0 is not in"),
         ({"model_conf": {"interctc_weight": 0.5}}, "interctc_weight 0.5"),
         ({"model": "espnet"}, "use model: speechmoe"),
         ({"postencoder": "length_adaptor"}, "postencoder"),

@@ -218,7 +218,7 @@ def test_a_training_with_flat_keys_warns_once(data_args, tmp_path, caplog):
 
 def test_too_short_utterances_stop_training_before_it_starts(data_args, tmp_path):
     (tmp_path / "text_shape").write_text("".join(f"utt{i} 50,13\n" for i in range(10)))
-    with pytest.raises(ValueError, match="too short for CTC: utt0"):
+    with pytest.raises(ValueError, match=r"too short for CTC, .*: utt0"):
         train([*data_args, *configuration(tmp_path / "conf.yaml")], tmp_path / "exp")
     assert not (tmp_path / "exp").exists()
 
