@@ -30,7 +30,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "integration"))
 
-from project import OPTIONS, Project
+from project import CHAR, OPTIONS, TINY, Project
 
 JOBS: dict[str, tuple[str, ...]] = {
     "recipe": (
@@ -38,6 +38,7 @@ JOBS: dict[str, tuple[str, ...]] = {
         *("--decode-config", "conf/decode_wfst_narrow_nbest.yaml"),
         *("--lm-config", "tests/integration/conf/train_lm_tiny.yaml"),
     ),
+    "greedy": ("egs/mix/asr1/run.sh", *CHAR, "--asr-config", TINY, "--expname", "tiny"),
     "run_all": ("run_all.sh", "--preset", "tiny", "--search", "wfst"),
 }
 RESULTS = ("data", "dump", "units", "lang", "exp")
