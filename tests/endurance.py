@@ -49,7 +49,7 @@ TIMES = re.compile(
 )
 TIMED_FILES = re.compile(
     r"(train\.log|index\.html|table\.txt|.*\.svg|\.done\.json|\.files\.json|SHA256SUMS|rtf\.json|"
-    r"checkpoint\.pth|.*\.log|results\.md)$"
+    r"checkpoint\.pth|.*\.log|results\.md|images/\w*time\.png)$"
 )
 
 
