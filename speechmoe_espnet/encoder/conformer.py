@@ -4,37 +4,32 @@ The blocks of 3M-ASR (arXiv 2204.03178), built on ESPnet's attention and convolu
 Padding does not change results: an utterance gives the same output in a batch and alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from espnet2.legacy.nets.pytorch_backend.conformer.convolution import ConvolutionModule
 from espnet2.legacy.nets.pytorch_backend.nets_utils import get_activation
 from espnet2.legacy.nets.pytorch_backend.transformer.embedding import RelPositionalEncoding
 from espnet2.legacy.nets.pytorch_backend.transformer.positionwise_feed_forward import (
     PositionwiseFeedForward,
 )
-from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import (
-    Conv2dSubsampling,
-    Conv2dSubsampling6,
-    Conv2dSubsampling8,
-    TooShortUttError,
-)
 from torch import Tensor, nn
 
-from speechmoe_espnet.encoder.backbone import Backbone, Block
-from speechmoe_espnet.encoder.options import check_attention_heads, check_sizes
+from speechmoe_espnet.encoder.backbone import NO_TAPS, Backbone, BackboneOutput, Block, Taps, scaled
+from speechmoe_espnet.encoder.input_layers import (
+    CONV2D,
+    EMBED,
+    LINEAR,
+    InputLayer,
+    check_input_layer,
+)
+from speechmoe_espnet.encoder.options import block_rates, check_attention_heads, check_sizes
 from speechmoe_espnet.encoder.output import valid_frames
-from speechmoe_espnet.encoder.relative_attention import RelativeAttention
+from speechmoe_espnet.encoder.self_attention import RelativeSelfAttention
 from speechmoe_espnet.moe import MoEFeedForward, MoEOptions, Routing
 from speechmoe_espnet.moe.routing_options import DENSE
 
-# (kernel, stride) of each convolution of ESPnet's subsampling modules.
-CONV2D = {
-    "conv2d": (Conv2dSubsampling, ((3, 2), (3, 2))),
-    "conv2d6": (Conv2dSubsampling6, ((3, 2), (5, 3))),
-    "conv2d8": (Conv2dSubsampling8, ((3, 2), (3, 2), (3, 2))),
-}
-INPUT_LAYERS = (*CONV2D, "linear")
+INPUT_LAYERS = (*CONV2D, LINEAR, EMBED, None)
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,8 @@ class ConformerOptions:
         attention_dropout_rate: Dropout on attention weights.
         activation_type: Activation of feed-forward and convolution modules.
         cnn_module_kernel: Kernel of the convolution module, odd.
-        input_layer: conv2d, conv2d6, conv2d8, or linear (on stacked features).
+        input_layer: A key of CONV2D, linear (on stacked features), embed, or None.
+        stochastic_depth_rate: How often training leaves a block out: of all, or of each block.
     """
 
     output_size: int = 256
@@ -63,15 +59,16 @@ class ConformerOptions:
     attention_dropout_rate: float = 0.0
     activation_type: str = "swish"
     cnn_module_kernel: int = 15
-    input_layer: str = "conv2d"
+    input_layer: str | None = "conv2d"
+    stochastic_depth_rate: float | Sequence[float] = 0.0
 
     def __post_init__(self) -> None:
         check_sizes(self)
         check_attention_heads(self.output_size, self.attention_heads)
         if self.cnn_module_kernel % 2 == 0:
             raise ValueError(f"cnn_module_kernel: {self.cnn_module_kernel} is not odd")
-        if self.input_layer not in INPUT_LAYERS:
-            raise ValueError(f"input_layer: {self.input_layer!r} is not one of {INPUT_LAYERS}")
+        check_input_layer(self.input_layer, INPUT_LAYERS)
+        block_rates(self.stochastic_depth_rate, self.num_blocks)
 
 
 class ConformerMoEBlock(Block):
@@ -86,8 +83,8 @@ class ConformerMoEBlock(Block):
             size, options.linear_units, options.dropout_rate, activation
         )
         self.norm_attention = nn.LayerNorm(size)
-        self.attention = RelativeAttention(
-            options.attention_heads, size, options.attention_dropout_rate, False, True
+        self.attention = RelativeSelfAttention(
+            options.attention_heads, size, options.attention_dropout_rate
         )
         self.norm_conv = nn.LayerNorm(size)
         self.conv = ConvolutionModule(size, options.cnn_module_kernel, activation)
@@ -106,17 +103,25 @@ class ConformerMoEBlock(Block):
         self.dropout = nn.Dropout(options.dropout_rate)
 
     def forward(
-        self, x: Tensor, mask: Tensor, embedding_logits: Tensor | None, pos_emb: Tensor
+        self,
+        x: Tensor,
+        mask: Tensor,
+        embedding_logits: Tensor | None,
+        pos_emb: Tensor,
+        residual_scale: float = 1.0,
     ) -> tuple[Tensor, Routing]:
         """(B, T', D) to (B, T', D) and the routing of the MoE layer."""
-        x = x + 0.5 * self.dropout(self.feed_forward_macaron(self.norm_macaron(x)))
+        half = 0.5 * residual_scale
+        x = x + half * self.dropout(self.feed_forward_macaron(self.norm_macaron(x)))
         y = self.norm_attention(x)
-        x = x + self.dropout(self.attention(y, y, y, pos_emb, mask.unsqueeze(1)))
-        x = x + self.dropout(self.conv(self.norm_conv(x), mask.unsqueeze(1)))
+        y = self.dropout(self.attention(y, y, y, pos_emb, mask.unsqueeze(1)))
+        x = x + scaled(y, residual_scale)
+        y = self.dropout(self.conv(self.norm_conv(x), mask.unsqueeze(1)))
+        x = x + scaled(y, residual_scale)
         out, routing = self.feed_forward(
             self.norm_feed_forward(x), mask, embedding_logits=embedding_logits
         )
-        x = x + 0.5 * self.dropout(out)
+        x = x + half * self.dropout(out)
         return self.norm_final(x), routing
 
 
@@ -150,38 +155,22 @@ class ConformerBackbone(Backbone):
         blocks = [
             ConformerMoEBlock(options, moe.of_block(number), embedding_size) for number in numbers
         ]
-        super().__init__(blocks, activation_checkpointing)
-        size = options.output_size
-        positions = RelPositionalEncoding(size, options.positional_dropout_rate)
-        if options.input_layer == "linear":
-            self.strides: tuple[tuple[int, int], ...] = ()
-            self.input_layer: nn.Module = nn.Sequential(
-                nn.Linear(input_size, size),
-                nn.LayerNorm(size),
-                nn.Dropout(options.dropout_rate),
-                positions,
-            )
-        else:
-            subsampling_class, self.strides = CONV2D[options.input_layer]
-            self.input_layer = subsampling_class(input_size, size, options.dropout_rate, positions)
+        super().__init__(
+            blocks,
+            block_rates(options.stochastic_depth_rate, options.num_blocks),
+            InputLayer(options.input_layer, input_size, options.output_size),
+            activation_checkpointing,
+        )
+        positions = RelPositionalEncoding(options.output_size, options.positional_dropout_rate)
+        self.input_layer = self.layer.module(options.dropout_rate, positions)
 
-    @property
-    def subsampling(self) -> int:
-        """Input frames per output frame."""
-        product = 1
-        for _, stride in self.strides:
-            product *= stride
-        return product
-
-    def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames that come out of `lengths` frames (B,); 0 where an utterance is too short."""
-        for kernel, stride in self.strides:
-            lengths = ((lengths - kernel).div(stride, rounding_mode="floor") + 1).clamp(min=0)
-        return lengths
+    def normalize(self, x: Tensor) -> Tensor:
+        """A block ends with a normalisation."""
+        return x
 
     def forward(
-        self, x: Tensor, lengths: Tensor, embedding: Tensor | None
-    ) -> tuple[Tensor, Tensor, list[Routing]]:
+        self, x: Tensor, lengths: Tensor, embedding: Tensor | None, taps: Taps = NO_TAPS
+    ) -> BackboneOutput:
         """(B, T, F), (B,), (B, T', De) to (B, T', D), (B,) and the routing of each MoE layer.
 
         Raises:
@@ -189,34 +178,8 @@ class ConformerBackbone(Backbone):
                 left after subsampling.
         """
         out_lengths = self.output_lengths(lengths)
-        self._check_lengths(x, lengths)
-        if self.strides:
-            (x, pos_emb), _ = self.input_layer(x, None)
-        else:
-            x, pos_emb = self.input_layer(x)
+        self.layer.check_lengths(x, lengths)
+        x, pos_emb = self.layer.run(self.input_layer, x)
         mask = valid_frames(out_lengths, x.size(1))
-        x, routing = self.run_blocks(x, mask, embedding, pos_emb)
-        return x, out_lengths, routing
-
-    def _check_lengths(self, x: Tensor, lengths: Tensor) -> None:
-        # An exported graph cannot look at lengths; its metadata holds the least number of frames.
-        if not self.strides or torch.compiler.is_exporting():
-            return
-        # Reading lengths would wait for a GPU: there only the padded length is checked, as in
-        # ESPnet. A shorter utterance then has the output length 0.
-        shortest = int(lengths.min()) if lengths.device.type == "cpu" else x.size(1)
-        least = self.least_frames()
-        if shortest < least:
-            raise TooShortUttError(
-                f"has {shortest} frames and is too short for subsampling "
-                f"(it needs at least {least} frames)",
-                shortest,
-                least,
-            )
-
-    def least_frames(self) -> int:
-        """Input frames of the shortest utterance that leaves one frame."""
-        frames = 1
-        for kernel, stride in reversed(self.strides):
-            frames = (frames - 1) * stride + kernel
-        return frames
+        x, routing, kept = self.run_blocks(x, mask, embedding, taps, pos_emb)
+        return BackboneOutput(x, out_lengths, routing, kept)

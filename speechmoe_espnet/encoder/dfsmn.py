@@ -1,16 +1,27 @@
 """DFSMN backbone of the paper: feed-forward, sequential memory and some self-attention layers."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from espnet2.legacy.nets.pytorch_backend.transformer.attention import MultiHeadedAttention
 from torch import Tensor, nn
 
-from speechmoe_espnet.encoder.backbone import Backbone, Block
-from speechmoe_espnet.encoder.options import check_attention_heads, check_sizes
+from speechmoe_espnet.encoder.backbone import NO_TAPS, Backbone, BackboneOutput, Block, Taps, scaled
+from speechmoe_espnet.encoder.input_layers import (
+    CONV2D,
+    EMBED,
+    LINEAR,
+    InputLayer,
+    check_input_layer,
+)
+from speechmoe_espnet.encoder.options import block_rates, check_attention_heads, check_sizes
 from speechmoe_espnet.encoder.output import valid_frames
+from speechmoe_espnet.encoder.self_attention import SelfAttention
 from speechmoe_espnet.encoder.sequential_memory import SequentialMemory
 from speechmoe_espnet.moe import MoEFeedForward, MoEOptions, Routing
 from speechmoe_espnet.moe.routing_options import DENSE
+
+STACKED = "stacked"
+INPUT_LAYERS = (STACKED, *CONV2D, LINEAR, EMBED, None)
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,9 @@ class DFSMNOptions:
         attention_dropout_rate: Dropout on attention weights.
         activation_type: relu, swish or gelu.
         memory: Orders and strides of the memory layers.
+        input_layer: stacked (a linear layer on stacked features), a key of CONV2D, linear, embed,
+            or None.
+        stochastic_depth_rate: How often training leaves a block out: of all, or of each block.
     """
 
     output_size: int = 256
@@ -51,11 +65,15 @@ class DFSMNOptions:
     attention_dropout_rate: float = 0.0
     activation_type: str = "relu"
     memory: MemoryOptions = MemoryOptions()
+    input_layer: str | None = STACKED
+    stochastic_depth_rate: float | Sequence[float] = 0.0
 
     def __post_init__(self) -> None:
         check_sizes(self)
         if self.attention_every:
             check_attention_heads(self.output_size, self.attention_heads)
+        check_input_layer(self.input_layer, INPUT_LAYERS)
+        block_rates(self.stochastic_depth_rate, self.num_blocks)
 
 
 class DFSMNBlock(Block):
@@ -81,22 +99,28 @@ class DFSMNBlock(Block):
         self.attention = None
         if attention:
             self.norm_attention = nn.LayerNorm(size)
-            self.attention = MultiHeadedAttention(
-                options.attention_heads, size, options.attention_dropout_rate, use_sdpa=True
+            self.attention = SelfAttention(
+                options.attention_heads, size, options.attention_dropout_rate
             )
 
     def forward(
-        self, x: Tensor, mask: Tensor, embedding_logits: Tensor | None
+        self,
+        x: Tensor,
+        mask: Tensor,
+        embedding_logits: Tensor | None,
+        residual_scale: float = 1.0,
     ) -> tuple[Tensor, Routing]:
         """(B, T, D) to (B, T, D) and the routing of the feed-forward layer."""
         out, routing = self.feed_forward(
             self.norm_feed_forward(x), mask, embedding_logits=embedding_logits
         )
-        x = x + self.dropout(out)
-        x = x + self.dropout(self.memory(self.norm_memory(x), mask))
+        x = x + scaled(self.dropout(out), residual_scale)
+        y = self.dropout(self.memory(self.norm_memory(x), mask))
+        x = x + scaled(y, residual_scale)
         if self.attention is not None:
             y = self.norm_attention(x)
-            x = x + self.dropout(self.attention(y, y, y, mask.unsqueeze(1)))
+            y = self.dropout(self.attention(y, y, y, mask.unsqueeze(1)))
+            x = x + scaled(y, residual_scale)
         return x, routing
 
 
@@ -129,27 +153,33 @@ class DFSMNBackbone(Backbone):
             )
             for number in range(1, options.num_blocks + 1)
         ]
-        super().__init__(blocks, activation_checkpointing)
-        self.input_layer = nn.Sequential(
-            nn.Linear(input_size, options.output_size),
-            nn.LayerNorm(options.output_size),
-            nn.Dropout(options.dropout_rate),
+        layer = LINEAR if options.input_layer == STACKED else options.input_layer
+        super().__init__(
+            blocks,
+            block_rates(options.stochastic_depth_rate, options.num_blocks),
+            InputLayer(layer, input_size, options.output_size),
+            activation_checkpointing,
         )
+        self.input_layer = self.layer.module(options.dropout_rate)
         self.after_norm = nn.LayerNorm(options.output_size)
 
-    @property
-    def subsampling(self) -> int:
-        """One: frames stay as they are."""
-        return 1
-
-    def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames stay as they are."""
-        return lengths
+    def normalize(self, x: Tensor) -> Tensor:
+        """The final LayerNorm."""
+        out: Tensor = self.after_norm(x)
+        return out
 
     def forward(
-        self, x: Tensor, lengths: Tensor, embedding: Tensor | None
-    ) -> tuple[Tensor, Tensor, list[Routing]]:
-        """(B, T', F), (B,), (B, T', De) to (B, T', D), (B,) and the routing of each MoE layer."""
-        mask = valid_frames(lengths, x.size(1))
-        x, routing = self.run_blocks(self.input_layer(x), mask, embedding)
-        return self.after_norm(x), lengths, routing
+        self, x: Tensor, lengths: Tensor, embedding: Tensor | None, taps: Taps = NO_TAPS
+    ) -> BackboneOutput:
+        """(B, T', F), (B,), (B, T', De) to (B, T', D), (B,) and the routing of each MoE layer.
+
+        Raises:
+            TooShortUttError: Where an utterance (on a GPU: where every utterance) has no frame
+                left after subsampling.
+        """
+        out_lengths = self.output_lengths(lengths)
+        self.layer.check_lengths(x, lengths)
+        x = self.layer.run(self.input_layer, x)
+        mask = valid_frames(out_lengths, x.size(1))
+        x, routing, kept = self.run_blocks(x, mask, embedding, taps)
+        return BackboneOutput(self.after_norm(x), out_lengths, routing, kept)

@@ -4,7 +4,7 @@ Nested `*_conf` dictionaries become dataclasses. An unknown key is an error.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -129,7 +129,7 @@ def check_sizes(options: object) -> None:
         value = getattr(options, field.name)
         if field.name in LIMITS:
             check_count(field.name, value, *LIMITS[field.name])
-        elif field.name.endswith("_rate"):
+        elif field.name.endswith("dropout_rate"):
             check_rate(field.name, value)
 
 
@@ -139,3 +139,50 @@ def check_attention_heads(output_size: int, attention_heads: int) -> None:
         raise ValueError(
             f"output_size: {output_size} is not a multiple of attention_heads ({attention_heads})"
         )
+
+
+def block_rates(rate: float | Sequence[float], num_blocks: int) -> tuple[float, ...]:
+    """Rates of stochastic depth (arXiv 1603.09382), one a block.
+
+    Args:
+        rate: One for all blocks, or a list of one for each.
+        num_blocks: Blocks.
+
+    Raises:
+        ValueError: Where a rate is not in [0, 1), or there are not as many as blocks.
+    """
+    rates = tuple(rate) if isinstance(rate, Sequence) else (rate,) * num_blocks
+    if len(rates) != num_blocks:
+        raise ValueError(
+            f"stochastic_depth_rate: {len(rates)} rates for {num_blocks} blocks; "
+            "give one for all, or one for each"
+        )
+    wrong = [value for value in rates if not 0.0 <= value < 1.0]
+    if wrong:
+        raise ValueError(f"stochastic_depth_rate: {wrong[0]} is not in [0, 1)")
+    return rates
+
+
+def check_interctc(layers: Sequence[int], num_blocks: int, conditioning: bool) -> tuple[int, ...]:
+    """Numbers of the blocks of intermediate CTC, in their order.
+
+    Args:
+        layers: The encoder's interctc_layer_idx.
+        num_blocks: Blocks.
+        conditioning: The encoder's interctc_use_conditioning.
+
+    Raises:
+        ValueError: Where a number is no block below the last one, or none is given to condition on.
+    """
+    wrong = [number for number in layers if not 0 < number < num_blocks]
+    if wrong:
+        raise ValueError(
+            f"interctc_layer_idx: {wrong[0]} is not between 1 and {num_blocks - 1}, the blocks "
+            "below the last"
+        )
+    if conditioning and not layers:
+        raise ValueError(
+            "interctc_use_conditioning: true needs blocks to condition on; name them in "
+            "interctc_layer_idx"
+        )
+    return tuple(sorted(set(layers)))

@@ -19,7 +19,8 @@ class RelativeAttention(RelPositionMultiHeadedAttention):
     ESPnet scores every frame against all 2 T - 1 positions: 259 GB for an hour of speech.
     Inference on more than MAX_SCORES scores takes some queries at a time, with the positions that
     they reach. Otherwise results are ESPnet's bit for bit, without its product of queries and keys
-    that the fused attention computes again.
+    that the fused attention computes again. Without `use_sdpa` they are ESPnet's, which holds
+    the attention weights.
     """
 
     def forward(
@@ -37,6 +38,8 @@ class RelativeAttention(RelPositionMultiHeadedAttention):
         Returns:
             (B, T, D).
         """
+        if not self.use_sdpa:
+            return super().forward(query, key, value, pos_emb, mask)
         batch, frames, _ = query.shape
         q, k, v = self.forward_qkv(query, key, value)
         positions = self.linear_pos(pos_emb).view(1, -1, self.h, self.d_k).transpose(1, 2)

@@ -1,10 +1,12 @@
 """`encoder: speechmoe_conformer`, the Conformer-MoE of 3M-ASR."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.conformer import ConformerBackbone, ConformerOptions
-from speechmoe_espnet.encoder.options import from_conf, read_moe_conf
+from speechmoe_espnet.encoder.input_layers import LINEAR, check_same_input
+from speechmoe_espnet.encoder.options import check_interctc, from_conf, read_moe_conf
 from speechmoe_espnet.encoder.stacking import StackedFeatures
 
 
@@ -25,7 +27,8 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
         attention_dropout_rate: Dropout on attention weights.
         activation_type: swish, relu or gelu.
         cnn_module_kernel: Kernel of the convolution module, odd.
-        input_layer: conv2d (1/4), conv2d6, conv2d8, or linear on stacked features.
+        input_layer: conv2d (1/4), conv2d1, conv2d2, conv2d6, conv2d8; linear on stacked features;
+            embed, for discrete units; null, for features as wide as the encoder.
         deltas: With input_layer linear: compute deltas and delta-deltas here.
         stack: With input_layer linear: frames stacked into one.
         subsampling: With input_layer linear: input frames per output frame.
@@ -34,6 +37,12 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
         use_embedding: Whether there is an embedding network.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
             the rest again in the backward pass: less memory, about a third more computation.
+        interctc_layer_idx: Blocks, counted from 1 and below the last, whose output has a CTC loss
+            of its own (model_conf: interctc_weight).
+        interctc_use_conditioning: Whether the posteriors of these blocks are added to the input of
+            the next one: self-conditioned CTC (arXiv 2104.02724).
+        stochastic_depth_rate: How often training leaves a block out (arXiv 1603.09382): of all
+            blocks, or a list of one rate a block.
         embedding_conf: Sizes of the embedding network: the keys of ConformerOptions. By
             default those of the encoder, with half its blocks. The input layer must be the
             encoder's.
@@ -57,13 +66,16 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
         attention_dropout_rate: float = 0.0,
         activation_type: str = "swish",
         cnn_module_kernel: int = 15,
-        input_layer: str = "conv2d",
+        input_layer: str | None = "conv2d",
         deltas: bool = True,
         stack: int = 8,
         subsampling: int = 3,
         moe_conf: dict[str, Any] | None = None,
         use_embedding: bool = True,
         activation_checkpointing: bool = False,
+        interctc_layer_idx: Sequence[int] = (),
+        interctc_use_conditioning: bool = False,
+        stochastic_depth_rate: float | Sequence[float] = 0.0,
         embedding_conf: dict[str, Any] | None = None,
         **flat_moe: Any,
     ) -> None:
@@ -79,9 +91,11 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
             activation_type=activation_type,
             cnn_module_kernel=cnn_module_kernel,
             input_layer=input_layer,
+            stochastic_depth_rate=stochastic_depth_rate,
         )
+        interctc = check_interctc(interctc_layer_idx, num_blocks, interctc_use_conditioning)
         features, width = None, input_size
-        if input_layer == "linear":
+        if input_layer == LINEAR:
             features = StackedFeatures(input_size, deltas, stack, subsampling)
             width = features.output_size()
         embedding, embedding_size = None, 0
@@ -92,7 +106,15 @@ class SpeechMoEConformerEncoder(AbsSpeechMoEEncoder):
             )
             embedding_size = small.output_size
         backbone = ConformerBackbone(width, options, moe, embedding_size, activation_checkpointing)
-        super().__init__(features, embedding, backbone, output_size, embedding_size)
+        super().__init__(
+            features,
+            embedding,
+            backbone,
+            output_size=output_size,
+            embedding_size=embedding_size,
+            interctc_layer_idx=interctc,
+            interctc_use_conditioning=interctc_use_conditioning,
+        )
 
 
 def _embedding_options(encoder: ConformerOptions, conf: dict[str, Any] | None) -> ConformerOptions:
@@ -108,9 +130,5 @@ def _embedding_options(encoder: ConformerOptions, conf: dict[str, Any] | None) -
         **(conf or {}),
     }
     options = from_conf(ConformerOptions, keys, "embedding_conf")
-    if options.input_layer != encoder.input_layer:
-        raise ValueError(
-            f"embedding_conf: input_layer {options.input_layer!r} differs from the encoder's "
-            f"({encoder.input_layer!r}): both must keep the same frames"
-        )
+    check_same_input(encoder.input_layer, options.input_layer)
     return options

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.onnx import OnnxExporterError
 
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
+from speechmoe_espnet.encoder.input_layers import EMBED
 from speechmoe_espnet.encoder.output import valid_frames
 from speechmoe_espnet.export.layers import traceable
 
@@ -54,10 +55,13 @@ class AcousticModel(nn.Module):
             # A copy, because ESPnet normalises in place.
             features, lengths = self.normalize(features.clone(), lengths)
         if isinstance(self.encoder, AbsSpeechMoEEncoder):
-            out, out_lengths, _ = self.encoder(features, lengths)
+            encoded = self.encoder.forward_with_routing(features, lengths)
+            out, out_lengths = encoded.encoder_out, encoded.encoder_out_lens
         else:
             padding = ~valid_frames(lengths, features.size(1))
             out, out_lengths, _ = self.encoder(features, lengths, masks=padding)
+            if isinstance(out, tuple):  # with the outputs of intermediate CTC
+                out = out[0]
         return self.ctc_lo(out).log_softmax(dim=-1), out_lengths
 
 
@@ -85,6 +89,11 @@ def require_exportable(model: Any) -> None:
             f"encoder: {type(model.encoder).__name__} makes its own padding mask, which cannot be "
             f"traced; SpeechMoE encoders and ESPnet's Conformers and Branchformers are exported"
         )
+    if (
+        isinstance(model.encoder, AbsSpeechMoEEncoder)
+        and model.encoder.backbone.layer.name == EMBED
+    ):
+        raise ValueError("input_layer: embed takes units, not features; it is not exported")
     if getattr(model.encoder, "interctc_use_conditioning", False):
         raise ValueError("encoder: self-conditioned CTC is not exported; train without it")
 

@@ -211,6 +211,8 @@ class Recognizer:
                 routing = output.routing
             else:
                 encoder_out, out_lengths = self.model.encode(speech, lengths)
+                if isinstance(encoder_out, tuple):  # with the outputs of intermediate CTC
+                    encoder_out = encoder_out[0]
         except self.too_short:
             return None
         return _Batch(Encoded.of(self.model, encoder_out, out_lengths.clamp(min=0)), routing)

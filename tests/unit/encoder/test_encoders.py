@@ -72,7 +72,7 @@ def test_an_utterance_gives_in_a_batch_what_it_gives_alone(class_, conf, num_exp
 
 @EVERY_ENCODER
 def test_forward_returns_what_espnet_expects(class_, conf):
-    encoder = build(class_, conf)
+    encoder = build(class_, conf).eval()
     out, lengths, third = encoder(batch(), LENGTHS)
     assert out.shape == (3, int(lengths.max()), encoder.output_size())
     assert third is None
@@ -167,7 +167,7 @@ def test_unknown_option_is_an_error():
 
 @pytest.mark.parametrize("input_layer", ["conv2d", "conv2d6", "conv2d8"])
 def test_too_short_for_convolutions(input_layer):
-    encoder = build(SpeechMoEConformerEncoder, {**SMALL, "input_layer": input_layer})
+    encoder = build(SpeechMoEConformerEncoder, {**SMALL, "input_layer": input_layer}).eval()
     least = encoder.backbone.least_frames()
     out, lengths, _ = encoder(torch.randn(1, least, 40), torch.tensor([least]))
     assert out.size(1) == lengths.item() == 1
