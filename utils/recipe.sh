@@ -48,7 +48,7 @@ run_stage() {
 run_training() {
     python -m speechmoe_espnet.bin.watch_training --name "${2##*/}" --log "$2/train.log" -- \
         python -m speechmoe_espnet.bin.stage --name "stage $1" --target "$2" "${hints[@]}" "${accepted[@]}" \
-        --in_place --may_grow max_epoch --quiet --log "$2/train.log" "${@:3}"
+        --in_place --may_grow max_epoch --ignore=--use_tensorboard= --quiet --log "$2/train.log" "${@:3}"
 }
 
 # decode NUMBER TARGET CONFIG SET... -- [options of the decode command]

@@ -67,6 +67,9 @@ declare_option asr_args str "more arguments for training, separated by spaces; a
 init_param=""
 declare_option init_param str "checkpoint that training starts from: FILE or, as in ESPnet,
         FILE:SOURCE_KEY:TARGET_KEY:EXCLUDED_KEYS"
+tensorboard=false
+declare_option tensorboard flag "write the curves of the training for tensorboard, into tensorboard/ of the experiment;
+        needs pip install 'speechmoe_espnet[tensorboard]'"
 expname=""
 declare_option expname str "name of the experiment; none: that of --asr-config without train_, with what else it
         depends on (of --model-dir)"

@@ -53,6 +53,7 @@ class Options:
     asr_config: str
     asr_args: str
     init_param: str
+    tensorboard: bool
     expname: str
     model_dir: str
     inference_model: str

@@ -23,7 +23,7 @@ from speechmoe_espnet.recipe.recipe_options import (
 )
 from speechmoe_espnet.recipe.searches import Stages, tune_config, with_search
 from speechmoe_espnet.recipe.shell_lines import Value
-from speechmoe_espnet.recipe.training_args import length_args
+from speechmoe_espnet.recipe.training_args import curve_args, length_args
 
 DEFAULT_FBANK = "conf/fbank.yaml"
 
@@ -204,6 +204,7 @@ class _Plan:
             for shape in ("speech_shape", "text_shape.units"):
                 shapes += [f"--{name}_shape_file", f"{names.stats}/{name}/{shape}"]
         init = ["--init_param", options.init_param] if options.init_param else []
+        curves = curve_args(options.tensorboard and 5 in self.stages)
         inputs = [f"{names.dump}/train", f"{names.dump}/{DEV}", names.units]
         user = options.asr_args.split()
         length = []
@@ -213,7 +214,7 @@ class _Plan:
         return {
             "data_args": data,
             "data_inputs": inputs,
-            "training_args": [*shapes, *init, "--seed", str(options.seed), *user, *length],
+            "training_args": [*shapes, *init, *curves, "--seed", str(options.seed), *user, *length],
             "training_inputs": [*inputs, names.stats, *(init[1:] and [init[1].split(":")[0]])],
         }
 

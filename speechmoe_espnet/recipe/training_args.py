@@ -1,6 +1,7 @@
 """Length of a training, from the preset, the configuration and the user."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -50,6 +51,27 @@ def length_args(config: Path, args: Sequence[str], *, tiny: bool) -> list[str]:
         iterations = _number(configured, f"{config}: num_iters_per_epoch")
         found += ["--num_iters_per_epoch", str(min(iterations, TINY_ITERATIONS))]
     return found
+
+
+def curve_args(wanted: bool) -> list[str]:
+    """Return the arguments of asr_train for `--tensorboard`.
+
+    One word, which the stage does not count as a change.
+
+    Args:
+        wanted: Whether there is a training that is to write curves.
+
+    Raises:
+        ValueError: tensorboard is not installed.
+    """
+    if not wanted:
+        return []
+    if find_spec("tensorboard") is None:
+        raise ValueError(
+            "--tensorboard: tensorboard is not installed; "
+            "pip install 'speechmoe_espnet[tensorboard]', or leave the option out"
+        )
+    return ["--use_tensorboard=true"]
 
 
 def _number(value: object, name: str) -> int:

@@ -76,7 +76,7 @@ def recipe(egs2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_stages_2_to_12_of_the_stock_recipe(recipe: Path, tmp_path: Path) -> None:
     config = yaml.safe_load((ROOT / TINY).read_text())
     config["model_conf"]["router_lr_scale"] = 0.5
-    config |= {"max_epoch": 1, "batch_size": 4, "num_att_plot": 0, "use_tensorboard": False}
+    config |= {"max_epoch": 1, "batch_size": 4}
     (tmp_path / "train_tiny.yaml").write_text(yaml.safe_dump(config))
     decoding = {"beam_size": 2, "ctc_weight": 1.0, "maxlenratio": 0.1}
     (tmp_path / "decode_tiny.yaml").write_text(yaml.safe_dump(decoding))
@@ -99,6 +99,11 @@ def test_stages_2_to_12_of_the_stock_recipe(recipe: Path, tmp_path: Path) -> Non
     for name in ("loss_sparsity", "loss_importance", "loss_embedding"):
         assert float(re.search(rf"{name}=([\d.]+)", log)[1]) > 0
     assert yaml.safe_load((experiment / "config.yaml").read_text())["model"] == "speechmoe"
+    # ESPnet's defaults: attention weights of three utterances, and curves for tensorboard.
+    plots = {path.name for path in experiment.glob("att_ws/*/*.1ep.png")}
+    assert plots == {"encoder.backbone.blocks.1.attention.1ep.png"}
+    assert len(list(experiment.glob("att_ws/*"))) == 3
+    assert list(experiment.glob("tensorboard/train/events.*"))
     # Two learning rates: routers have a group of their own.
     assert "optim0_lr0" in log
     (text,) = experiment.glob("**/test/text")

@@ -117,7 +117,7 @@ def test_a_tiny_model_trains_and_decodes(installed: Installed) -> None:
     ]
     run("speechmoe", "asr_train", "--config", ROOT / TINY, "--output_dir", "exp", *data,
         "--token_list", "units/tokens.txt", "--token_type", "char", "--use_preprocessor", "true",
-        "--input_size", "40", "--batch_type", "unsorted", "--use_tensorboard", "false",
+        "--input_size", "40", "--batch_type", "unsorted",
         "--max_epoch", "1", "--num_iters_per_epoch", "3", "--num_att_plot", "0")  # fmt: skip
     greedy = run("speechmoe", "conf", "decode_ctc_greedy").strip()
     run("speechmoe", "decode", "--model-dir", "exp", "--config", greedy, "--data-dirs", "dump/read",

@@ -32,6 +32,18 @@ def test_training_keeps_the_features_settings_and_takes_parts_of_a_checkpoint(
     assert "kept as" in recipe.run(*options, stage=5)
 
 
+def test_curves_for_tensorboard_do_not_train_anew(recipe: Recipe) -> None:
+    options = ("--expname", "mine")
+    recipe.run(*options, "--tensorboard", stage=5)
+    target = "exp/synthetic/mine"
+    assert "--use_tensorboard=true" in recipe.words(target)
+    assert "is up to date" in recipe.run(*options, stage=5)
+    shutil.rmtree(recipe.dir / target)
+    recipe.run(*options, stage=5)
+    assert "--use_tensorboard=true" not in recipe.words(target)
+    assert "is up to date" in recipe.run(*options, "--tensorboard", stage=5)
+
+
 def test_given_bpe_units_come_with_their_model(recipe: Recipe) -> None:
     given = recipe.root / "given"
     given.mkdir()

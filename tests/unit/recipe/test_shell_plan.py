@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from recipe_words import ROOT, plan
 
+from speechmoe_espnet.recipe import training_args
+
 
 def test_defaults_are_the_main_jobs_system(tmp_path: Path) -> None:
     found = plan(tmp_path)
@@ -39,6 +41,20 @@ def test_tiny_is_tiny_in_steps_and_searches_narrowly(tmp_path: Path) -> None:
     found = plan(tmp_path, preset="tiny", asr_args="--max_epoch 5")
     assert found["training_args"][-4:] == ["--max_epoch", "5", "--num_iters_per_epoch", "4"]
     assert plan(tmp_path)["training_args"][-2:] == ["--max_epoch", "8"]
+
+
+def test_tensorboard_is_asked_for_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "--use_tensorboard=true" not in plan(tmp_path)["training_args"]
+    monkeypatch.setattr(training_args, "find_spec", lambda name: object())
+    assert "--use_tensorboard=true" in plan(tmp_path, tensorboard="true")["training_args"]
+    monkeypatch.setattr(training_args, "find_spec", lambda name: None)
+    plan(tmp_path, tensorboard="true", stage=6)
+    with pytest.raises(
+        ValueError, match=r"--tensorboard: .* install 'speechmoe_espnet.tensorboard"
+    ):
+        plan(tmp_path, tensorboard="true")
 
 
 def test_names_change_with_what_they_depend_on(tmp_path: Path) -> None:
