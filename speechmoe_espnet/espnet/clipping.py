@@ -40,7 +40,7 @@ def clip_before_step(
         max_norm: Limit of each group's norm.
         norm_type: p of the norm.
     """
-    groups = [group for group in parameter_groups(model) if group]
+    groups = parameter_groups(model)
 
     def clip(_: Any, __: Any, ___: Any) -> None:
         for group in groups:

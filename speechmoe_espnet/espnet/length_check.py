@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from espnet2.tasks.asr import encoder_choices, specaug_choices
+from espnet2.train.class_choices import ClassChoices
 
 from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
@@ -26,7 +27,10 @@ type Preprocessor = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 
 
 def check_lengths(
-    args: Namespace, make_preprocessor: Callable[[], Preprocessor | None] = lambda: None
+    args: Namespace,
+    make_preprocessor: Callable[[], Preprocessor | None] = lambda: None,
+    encoder_table: ClassChoices = encoder_choices,
+    spoken_text: str = "text",
 ) -> None:
     """Refuse training and validation data with utterances that are too short.
 
@@ -41,15 +45,18 @@ def check_lengths(
         args: ESPnet's training arguments.
         make_preprocessor: Makes ESPnet's preprocessor for validation, which makes labels of texts;
             None counts no repeated labels, unless texts are labels already (type text_int).
+        encoder_table: ESPnet's table of the task's encoders.
+        spoken_text: Name of the text that a CTC loss is computed of.
 
     Raises:
         ValueError: Naming the utterances, their frames and their labels.
     """
-    encoder_class = encoder_choices.get_class(args.encoder)
+    encoder_class = encoder_table.get_class(args.encoder)
     if not (encoder_class and issubclass(encoder_class, AbsSpeechMoEEncoder)):
         return
     if args.input_size is None and args.frontend != "default":
-        logging.warning(
+        # Not logging.warning, which would set up the log before ESPnet does.
+        logging.getLogger(__name__).warning(
             f"lengths are not checked: frontend {args.frontend} is not ESPnet's default"
         )
         return
@@ -61,12 +68,12 @@ def check_lengths(
         shape_files = getattr(args, f"{part}_shape_file")
         data = getattr(args, f"{part}_data_path_and_name_and_type")
         names = [name for _, name, _ in data][: len(shape_files)]
-        if {"speech", "text"} <= set(names):
+        if {"speech", spoken_text} <= set(names):
             files = dict(zip(names, shape_files, strict=False))
             varied = variation if part == "train" else None
-            text = next((path, kind) for path, name, kind in data if name == "text")
-            repeats = _Repeats(*text, make_preprocessor)
-            _check(encoder, files["speech"], files["text"], hop, varied, repeats)
+            text = next((path, kind) for path, name, kind in data if name == spoken_text)
+            repeats = _Repeats(*text, spoken_text, make_preprocessor)
+            _check(encoder, files["speech"], files[spoken_text], hop, varied, repeats)
 
 
 class _Repeats:
@@ -75,14 +82,20 @@ class _Repeats:
     Args:
         path: Texts or labels by utterance.
         kind: Its ESPnet type; other types than text and text_int count as without repeats.
+        name: Its ESPnet name.
         make_preprocessor: See check_lengths.
     """
 
     def __init__(
-        self, path: str, kind: str, make_preprocessor: Callable[[], Preprocessor | None]
+        self,
+        path: str,
+        kind: str,
+        name: str,
+        make_preprocessor: Callable[[], Preprocessor | None],
     ) -> None:
         self.path = path
         self.kind = kind
+        self.name = name
         self.make_preprocessor = make_preprocessor
 
     def of(self, utterances: Iterable[str]) -> dict[str, int]:
@@ -98,14 +111,13 @@ class _Repeats:
             utt: int(np.count_nonzero(labels[1:] == labels[:-1]))
             for utt in wanted
             if utt in texts
-            for labels in [_labels(utt, texts[utt], preprocess)]
+            for labels in [self._labels(utt, texts[utt], preprocess)]
         }
 
-
-def _labels(utt: str, text: str, preprocess: Preprocessor | None) -> Any:
-    if preprocess is None:
-        return np.array(text.split())
-    return np.asarray(preprocess(utt, {"text": text})["text"])
+    def _labels(self, utt: str, text: str, preprocess: Preprocessor | None) -> Any:
+        if preprocess is None:
+            return np.array(text.split())
+        return np.asarray(preprocess(utt, {self.name: text})[self.name])
 
 
 def _variation(args: Namespace) -> FeatureVariation | None:

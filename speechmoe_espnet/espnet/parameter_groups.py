@@ -91,7 +91,7 @@ def optimizer_with_scales(
     scaled = [
         (scale, parameters)
         for scale, parameters in ((router_scale, groups.routers), (expert_scale, groups.experts))
-        if scale != 1.0 and parameters
+        if scale != 1.0
     ]
     elsewhere = {id(p) for _, parameters in scaled for p in parameters}
     rest: list[dict[str, Any]] = [

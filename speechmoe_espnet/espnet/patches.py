@@ -15,11 +15,10 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
-import espnet2.tasks.asr
-import espnet2.tasks.lm
 import torch
 import typeguard
 from espnet2.bin import asr_inference
@@ -246,15 +245,30 @@ def pad_mask(
     return mask.unsqueeze(2 if length_dim == 1 else 1).expand_as(xs)
 
 
-def replace_tasks(*, asr: type, lm: type) -> None:
-    """Put tasks in the places of ESPnet's, for the rest of this process.
+@contextmanager
+def translation_model(model: type) -> Iterator[None]:
+    """ESPnet's STTask builds another model.
+
+    Defect: ESPnet has no table of models for translation. Version: espnet 202611.
+
+    Args:
+        model: Takes the place of ESPnetSTModel.
+    """
+    import espnet2.tasks.st
+
+    with mock.patch.object(espnet2.tasks.st, "ESPnetSTModel", model):
+        yield
+
+
+def replace_task(module: ModuleType, task: type) -> None:
+    """Put a task in the place of ESPnet's, for the rest of this process.
 
     Defect: ESPnet's commands name their task in code, and import no plug-in. Version: espnet
     202611. A module that was imported before keeps the task that it imported.
 
     Args:
-        asr: Takes the place of ASRTask.
-        lm: Takes the place of LMTask.
+        module: ESPnet's module of the task.
+        task: Takes the place of the task of ESPnet that it inherits.
     """
-    espnet2.tasks.asr.ASRTask = asr
-    espnet2.tasks.lm.LMTask = lm
+    (name,) = (base.__name__ for base in task.__mro__[1:] if base.__module__ == module.__name__)
+    setattr(module, name, task)

@@ -1,8 +1,10 @@
 """Registration of SpeechMoE in ESPnet's tables of encoders, models and feature augmentation."""
 
+from types import ModuleType
+
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.asr.specaug.abs_specaug import AbsSpecAug
-from espnet2.tasks.asr import encoder_choices, model_choices, specaug_choices
+from espnet2.tasks import asr
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from espnet2.train.class_choices import ClassChoices
 
@@ -21,7 +23,9 @@ SPECAUGS: dict[str, type] = {"vary": FeatureVariation}
 
 
 def register() -> None:
-    """Register the plug-in's names, `ENCODERS`, `MODELS` and `SPECAUGS`, and mend ESPnet.
+    """Register the plug-in's names in ESPnet's tables for ASR, and mend ESPnet.
+
+    The names are those of `ENCODERS`, `MODELS` and `SPECAUGS`.
 
     From then on, padding masks take memory linear in the length, and checkpoints are checked when
     they are read; see `patches`. Calling it again changes nothing.
@@ -30,15 +34,30 @@ def register() -> None:
         ValueError: Where another class has taken one of the names.
         TypeError: Where a class is not what ESPnet's table holds.
     """
+    register_in(asr, MODELS["speechmoe"])
+
+
+def register_in(task: ModuleType, model: type | None = None) -> None:
+    """Register the plug-in's encoders and feature augmentation in the tables of a task.
+
+    ESPnet is mended as `register` says.
+
+    Args:
+        task: ESPnet's module of the task.
+        model: The task's model with SpeechMoE's losses; None where it has no table of models.
+
+    Raises:
+        ValueError: Where another class has taken one of the names.
+        TypeError: Where a class is not what ESPnet's table holds.
+    """
     linear_pad_masks()
     check_what_is_loaded()
-    for choices, classes, base in (
-        (encoder_choices, ENCODERS, AbsEncoder),
-        (model_choices, MODELS, AbsESPnetModel),
-        (specaug_choices, SPECAUGS, AbsSpecAug),
-    ):
-        for name, class_ in classes.items():
-            add_choice(choices, name, class_, base)
+    for name, class_ in ENCODERS.items():
+        add_choice(task.encoder_choices, name, class_, AbsEncoder)
+    for name, class_ in SPECAUGS.items():
+        add_choice(task.specaug_choices, name, class_, AbsSpecAug)
+    if model is not None:
+        add_choice(task.model_choices, "speechmoe", model, AbsESPnetModel)
 
 
 def add_choice(choices: ClassChoices, name: str, class_: type, base: type) -> None:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from speechmoe_espnet.espnet.auxiliary_losses import AuxiliaryLosses
 from speechmoe_espnet.espnet.checkpoint_file import read_state
-from speechmoe_espnet.espnet.model import SpeechMoEASRModel
+from speechmoe_espnet.espnet.option_effects import OF_INIT_PARAM
 from speechmoe_espnet.espnet.steps import is_count
 from speechmoe_espnet.moe import ExpertInit, Experts
 from speechmoe_espnet.moe.fused import Weights
@@ -84,8 +85,10 @@ def load_init_param(
         for key, value in source.items()
     }
     _check_experts(init_param, experts, source, spec)
-    if isinstance(model, SpeechMoEASRModel) and not model.expert_init.copies:
-        source |= _varied(source, copied, model.expert_init)
+    if isinstance(model, AuxiliaryLosses):
+        model.effects.applied(*OF_INIT_PARAM)
+        if not model.expert_init.copies:
+            source |= _varied(source, copied, model.expert_init)
     fitting = {
         key: value
         for key, value in source.items()

@@ -34,11 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.execv(sys.executable, [sys.executable, *words])
     keep_freed_memory()
     # Here: ESPnet takes seconds to import, and a script of the recipe does not wait for it.
-    from speechmoe_espnet.espnet.lm_task import CheckpointedLMTask
-    from speechmoe_espnet.espnet.patches import files_alone, replace_tasks
-    from speechmoe_espnet.espnet.task import SpeechMoEASRTask
+    from speechmoe_espnet.espnet.command_tasks import replace_tasks
+    from speechmoe_espnet.espnet.patches import files_alone
 
-    replace_tasks(asr=SpeechMoEASRTask, lm=CheckpointedLMTask)
+    replace_tasks(words[1])
     sys.argv = words[1:]
     with files_alone():
         return run_espnet(

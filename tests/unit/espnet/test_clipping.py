@@ -43,18 +43,6 @@ def test_small_gradients_stay_and_so_do_all_without_the_option(conf):
     assert all(torch.equal(gradient, after[name]) for name, gradient in before.items())
 
 
-@pytest.mark.parametrize(
-    ("encoder", "encoder_conf"),
-    [("conformer", {}), ("speechmoe", {"moe_conf": {"num_experts": 1}})],
-)
-def test_a_model_without_experts_is_one_group(encoder, encoder_conf):
-    before, after = stepped(encoder, encoder_conf=encoder_conf, grad_clip=0.5)
-    norm = torch.stack([gradient.norm() for gradient in before.values()]).norm()
-    assert norm > 0.5
-    for name, gradient in before.items():
-        torch.testing.assert_close(after[name], 0.5 / norm * gradient)
-
-
 @pytest.mark.parametrize(("model_conf", "expected"), [({"clip_by_group": True}, math.inf), ({}, 3)])
 def test_the_trainer_leaves_clipping_to_the_optimizer(model_conf, expected):
     args = training_args(grad_clip=3.0, model_conf=model_conf)

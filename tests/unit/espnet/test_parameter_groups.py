@@ -46,14 +46,6 @@ def test_routers_and_experts_get_their_own_learning_rates(router, expert):
         assert rates[id(parameter)] == pytest.approx(0.01 * scales[of_kind(name)]), name
 
 
-def test_a_dense_baseline_takes_the_same_configuration():
-    optimizer, model = optimizer_of(
-        {"moe_conf": {"num_experts": 1}}, router_lr_scale=0.1, expert_lr_scale=2.0
-    )
-    (group,) = optimizer.param_groups
-    assert len(group["params"]) == len(list(model.parameters()))
-
-
 @pytest.mark.parametrize("name", ["router_lr_scale", "expert_lr_scale"])
 @pytest.mark.parametrize(
     ("overrides", "message"),

@@ -11,6 +11,7 @@ from models import TOKENS, batch, build, of_kind, training_args
 
 from speechmoe_espnet.augment import FeatureVariation
 from speechmoe_espnet.bin import asr_inference, asr_train
+from speechmoe_espnet.espnet import task_base
 from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 from speechmoe_espnet.moe import MoEOptions
 
@@ -132,7 +133,7 @@ def configuration(path, **overrides):
         for name in ("encoder", "encoder_conf", "model_conf", "normalize", *overrides)
     }
     conf |= {"batch_type": "numel", "batch_bins": 9000, "num_att_plot": 0, "num_workers": 0}
-    conf |= {"use_tensorboard": False, "use_matplotlib": False, "keep_nbest_models": 2}
+    conf = {"use_tensorboard": False, "use_matplotlib": False, "keep_nbest_models": 2, **conf}
     conf |= {"best_model_criterion": [["valid", "loss", "min"]], "max_epoch": 2}
     path.write_text(yaml.safe_dump(conf))
     return ["--config", str(path)]
@@ -315,3 +316,24 @@ def test_an_unknown_encoder_is_named_with_those_there_are(name, hint):
         ValueError, match=f"encoder: {name} is unknown; {hint}.*speechmoe_conformer"
     ):
         SpeechMoEASRTask.build_model(args)
+
+
+def test_espnets_defaults_draw_attention_and_curves(data_args, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    conf = configuration(tmp_path / "conf.yaml", use_tensorboard=True, use_matplotlib=True)
+    train([*data_args, *conf, "--max_epoch", "1", "--num_att_plot", "2"], tmp_path / "exp")
+    plots = {path.name for path in tmp_path.glob("exp/att_ws/*/*.png")}
+    assert plots == {"encoder.backbone.blocks.1.attention.1ep.png"}
+    assert len(list(tmp_path.glob("exp/att_ws/*"))) == 2
+    events = accumulator.EventAccumulator(str(tmp_path / "exp/tensorboard/train")).Reload()
+    assert {"loss_sparsity", "loss_importance", "loss_embedding"} <= set(events.Tags()["scalars"])
+
+
+def test_without_tensorboard_a_training_goes_on_and_says_so(
+    data_args, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(task_base, "find_spec", lambda name: None)
+    conf = configuration(tmp_path / "conf.yaml", use_tensorboard=True)
+    train([*data_args, *conf, "--max_epoch", "1"], tmp_path / "exp")
+    assert caplog.text.count("pip install 'speechmoe_espnet[tensorboard]'") == 1
+    assert not (tmp_path / "exp/tensorboard").exists()

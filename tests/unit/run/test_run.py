@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+OTHERS = ("slu_train", "st_train", "s2t_train")
 PYTHON = [sys.executable, "-m", "speechmoe_espnet.run"]
 
 
@@ -28,7 +29,7 @@ def test_anything_but_espnet_is_python(tmp_path):
     assert run("-m", "json.tool", input="[1]").stdout.split() == ["[", "1", "]"]
 
 
-@pytest.mark.parametrize("command", ["asr_train", "asr_inference", "lm_train"])
+@pytest.mark.parametrize("command", ["asr_train", "asr_inference", "lm_train", *OTHERS])
 def test_espnets_commands_get_our_tasks(command):
     """The command's own namespace is looked at: what it imported is what it runs."""
     script = (
@@ -50,4 +51,7 @@ def test_espnets_commands_get_our_tasks(command):
     assert "speechmoe_espnet.espnet." in tasks
     assert "espnet2.tasks.asr.ASRTask'" not in tasks
     assert "espnet2.tasks.lm.LMTask'" not in tasks
+    if command in OTHERS:
+        name = f"SpeechMoE{command.split('_')[0].upper()}Task"
+        assert tasks == f"['speechmoe_espnet.espnet.speech_tasks.{name}']"
     assert argv == f"['espnet2.bin.{command}', '--x', 'y']"
