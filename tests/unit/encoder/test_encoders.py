@@ -2,7 +2,6 @@ import inspect
 
 import pytest
 import torch
-from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
 
 from speechmoe_espnet.encoder.speechmoe_conformer import SpeechMoEConformerEncoder
 from speechmoe_espnet.encoder.speechmoe_encoder import SpeechMoEEncoder
@@ -163,16 +162,6 @@ def test_mistakes_are_named(class_, conf, message):
 def test_unknown_option_is_an_error():
     with pytest.raises(TypeError, match="num_expert"):
         SpeechMoEEncoder(40, num_expert=4)
-
-
-@pytest.mark.parametrize("input_layer", ["conv2d", "conv2d6", "conv2d8"])
-def test_too_short_for_convolutions(input_layer):
-    encoder = build(SpeechMoEConformerEncoder, {**SMALL, "input_layer": input_layer}).eval()
-    least = encoder.backbone.least_frames()
-    out, lengths, _ = encoder(torch.randn(1, least, 40), torch.tensor([least]))
-    assert out.size(1) == lengths.item() == 1
-    with pytest.raises(TooShortUttError, match=f"needs at least {least} frames"):
-        encoder(torch.randn(1, least - 1, 40), torch.tensor([least - 1]))
 
 
 def trained_for_a_step(encoder):
