@@ -6,8 +6,13 @@ from collections.abc import Sequence
 
 from espnet2.bin import asr_inference
 
-from speechmoe_espnet.espnet.patches import files_alone, inference_help, inference_parser
-from speechmoe_espnet.espnet.registry import register
+from speechmoe_espnet.espnet.patches import (
+    files_alone,
+    inference_help,
+    inference_parser,
+    inference_task,
+)
+from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 from speechmoe_espnet.system.cli import run_espnet
 
 
@@ -25,8 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 1 for a damaged or incomplete model; ESPnet's own errors are raised.
     """
-    register()
-    with inference_help(), files_alone():
+    with inference_help(), inference_task(SpeechMoEASRTask), files_alone():
         return run_espnet("asr_inference", lambda: asr_inference.main(cmd=argv))
 
 

@@ -11,9 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from speechmoe_espnet.data.checksums import check_as_made, file_sha256
+from speechmoe_espnet.data.checksums import file_sha256
 from speechmoe_espnet.data.fbank_config import FbankConfig
-from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
+from speechmoe_espnet.espnet.experiment_config import (
+    DEFAULT_MODEL_FILE,
+    FBANK_FILE,
+    feature_options,
+)
 from speechmoe_espnet.inference.experiment import load_model, read_experiment
 from speechmoe_espnet.system import cli
 
@@ -104,23 +108,20 @@ def _metadata(args: argparse.Namespace, config: dict[str, Any], model: Any) -> A
     from speechmoe_espnet.export.acoustic import least_frames, subsampling
     from speechmoe_espnet.export.file import OPSET
 
-    fbank_file = args.model_dir / "fbank.yaml"
-    fbank = None
-    if fbank_file.is_file():
-        check_as_made(fbank_file)
-        fbank = FbankConfig.from_yaml(fbank_file)
-    else:
+    fbank = feature_options(config, args.model_dir)
+    if fbank is None:
         _say(
-            f"note: no {fbank_file}, so the file cannot say how its features are computed; "
-            f"examples that read recordings will refuse it"
+            f"note: no {args.model_dir / FBANK_FILE}, so the file cannot say how its features are "
+            f"computed; examples that read recordings will refuse it"
         )
+    size = config["input_size"] or (fbank or FbankConfig()).feature_size
     return about.Metadata(
         units=tuple(model.token_list),
         token_type=config["token_type"],
         fbank=None if fbank is None else asdict(fbank),
-        num_features=config["input_size"],
+        num_features=size,
         sample_rate=(fbank or FbankConfig()).sample_frequency,
-        subsampling=subsampling(model, config["input_size"]),
+        subsampling=subsampling(model, size),
         least_frames=least_frames(model),
         precision="float32",
         opset=OPSET,

@@ -21,7 +21,33 @@ from speechmoe_espnet.data.audio import INT16_SCALE
 from speechmoe_espnet.data.fbank_config import FbankConfig
 
 PREEMPHASIS = 0.97
+FLOOR = torch.finfo(torch.float32).eps
 BLOCK_FRAMES = 512
+
+
+def povey_window(config: FbankConfig) -> Tensor:
+    """Return Kaldi's default window (L,)."""
+    return torch.hann_window(config.frame_samples, periodic=False).pow(0.85)
+
+
+def fft_size(config: FbankConfig) -> int:
+    """Return P."""
+    return 1 << (config.frame_samples - 1).bit_length()
+
+
+def mel_filters(config: FbankConfig) -> Tensor:
+    """Return the triangular filters as weights of the power spectrum (P / 2 + 1, B)."""
+    banks, _ = kaldi.get_mel_banks(
+        config.num_mel_bins,
+        fft_size(config),
+        config.sample_frequency,
+        config.low_freq,
+        config.high_freq,
+        100.0,
+        -500.0,
+        1.0,
+    )
+    return torch.nn.functional.pad(banks, (0, 1)).T.contiguous()
 
 
 class FilterBank:
@@ -35,27 +61,16 @@ class FilterBank:
     """
 
     def __init__(self, config: FbankConfig) -> None:
+        self.num_frames = config.num_frames
         self.shift = config.shift_samples
         self.length = config.frame_samples
         self.dither = config.dither
-        self.floor = torch.finfo(torch.float32).eps
-        self.window = torch.hann_window(self.length, periodic=False).pow(0.85)
-        fft_size = 1 << (self.length - 1).bit_length()
-        banks, _ = kaldi.get_mel_banks(
-            config.num_mel_bins,
-            fft_size,
-            config.sample_frequency,
-            config.low_freq,
-            config.high_freq,
-            100.0,
-            -500.0,
-            1.0,
-        )
-        self.mel = torch.nn.functional.pad(banks, (0, 1)).T.contiguous()
+        self.window = povey_window(config)
+        self.mel = mel_filters(config)
         num_samples = (BLOCK_FRAMES - 1) * self.shift + self.length
         self._samples = torch.zeros(num_samples)
         self._emphasised = torch.zeros(num_samples)
-        self._padded = torch.zeros(BLOCK_FRAMES, fft_size)
+        self._padded = torch.zeros(BLOCK_FRAMES, fft_size(config))
         self._power = np.empty((BLOCK_FRAMES, len(self.mel)), np.float32)
         self._square = np.empty_like(self._power)
 
@@ -69,7 +84,7 @@ class FilterBank:
         Returns:
             (M, B) float32, natural logarithms.
         """
-        num_frames = 1 + (len(samples) - self.length) // self.shift
+        num_frames = self.num_frames(len(samples))
         energies = torch.empty(num_frames, self.mel.shape[1])
         noise = self._noise(num_frames, seed) if self.dither > 0 else None
         for first in range(0, num_frames, BLOCK_FRAMES):
@@ -83,7 +98,7 @@ class FilterBank:
                 self._cut_and_dither(here, noise[block])
             power = self._squared_magnitude(torch.fft.rfft(self._padded[:count]))
             torch.mm(power, self.mel, out=energies[block])
-        return energies.clamp_(min=self.floor).log_()
+        return energies.clamp_(min=FLOOR).log_()
 
     def _cut(self, samples: Tensor, count: int) -> None:
         """Write windowed frames into the padded block."""

@@ -1,13 +1,18 @@
 """Options of the features, separate from the computation so that reading them needs no torch."""
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+import humanfriendly
 import yaml
 
 from speechmoe_espnet.data.text_file import read_text
+
+FRONTEND = "kaldi_fbank"
+"""Name of the frontend that computes these features inside a model."""
 
 LARGEST = {
     "num_mel_bins": 512,
@@ -95,16 +100,52 @@ class FbankConfig:
         values = {} if values is None else values
         if not isinstance(values, dict):
             raise ValueError(f"{path}: expected `option: value` lines, got {values!r}")
+        return cls._from_mapping(values, str(path))
+
+    @classmethod
+    def from_frontend_conf(cls, conf: Mapping[str, Any]) -> Self:
+        """Read options from the `frontend_conf` of `frontend: kaldi_fbank`.
+
+        Args:
+            conf: Options by name. `fs` is ESPnet's name of sample_frequency and may be text, such
+                as 16k. `resample` must be false: a model does not know the rate of its input.
+
+        Raises:
+            ValueError: An option is unknown or has a value that is not allowed.
+        """
+        values = dict(conf)
+        if (rate := values.pop("fs", None)) is not None:
+            rate = _rate(rate)
+            if values.setdefault("sample_frequency", rate) != rate:
+                raise ValueError(
+                    f"frontend_conf: fs {rate} and sample_frequency {values['sample_frequency']} "
+                    f"are the same option; give one of them"
+                )
+        config = cls._from_mapping(values, "frontend_conf")
+        if config.resample:
+            raise ValueError(
+                "frontend_conf: resample is not for a frontend, which does not know the rate of "
+                "its input; convert recordings before, or set fs to their rate"
+            )
+        return config
+
+    def frontend_conf(self) -> dict[str, Any]:
+        """Return the options as the `frontend_conf` of `frontend: kaldi_fbank`."""
+        options = {name: value for name, value in asdict(self).items() if name != "resample"}
+        return {"fs": options.pop("sample_frequency"), **options}
+
+    @classmethod
+    def _from_mapping(cls, values: Mapping[str, Any], source: str) -> Self:
         allowed = {field.name for field in fields(cls)}
         if unknown := sorted(str(key) for key in values.keys() - allowed):
             raise ValueError(
-                f"{path}: unknown options {', '.join(unknown)}; "
+                f"{source}: unknown options {', '.join(unknown)}; "
                 f"allowed are {', '.join(sorted(allowed))}"
             )
         try:
             return cls(**values)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(f"{source}: {error}") from None
 
     @property
     def frame_samples(self) -> int:
@@ -116,10 +157,27 @@ class FbankConfig:
         """Samples from one frame to the next, rounded down as in Kaldi."""
         return int(self.sample_frequency * self.frame_shift * 0.001)
 
+    def num_frames(self, num_samples: Any) -> Any:
+        """Return the number of whole frames in so many samples (int or tensor).
+
+        Fewer samples than one frame give 0 or less.
+        """
+        return 1 + (num_samples - self.frame_samples) // self.shift_samples
+
     @property
     def feature_size(self) -> int:
         """Values per frame."""
         return self.num_mel_bins * (3 if self.deltas else 1)
+
+
+def _rate(value: object) -> int:
+    """Read a sample rate as ESPnet writes it: 16000, "16000" or "16k"."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        return int(humanfriendly.parse_size(str(value)))
+    except humanfriendly.InvalidSize:
+        raise ValueError(f"frontend_conf: fs must be a rate in Hz, got {value!r}") from None
 
 
 def _check_type(name: str, value: object, expected: type) -> None:

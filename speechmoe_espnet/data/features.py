@@ -10,12 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from speechmoe_espnet.data.audio import Samples, as_float
+from speechmoe_espnet.data.deltas import append_deltas
 from speechmoe_espnet.data.fbank import filter_bank
 from speechmoe_espnet.data.fbank_config import FbankConfig
 
 __all__ = ["FbankConfig", "add_deltas", "compute_features", "one_torch_thread"]
-
-DELTA_WINDOW = 2
 
 
 def compute_features(
@@ -66,17 +65,9 @@ def add_deltas(features: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         (num_frames, 3 * size).
     """
-    shifts = np.arange(-DELTA_WINDOW, DELTA_WINDOW + 1)
-    slope = shifts / np.sum(shifts**2)
-    parts = [features]
-    for scales in (slope, np.convolve(slope, slope)):
-        half = len(scales) // 2
-        padded = np.pad(features, ((half, half), (0, 0)), mode="edge")
-        delta = np.zeros_like(features)
-        for shift, scale in enumerate(scales):
-            delta += np.float32(scale) * padded[shift : shift + len(features)]
-        parts.append(delta)
-    return np.concatenate(parts, axis=1)
+    batch = torch.from_numpy(features)[None]
+    appended: NDArray[np.float32] = append_deltas(batch, torch.tensor([len(features)]))[0].numpy()
+    return appended
 
 
 @contextmanager

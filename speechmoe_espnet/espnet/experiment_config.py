@@ -1,7 +1,8 @@
 """config.yaml of an experiment, valid from any working directory.
 
 ESPnet's config.yaml names files (feature statistics, a SentencePiece model) as they were given to
-the training, which for a recipe is relative to the recipe's folder.
+the training, which for a recipe is relative to the recipe's folder. Our trainings copy these files
+into the experiment, so that it loads wherever it is moved or copied.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ import humanfriendly
 import yaml
 
 from speechmoe_espnet.data.checksums import check_as_made
+from speechmoe_espnet.data.fbank_config import FRONTEND, FbankConfig
 from speechmoe_espnet.data.stats_file import check_stats
 from speechmoe_espnet.data.text_file import read_text
 
@@ -22,12 +24,21 @@ DEFAULT_MODEL_FILE = "valid.loss.ave.pth"
 
 DEFAULT_SAMPLE_RATE = 16000
 
+CONFIG_FILE, FBANK_FILE = "config.yaml", "fbank.yaml"
+
+FILE_KEYS = (
+    ("normalize_conf", "stats_file"),
+    (None, "bpemodel"),
+    (None, "non_linguistic_symbols"),
+)
+"""Files that a model needs, as section (None: the top level) and key of its config.yaml."""
+
 
 def load_config(config_file: str | Path) -> dict[str, Any]:
     """Read a config.yaml, with the paths of files in it made valid for the working directory.
 
-    A relative path that does not exist from here is looked for from the folders above the
-    configuration, nearest first.
+    A file of the same name beside the configuration comes first. Otherwise a relative path is
+    looked for from the folders above the configuration, nearest first, and from here.
 
     Args:
         config_file: config.yaml of an experiment.
@@ -41,9 +52,8 @@ def load_config(config_file: str | Path) -> dict[str, Any]:
     conf = yaml.safe_load(read_text(config_file, nfc=False))
     if not isinstance(conf, dict):
         raise ValueError(f"{config_file}: expected ESPnet's training configuration")
-    for section, key in ((conf, "bpemodel"), (conf.get("normalize_conf") or {}, "stats_file")):
-        if section.get(key):
-            section[key] = str(_find(section[key], config_file))
+    for section, key in file_entries(conf):
+        section[key] = str(_find(section[key], config_file))
     check_normalization(conf)
     return conf
 
@@ -57,16 +67,30 @@ def check_normalization(conf: Mapping[str, Any]) -> None:
     """
     stats_file = (conf.get("normalize_conf") or {}).get("stats_file")
     if conf.get("normalize") == "global_mvn" and stats_file:
-        check_stats(Path(stats_file), conf.get("input_size"))
+        size = conf.get("input_size")
+        if size is None and conf.get("frontend") == FRONTEND:
+            fbank = FbankConfig.from_frontend_conf(conf.get("frontend_conf") or {})
+            size = fbank.feature_size
+        check_stats(Path(stats_file), size)
+
+
+def file_entries(conf: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the places in a configuration that name a file: the section and the key."""
+    for name, key in FILE_KEYS:
+        section = conf if name is None else conf.get(name)
+        if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
+            yield section, key
 
 
 def _find(name: str, config_file: Path) -> Path:
     path = Path(name)
-    if path.is_absolute() or path.exists():
-        return path
-    for folder in config_file.resolve().parents:
-        if (folder / path).exists():
-            return folder / path
+    folder = config_file.resolve().parent
+    if (folder / path.name).is_file():
+        return folder / path.name
+    if not path.is_absolute():
+        for above in (folder, *folder.parents):
+            if (above / path).exists():
+                return above / path
     return path
 
 
@@ -79,7 +103,35 @@ def portable_config(conf: dict[str, Any]) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def sample_rate(conf: dict[str, Any]) -> int:
+def feature_options(conf: Mapping[str, Any], folder: str | Path) -> FbankConfig | None:
+    """Return the options of a model's features.
+
+    Args:
+        conf: Configuration of the model.
+        folder: Its experiment.
+
+    Returns:
+        Those of `frontend: kaldi_fbank`; for a model of extracted features those of fbank.yaml
+        in the experiment; None where there is neither.
+
+    Raises:
+        ValueError: An option is not allowed, or fbank.yaml was changed.
+    """
+    if conf.get("input_size") is None:
+        if conf.get("frontend") != FRONTEND:
+            return None
+        return FbankConfig.from_frontend_conf(conf.get("frontend_conf") or {})
+    path = Path(folder) / FBANK_FILE
+    if not path.is_file():
+        return None
+    check_as_made(path)
+    return FbankConfig.from_yaml(path)
+
+
+def sample_rate(conf: Mapping[str, Any]) -> int:
     """Sample rate in Hz that a model's frontend expects (ESPnet writes 16000, "16000" or "16k")."""
-    rate = (conf.get("frontend_conf") or {}).get("fs", DEFAULT_SAMPLE_RATE)
+    options = conf.get("frontend_conf") or {}
+    if conf.get("frontend") == FRONTEND:
+        return FbankConfig.from_frontend_conf(options).sample_frequency
+    rate = options.get("fs", DEFAULT_SAMPLE_RATE)
     return rate if isinstance(rate, int) else int(humanfriendly.parse_size(str(rate)))

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from espnet2.tasks.asr import encoder_choices, specaug_choices
 from espnet2.train.class_choices import ClassChoices
+from torch import Tensor
 
 from speechmoe_espnet.augment import FeatureVariation
+from speechmoe_espnet.data.fbank_config import FRONTEND, FbankConfig
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.options import with_nested_routing
 from speechmoe_espnet.espnet.data_files import entries
@@ -38,8 +40,8 @@ def check_lengths(
 
     Shape files are taken to be in the order of the data they describe, as ESPnet's recipes give
     them. Nothing is checked for encoders that are not SpeechMoE, for models that compute their
-    own features by something else than ESPnet's default frontend, and for data without shape
-    files of speech and text.
+    own features by something else than `kaldi_fbank` or ESPnet's default frontend, and for data
+    without shape files of speech and text.
 
     Args:
         args: ESPnet's training arguments.
@@ -54,15 +56,17 @@ def check_lengths(
     encoder_class = encoder_table.get_class(args.encoder)
     if not (encoder_class and issubclass(encoder_class, AbsSpeechMoEEncoder)):
         return
-    if args.input_size is None and args.frontend != "default":
+    found = _features(args)
+    if found is None:
         # Not logging.warning, which would set up the log before ESPnet does.
         logging.getLogger(__name__).warning(
-            f"lengths are not checked: frontend {args.frontend} is not ESPnet's default"
+            f"lengths are not checked: frontend {args.frontend} is neither {FRONTEND} nor ESPnet's "
+            f"default"
         )
         return
+    size, num_frames = found
     with torch.device("meta"):
-        encoder = encoder_class(args.input_size or 80, **with_nested_routing(args.encoder_conf))
-    hop = None if args.input_size else int(args.frontend_conf.get("hop_length", 128))
+        encoder = encoder_class(size, **with_nested_routing(args.encoder_conf))
     variation = _variation(args)
     for part in ("train", "valid"):
         shape_files = getattr(args, f"{part}_shape_file")
@@ -73,7 +77,7 @@ def check_lengths(
             varied = variation if part == "train" else None
             text = next((path, kind) for path, name, kind in data if name == spoken_text)
             repeats = _Repeats(*text, spoken_text, make_preprocessor)
-            _check(encoder, files["speech"], files[spoken_text], hop, varied, repeats)
+            _check(encoder, files["speech"], files[spoken_text], num_frames, varied, repeats)
 
 
 class _Repeats:
@@ -120,6 +124,19 @@ class _Repeats:
         return np.asarray(preprocess(utt, {self.name: text})[self.name])
 
 
+def _features(args: Namespace) -> tuple[int, Callable[[Tensor], Tensor]] | None:
+    """Values per frame, and frames of an input by its length; None for an unknown frontend."""
+    if args.input_size is not None:
+        return args.input_size, lambda frames: frames
+    if args.frontend == FRONTEND:
+        config = FbankConfig.from_frontend_conf(args.frontend_conf)
+        return config.feature_size, lambda samples: config.num_frames(samples).clamp(min=0)
+    if args.frontend == "default":
+        hop = int(args.frontend_conf.get("hop_length", 128))
+        return 80, lambda samples: samples.div(hop, rounding_mode="floor") + 1
+    return None
+
+
 def _variation(args: Namespace) -> FeatureVariation | None:
     """The variation of training features that may make them shorter, or None."""
     specaug_class = specaug_choices.get_class(args.specaug) if args.specaug else None
@@ -132,14 +149,13 @@ def _check(
     encoder: AbsSpeechMoEEncoder,
     speech_file: str,
     text_file: str,
-    hop: int | None,
+    num_frames: Callable[[Tensor], Tensor],
     variation: FeatureVariation | None,
     repeats: _Repeats,
 ) -> None:
     speech, text = _first_dimension(speech_file), _first_dimension(text_file)
     utterances = [utt for utt in speech if utt in text]
-    samples = torch.tensor([speech[utt] for utt in utterances])
-    feats = samples if hop is None else samples.div(hop, rounding_mode="floor") + 1
+    feats = num_frames(torch.tensor([speech[utt] for utt in utterances]))
     reason, cure = "subsampling", "encoder_conf: subsampling"
     if variation is not None and variation.options.fastest > 1:
         feats = variation.shortest_lengths(feats)

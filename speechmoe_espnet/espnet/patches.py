@@ -7,6 +7,9 @@ Two places change single objects, not ESPnet, and stand where those objects are 
 `decode/search/joint.py` turns a BeamSearch into a BatchBeamSearch by its `__class__`, since ESPnet
 builds batch searches in this way alone; `export/layers.py` sets `forward` of single modules while
 a model is traced, since the replacements are a part of the export.
+
+ESPnet's ASR task and `asr_inference` are imported where they are patched: the plug-in registers
+itself, and applies some of these patches, as soon as the task is imported.
 """
 
 import argparse
@@ -21,7 +24,6 @@ from unittest import mock
 
 import torch
 import typeguard
-from espnet2.bin import asr_inference
 from espnet2.legacy.nets.pytorch_backend import nets_utils
 from espnet2.main_funcs import average_nbest_models
 from espnet2.tasks import abs_task
@@ -141,15 +143,11 @@ def init_param_loader(load: Callable[..., None]) -> Iterator[None]:
         yield
 
 
-def inference_parser(
-    espnets_parser: Callable[[], argparse.ArgumentParser] = asr_inference.get_parser,
-) -> argparse.ArgumentParser:
+def inference_parser() -> argparse.ArgumentParser:
     """ESPnet's parser of asr_inference, whose --help works; see `inference_help`."""
-    parser = espnets_parser()
-    for action in parser._actions:
-        if action.help and action.help != argparse.SUPPRESS:
-            action.help = re.sub(r"%(?![(%])", "%%", action.help)
-    return parser
+    from espnet2.bin import asr_inference
+
+    return _with_help(asr_inference.get_parser())
 
 
 @contextmanager
@@ -158,7 +156,37 @@ def inference_help() -> Iterator[None]:
 
     Defect: one of ESPnet's texts has a bare %, which argparse refuses. Version: espnet 202611.
     """
-    with mock.patch.object(asr_inference, "get_parser", inference_parser):
+    from espnet2.bin import asr_inference
+
+    espnets_parser = asr_inference.get_parser
+
+    def parser() -> argparse.ArgumentParser:
+        return _with_help(espnets_parser())
+
+    with mock.patch.object(asr_inference, "get_parser", parser):
+        yield
+
+
+def _with_help(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    for action in parser._actions:
+        if action.help and action.help != argparse.SUPPRESS:
+            action.help = re.sub(r"%(?![(%])", "%%", action.help)
+    return parser
+
+
+@contextmanager
+def inference_task(task: type) -> Iterator[None]:
+    """`asr_inference` builds models by another task.
+
+    Defect: ESPnet takes the paths in config.yaml as they are, so that an experiment loads from the
+    folder alone where its training ran. Version: espnet 202611.
+
+    Args:
+        task: Takes the place of ASRTask.
+    """
+    from espnet2.bin import asr_inference
+
+    with mock.patch.object(asr_inference, "ASRTask", task):
         yield
 
 

@@ -1,16 +1,22 @@
-"""Registration of SpeechMoE in ESPnet's tables of encoders, models and feature augmentation."""
+"""Registration of SpeechMoE in ESPnet's tables: encoders, models, feature augmentation, frontends.
+
+ESPnet's tasks are imported when something is registered, not with this module: `speechmoe_espnet`
+registers as soon as ESPnet's ASR task has been imported, wherever that happens.
+"""
 
 from types import ModuleType
 
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
+from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from espnet2.asr.specaug.abs_specaug import AbsSpecAug
-from espnet2.tasks import asr
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from espnet2.train.class_choices import ClassChoices
 
 from speechmoe_espnet.augment import FeatureVariation
+from speechmoe_espnet.data.fbank_config import FRONTEND
 from speechmoe_espnet.encoder.speechmoe_conformer import SpeechMoEConformerEncoder
 from speechmoe_espnet.encoder.speechmoe_encoder import SpeechMoEEncoder
+from speechmoe_espnet.espnet.kaldi_fbank import KaldiFbank
 from speechmoe_espnet.espnet.model import SpeechMoEASRModel
 from speechmoe_espnet.espnet.patches import check_what_is_loaded, linear_pad_masks
 
@@ -20,12 +26,13 @@ ENCODERS: dict[str, type] = {
 }
 MODELS: dict[str, type] = {"speechmoe": SpeechMoEASRModel}
 SPECAUGS: dict[str, type] = {"vary": FeatureVariation}
+FRONTENDS: dict[str, type] = {FRONTEND: KaldiFbank}
 
 
 def register() -> None:
     """Register the plug-in's names in ESPnet's tables for ASR, and mend ESPnet.
 
-    The names are those of `ENCODERS`, `MODELS` and `SPECAUGS`.
+    The names are those of `ENCODERS`, `MODELS`, `SPECAUGS` and `FRONTENDS`.
 
     From then on, padding masks take memory linear in the length, and checkpoints are checked when
     they are read; see `patches`. Calling it again changes nothing.
@@ -34,11 +41,13 @@ def register() -> None:
         ValueError: Where another class has taken one of the names.
         TypeError: Where a class is not what ESPnet's table holds.
     """
+    from espnet2.tasks import asr
+
     register_in(asr, MODELS["speechmoe"])
 
 
 def register_in(task: ModuleType, model: type | None = None) -> None:
-    """Register the plug-in's encoders and feature augmentation in the tables of a task.
+    """Register encoders, feature augmentation and frontends in the tables of a task.
 
     ESPnet is mended as `register` says.
 
@@ -52,12 +61,15 @@ def register_in(task: ModuleType, model: type | None = None) -> None:
     """
     linear_pad_masks()
     check_what_is_loaded()
-    for name, class_ in ENCODERS.items():
-        add_choice(task.encoder_choices, name, class_, AbsEncoder)
-    for name, class_ in SPECAUGS.items():
-        add_choice(task.specaug_choices, name, class_, AbsSpecAug)
-    if model is not None:
-        add_choice(task.model_choices, "speechmoe", model, AbsESPnetModel)
+    models = {} if model is None else {"speechmoe": model}
+    for table, classes, base in (
+        ("encoder_choices", ENCODERS, AbsEncoder),
+        ("model_choices", models, AbsESPnetModel),
+        ("specaug_choices", SPECAUGS, AbsSpecAug),
+        ("frontend_choices", FRONTENDS, AbsFrontend),
+    ):
+        for name, class_ in classes.items():
+            add_choice(getattr(task, table), name, class_, base)
 
 
 def add_choice(choices: ClassChoices, name: str, class_: type, base: type) -> None:

@@ -1,4 +1,4 @@
-"""ESPnet's ASR task with the plug-in registered."""
+"""ESPnet's ASR task, which knows the plug-in."""
 
 from espnet2.tasks.asr import ASRTask, encoder_choices
 

@@ -15,6 +15,7 @@ from espnet2.tasks.abs_task import AbsTask
 from espnet2.train.class_choices import ClassChoices
 from espnet2.train.trainer import Trainer
 
+from speechmoe_espnet.data.fbank_config import FRONTEND, FbankConfig
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.options import MOE_KEYS, with_nested_routing
 from speechmoe_espnet.espnet.auxiliary_losses import AuxiliaryLosses
@@ -25,11 +26,17 @@ from speechmoe_espnet.espnet.checkpoints import (
 )
 from speechmoe_espnet.espnet.clipping import GroupClippingTrainer, clip_before_step
 from speechmoe_espnet.espnet.data_sources import check_sources
-from speechmoe_espnet.espnet.experiment_config import check_normalization
+from speechmoe_espnet.espnet.experiment_config import (
+    CONFIG_FILE,
+    check_normalization,
+    load_config,
+    portable_config,
+)
 from speechmoe_espnet.espnet.length_check import check_lengths
 from speechmoe_espnet.espnet.option_effects import OF_OPTIMIZER
 from speechmoe_espnet.espnet.parameter_groups import optimizer_with_scales
 from speechmoe_espnet.espnet.patches import init_param_loader, training_patches
+from speechmoe_espnet.espnet.self_contained import take_files_in
 from speechmoe_espnet.espnet.set_check import check_sets
 from speechmoe_espnet.espnet.upcycling import load_init_param
 from speechmoe_espnet.moe import MoEOptions
@@ -44,7 +51,8 @@ class SpeechMoETask(AbsTask):
 
     The model defaults to `speechmoe`. `--init_param` upcycles a dense baseline. Routers and
     experts may have learning rates of their own. Too-short utterances are named before training
-    starts. Checkpoints are written atomically, and train_stats.jsonl when training ends.
+    starts. Files that the model needs are copied into the experiment. Checkpoints are written
+    atomically, and train_stats.jsonl when training ends.
 
     The trainer is ESPnet's; with `model_conf: clip_by_group` one that leaves clipping to the
     optimizer.
@@ -73,7 +81,7 @@ class SpeechMoETask(AbsTask):
 
     @classmethod
     def get_default_config(cls) -> dict[str, Any]:
-        """ESPnet's `--print_config`, with the routing options of a SpeechMoE encoder."""
+        """ESPnet's `--print_config`, with the options of routing and of our frontend."""
         config: dict[str, Any] = super().get_default_config()
         if _is_speechmoe(cls.encoder_table.get_class(config["encoder"])):
             conf = with_nested_routing(config["encoder_conf"])
@@ -81,7 +89,25 @@ class SpeechMoETask(AbsTask):
                 **conf,
                 "moe_conf": {**asdict(MoEOptions()), **(conf["moe_conf"] or {})},
             }
+        if config["frontend"] == FRONTEND:
+            fbank = FbankConfig.from_frontend_conf(config["frontend_conf"])
+            config["frontend_conf"] = fbank.frontend_conf()
         return config
+
+    @classmethod
+    def build_model_from_file(
+        cls,
+        config_file: str | Path | None = None,
+        model_file: str | Path | None = None,
+        device: str = "cpu",
+    ) -> tuple[Any, argparse.Namespace]:
+        """Build a trained model as ESPnet does, from a configuration that has been moved, too."""
+        if config_file is None:
+            if model_file is None:
+                raise ValueError("config_file and model_file are both None; give one of them")
+            config_file = Path(model_file).parent / CONFIG_FILE
+        with portable_config(load_config(config_file)) as config:
+            return super().build_model_from_file(config, model_file, device)
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> Any:
@@ -160,6 +186,7 @@ class SpeechMoETask(AbsTask):
                 cls.encoder_table,
                 cls.spoken_text,
             )
+            take_files_in(args, output_dir)
             if first and args.resume:
                 repair_after_kill(output_dir)
                 forget_averages(output_dir)

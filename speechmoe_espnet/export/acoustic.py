@@ -15,6 +15,7 @@ from torch.onnx import OnnxExporterError
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.encoder.input_layers import EMBED
 from speechmoe_espnet.encoder.output import valid_frames
+from speechmoe_espnet.espnet.kaldi_fbank import KaldiFbank
 from speechmoe_espnet.export.layers import traceable
 
 INPUTS = ("features", "lengths")
@@ -24,10 +25,11 @@ EXAMPLE_FRAMES = 150
 
 
 class AcousticModel(nn.Module):
-    """Normalisation, encoder and CTC head of an ESPnet ASR model.
+    """Normalisation, encoder and CTC head of an ESPnet ASR model: features in.
 
     Args:
-        model: An ESPnetASRModel that takes features.
+        model: An ESPnetASRModel that takes features, or has the frontend `kaldi_fbank`, which is
+            left out.
 
     Raises:
         ValueError: The model has parts that cannot be exported; the message names them.
@@ -72,10 +74,10 @@ def require_exportable(model: Any) -> None:
             "the model has no CTC head (ctc_weight 0): what needs its attention decoder cannot be "
             "exported; train with ctc_weight above 0"
         )
-    if model.frontend is not None:
+    if model.frontend is not None and not isinstance(model.frontend, KaldiFbank):
         raise ValueError(
             "frontend: the model takes waveforms; only models of extracted features (stage 2 of "
-            "a recipe) are exported"
+            "a recipe) and of frontend: kaldi_fbank are exported"
         )
     for part in ("preencoder", "postencoder"):
         if getattr(model, part, None) is not None:

@@ -58,9 +58,6 @@ def load_model(conf: dict[str, Any], model_file: str | Path, device: str = "cpu"
     """
     from espnet2.tasks.asr import ASRTask
 
-    from speechmoe_espnet.espnet.registry import register
-
-    register()
     with portable_config(conf) as config:
         model, _ = ASRTask.build_model_from_file(config, model_file, device)
     return model

@@ -16,25 +16,27 @@ import torch
 from espnet2.bin import asr_inference
 
 from speechmoe_espnet.data.audio import read_audio
-from speechmoe_espnet.data.checksums import check_as_made
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.features import compute_features
 from speechmoe_espnet.decode.config import WFST, DecodeConfig
 from speechmoe_espnet.decode.tuning_file import read_tuning
 from speechmoe_espnet.espnet.experiment_config import (
+    CONFIG_FILE,
     DEFAULT_MODEL_FILE,
+    feature_options,
     load_config,
     portable_config,
     sample_rate,
 )
-from speechmoe_espnet.espnet.registry import register
 from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
+from speechmoe_espnet.zoo.find_model import find_model
+from speechmoe_espnet.zoo.packed_model import is_packed
 
 
 class Speech2Text(asr_inference.Speech2Text):
-    """ESPnet's Speech2Text with SpeechMoE registered.
+    """ESPnet's Speech2Text for experiments and packed models, from wherever they lie.
 
-    It also accepts the path of a recording, and computes fbank features for a model that was
+    It accepts the path of a recording, and computes fbank features for a model that was
     trained on extracted features.
 
     Args:
@@ -66,18 +68,16 @@ class Speech2Text(asr_inference.Speech2Text):
         tuning: str | Path | None = None,
         **kwargs: Any,
     ) -> None:
-        register()
         asr_train_config = Path(asr_train_config)
         conf = load_config(asr_train_config)
         if conf.get("decoder") is None:
             kwargs.setdefault("ctc_weight", 1.0)
         with portable_config(conf) as config:
             super().__init__(asr_train_config=config, asr_model_file=asr_model_file, **kwargs)
-        beside = asr_train_config.parent / "fbank.yaml"
-        if fbank_config is None and beside.exists():
-            check_as_made(beside)
-            fbank_config = beside
-        self.fbank = FbankConfig() if fbank_config is None else FbankConfig.from_yaml(fbank_config)
+        if fbank_config is not None:
+            self.fbank = FbankConfig.from_yaml(fbank_config)
+        else:
+            self.fbank = feature_options(conf, asr_train_config.parent) or FbankConfig()
         if conf.get("input_size") not in (None, self.fbank.feature_size):
             raise ValueError(
                 f"{asr_train_config}: the model takes {conf['input_size']} features per frame, the "
@@ -97,12 +97,35 @@ class Speech2Text(asr_inference.Speech2Text):
             FileNotFoundError: One of the two files is missing.
         """
         directory = Path(directory)
-        for name in ("config.yaml", model_file):
+        for name in (CONFIG_FILE, model_file):
             if not (directory / name).exists():
                 raise FileNotFoundError(
                     f"{directory / name}: no such file; train the model first (run.sh --stage 5)"
                 )
-        return cls(directory / "config.yaml", directory / model_file, **kwargs)
+        return cls(directory / CONFIG_FILE, directory / model_file, **kwargs)
+
+    @classmethod
+    def from_pretrained(cls, model_tag: str | Path, **kwargs: Any) -> "Speech2Text":
+        """Load a packed model (`speechmoe pack`), or an experiment.
+
+        Nothing in a packed model is executed, and no file of it is written or read outside of its
+        folder.
+
+        Args:
+            model_tag: Path of a folder or a zip, name of a model that ships with this package, or
+                OWNER/NAME[@REVISION] of the Hugging Face Hub.
+            kwargs: Arguments of this class; they replace what the packed model says (graph_dir,
+                decode_config, tuning).
+
+        Raises:
+            FileNotFoundError: There is no such path or name.
+            ValueError: It is no packed model, is damaged, or cannot be fetched from the Hub.
+        """
+        folder = Path(model_tag)
+        if (folder / CONFIG_FILE).is_file() and not is_packed(folder):
+            return cls.from_experiment(folder, **kwargs)
+        packed = find_model(model_tag)
+        return cls(**{**packed.arguments(), **kwargs})
 
     def __call__(self, speech: str | Path | np.ndarray | torch.Tensor, **kwargs: Any) -> Any:
         """Decode one utterance.

@@ -7,7 +7,7 @@ from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
 MACHINE = "2 CPU cores"
 _NAMES = (
     *("data", "features", "units", "statistics", "training", "language model"),
-    *("graph", "tuning", "decoding", "rescoring", "scoring", "report"),
+    *("graph", "tuning", "decoding", "rescoring", "scoring", "report", "packed model"),
 )
 NAMES = dict(enumerate(_NAMES, start=1))
 

@@ -12,7 +12,7 @@ from typing import Any, Self, get_type_hints
 
 from speechmoe_espnet.corpora.synthetic.presets import STYLES
 
-LAST_STAGE = 12
+LAST_STAGE = 13
 SYNTHETIC = "synthetic"
 DEV = "dev"
 CHAR, BPE, SYLLABLE_PHONE = "char", "bpe", "syllable_phone"
@@ -66,6 +66,7 @@ class Options:
     rescore: bool
     accept_changes: bool
     lm_config: str
+    licence: str
     given: frozenset[str] = field(default=frozenset())
 
     def __post_init__(self) -> None:

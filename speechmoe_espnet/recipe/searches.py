@@ -63,7 +63,7 @@ class Stages:
 
     def _runs(self, number: int) -> bool:
         options, decoding = self.options, self.decoding
-        if options.model_dir and number in (4, 5, 12):
+        if options.model_dir and number in (4, 5, 12, 13):
             return False
         if decoding is not None:
             if number in (6, 7, 8) and not (decoding.needs_graph or decoding.needs_ngram):
@@ -85,7 +85,7 @@ class Stages:
         asked = f"--stage {options.stage} --stop-stage {options.stop_stage}"
         if not Stages(options, None).numbers():
             raise ValueError(
-                f"{asked}: nothing is left to run; --model-dir leaves stages 4, 5\nand 12 out, "
+                f"{asked}: nothing is left to run; --model-dir leaves stages 4, 5,\n12 and 13 out, "
                 "--tune false stage 8, and stage 10 runs with --rescore"
             )
         if options.num_threads > 1 and not {5, 8, 9, 10} & set(numbers) and numbers:

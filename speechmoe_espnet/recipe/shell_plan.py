@@ -244,6 +244,8 @@ class _Plan:
             args, inputs = ["--ngram", f"{names.ngram}/lm_pruned.arpa"], [names.ngram]
         if inputs and options.tune:
             tuned = [f"{names.tune_dir}/weights/tuning.json"]
+        tuning = [word for path in tuned for word in ("--tuning", path)]
+        packed = [*args, "--decode_config", options.decode_config, *tuning]
         # One process uses the GPU.
         nj, ngpu = (1, 1) if options.ngpu else (options.nj, 0)
         processes = ["--nj", str(nj), "--ngpu", str(ngpu)]
@@ -254,7 +256,8 @@ class _Plan:
             "search_args": args,
             "search_inputs": inputs,
             "tuning": tuned,
-            "tuning_args": [word for path in tuned for word in ("--tuning", path)],
+            "tuning_args": tuning,
+            "pack_args": packed if self._needs("graph") else [],
             "processes": processes,
         }
 
