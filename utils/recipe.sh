@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The one driver behind every egs/*/asr1/run.sh: stages 1 to 12, from a corpus to a report.
+# The one driver behind every egs/*/asr1/run.sh: stages 1 to 13, from a corpus to a report and a packed model.
 #
 # Options are declared in recipe_options.sh; what follows from them (which stages run, names of
 # directories, arguments that depend on several options) comes from `python -m speechmoe_espnet.bin.plan`. Each
@@ -187,6 +187,15 @@ if runs 12; then
         --log "${logs}/report_${expname}.log" -- \
         python -m speechmoe_espnet.bin.report --system "${expname}=${exp}" --corpus "${corpus}" --seed "${seed}" \
         --decode "${scored_dir##*/decode_}" --sets "${sets[@]}" --audio_dir "${data}" --output_dir "{out}"
+fi
+
+if runs 13; then
+    log "stage 13: packed model"
+    run_stage 13 "${exp}/pack" --input "${exp}" "${scored_dir}" "${score_targets[@]}" "${search_inputs[@]}" "${tuning[@]}" \
+        --log "${logs}/pack_${expname}.log" -- \
+        python -m speechmoe_espnet.bin.pack --model_dir "${exp}" --model_file "${inference_model}" \
+        --name "${expname}" --corpus "${corpus}" --decode_dirs "${scored_dir}" "${pack_args[@]}" \
+        --licence "${licence:-not stated}" --output_dir "{out}"
 fi
 
 exit

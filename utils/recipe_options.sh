@@ -14,9 +14,9 @@ printf -v corpora_words '%s|' "${corpora[@]}"
 stage=1
 declare_option stage int "first stage to run: 1 data, 2 features, 3 units, 4 statistics, 5 training,
         6 language model and lexicon, 7 decoding graph, 8 tuning on dev (these three where --decode-config
-        wants them), 9 decoding, 10 rescoring (with --rescore), 11 scoring, 12 report"
+        wants them), 9 decoding, 10 rescoring (with --rescore), 11 scoring, 12 report, 13 packed model to share"
 stop_stage=12
-declare_option stop_stage int "last stage to run"
+declare_option stop_stage int "last stage to run; 13 packs the model as well"
 nj=2
 declare_option nj int "processes for data, features, statistics and decoding"
 ngpu=0
@@ -99,6 +99,8 @@ accept_changes=false
 declare_option accept_changes flag "go on where data, features or models were changed since a stage made them"
 lm_config=conf/train_lm_rnn.yaml
 declare_option lm_config str "neural language model of --rescore"
+licence=""
+declare_option licence str "licence of the packed model, such as Apache-2.0; none: its card says that none is stated"
 
 parse_options "Runs the stages of this recipe. Files are looked for where you are, in the recipe
 and at the top of the repository, in this order. Data, features, units and experiments come
