@@ -76,6 +76,8 @@ def recipe(egs2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_stages_2_to_12_of_the_stock_recipe(recipe: Path, tmp_path: Path) -> None:
     config = yaml.safe_load((ROOT / TINY).read_text())
     config["model_conf"]["router_lr_scale"] = 0.5
+    # Recordings go in; asr.sh adds their rate.
+    config |= {"frontend": "kaldi_fbank", "frontend_conf": {"num_mel_bins": 23}}
     config |= {"max_epoch": 1, "batch_size": 4}
     (tmp_path / "train_tiny.yaml").write_text(yaml.safe_dump(config))
     decoding = {"beam_size": 2, "ctc_weight": 1.0, "maxlenratio": 0.1}
@@ -98,7 +100,11 @@ def test_stages_2_to_12_of_the_stock_recipe(recipe: Path, tmp_path: Path) -> Non
     log = (experiment / "train.log").read_text()
     for name in ("loss_sparsity", "loss_importance", "loss_embedding"):
         assert float(re.search(rf"{name}=([\d.]+)", log)[1]) > 0
-    assert yaml.safe_load((experiment / "config.yaml").read_text())["model"] == "speechmoe"
+    written = yaml.safe_load((experiment / "config.yaml").read_text())
+    assert written["model"] == "speechmoe"
+    assert (written["input_size"], written["frontend"]) == (None, "kaldi_fbank")
+    assert written["frontend_conf"] == {"num_mel_bins": 23, "fs": "16k"}
+    assert (experiment / "feats_stats.npz").is_file()
     # ESPnet's defaults: attention weights of three utterances, and curves for tensorboard.
     plots = {path.name for path in experiment.glob("att_ws/*/*.1ep.png")}
     assert plots == {"encoder.backbone.blocks.1.attention.1ep.png"}

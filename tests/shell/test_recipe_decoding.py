@@ -94,6 +94,19 @@ def test_default_stages_from_language_model_to_report(recipe: Recipe) -> None:
         "sets": "read",
         "audio_dir": "data/synthetic",
     }
+    assert not (recipe.dir / exp / "pack").exists()
+    recipe.run(*MINE, "--licence", "MIT", stage=13)
+    assert told(recipe, f"{exp}/pack") == {
+        "model_dir": exp,
+        "model_file": "valid.loss.ave.pth",
+        "name": "mine",
+        "corpus": "synthetic",
+        "decode_dirs": decoded,
+        "graph_dir": GRAPH_DIR,
+        "decode_config": "../../../conf/decode_wfst.yaml",
+        "tuning": f"{exp}/tune_wfst/weights/tuning.json",
+        "licence": "MIT",
+    }
 
     assert "making" not in recipe.run(*MINE, stage=6, last=12)
     (recipe.dir / "data/synthetic/lm_text").write_text("二\n")

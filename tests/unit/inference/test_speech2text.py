@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
-from models import TOKENS, batch, build, hybrid, training_args
+from models import TOKENS, hybrid
 from tiny_graph import random_grammar
+from trained import experiment
 
 import speechmoe_espnet
 from speechmoe_espnet import Speech2Text
@@ -39,26 +39,6 @@ def wav(tmp_path):
     path = tmp_path / "utterance.wav"
     samples = np.random.default_rng(0).uniform(-0.3, 0.3, 16000)
     soundfile.write(path, samples, 16000)
-    return path
-
-
-def experiment(path, encoder="speechmoe", autocast=False, **overrides):
-    """An experiment whose model was trained for one step."""
-    path.mkdir()
-    model = build(encoder, **overrides)
-    data = batch()
-    if model.frontend is not None:
-        data["speech"] = torch.randn(3, 11200)
-        data["speech_lengths"] = data["speech_lengths"] * 160
-    optimizer = torch.optim.Adam(model.parameters())
-    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        loss, _, _ = model(**data)
-    loss.backward()
-    optimizer.step()
-    assert all(torch.isfinite(p).all() for p in model.parameters())
-    torch.save(model.state_dict(), path / "valid.loss.ave.pth")
-    args = vars(training_args(encoder, token_type="char", **overrides))
-    (path / "config.yaml").write_text(yaml.safe_dump(args, allow_unicode=True))
     return path
 
 
