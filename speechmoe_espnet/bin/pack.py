@@ -76,14 +76,14 @@ def pack_model(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--name: a name has up to 96 letters, digits and any of _.+- , got {name!r}"
         )
-    read_experiment(args.model_dir, args.model_file)
-    search = {key: getattr(args, key) for key in SEARCH_KEYS if getattr(args, key) is not None}
-    source = Source(args.model_dir, args.model_file, args.fbank_config, search)
-    results = read_results(args.decode_dirs)
     folder, archive = args.output_dir / name, args.output_dir / f"{name}.zip"
     for path in (folder, archive):
         if path.exists():
             raise ValueError(f"--output_dir: {path} exists already; name another or remove it")
+    read_experiment(args.model_dir, args.model_file)
+    search = {key: getattr(args, key) for key in SEARCH_KEYS if getattr(args, key) is not None}
+    source = Source(args.model_dir, args.model_file, args.fbank_config, search)
+    results = read_results(args.decode_dirs)
     pack(source, folder)
     packed = PackedModel.load(folder)
     conf = read_experiment(packed.config.parent, packed.checkpoint.name)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.tasks.asr import encoder_choices, model_choices, specaug_choices
@@ -36,3 +39,18 @@ def test_names_are_kept_in_lower_case():
     choices = ClassChoices("encoder", {})
     add_choice(choices, "SpeechMoE", SpeechMoEEncoder, AbsEncoder)
     assert choices.get_class("speechmoe") is SpeechMoEEncoder
+
+
+@pytest.mark.parametrize("first", ["espnet.registry", "espnet.patches"])
+def test_names_are_there_once_the_task_is_imported_whatever_comes_first(first):
+    """The registry imports no task, or it would be asked to register while it is half imported."""
+    code = (
+        f"import sys, speechmoe_espnet.{first}\n"
+        "assert 'espnet2.tasks.asr' not in sys.modules\n"
+        "from espnet2.bin.asr_inference import Speech2Text\n"
+        "from espnet2.tasks import asr\n"
+        "print('kaldi_fbank' in asr.frontend_choices.classes)\n"
+        "print('speechmoe' in asr.encoder_choices.classes)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.split() == ["True", "True"], run.stderr

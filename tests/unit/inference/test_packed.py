@@ -3,6 +3,7 @@
 One model of extracted features is packed; ESPnet's zoo unpacks it.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -198,6 +199,33 @@ def test_ours_loads_wherever_it_lies(place, folder, of_features, samples, tmp_pa
     speech2text = Speech2Text.from_pretrained(tmp_path / "moved", **CTC)
     expected = Speech2Text.from_pretrained(folder / "out/ctc", **CTC)
     assert speech2text(samples)[0][2] == expected(samples)[0][2]
+
+
+class Program:
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def test_a_program_in_a_checkpoint_does_not_run(folder, of_features, tmp_path, monkeypatch):
+    monkeypatch.setenv("ESPNET_ALLOW_UNSAFE_TORCH_LOAD", "1")
+    shutil.copytree(folder / "out/ctc", tmp_path / "evil")
+    path, witness = tmp_path / "evil/exp/valid.loss.ave.pth", tmp_path / "witness"
+    state = torch.load(path) | {"more": Program(f"touch {witness}")}
+    torch.save(state, path)
+    meta = yaml.safe_load((tmp_path / "evil/meta.yaml").read_text())
+    del meta["sha256"]  # whoever packs a program writes its digest, too
+    (tmp_path / "evil/meta.yaml").write_text(yaml.safe_dump(meta))
+    with pytest.raises(ValueError, match="not a checkpoint of tensors"):
+        Speech2Text.from_pretrained(tmp_path / "evil")
+    assert not witness.exists()
+
+
+def test_ours_quantises_too(folder, of_features, samples):
+    small = Speech2Text.from_pretrained(folder / "out/ctc.zip", **CTC, quantize_asr_model=True)
+    assert len(small(samples)) == 1
 
 
 def test_the_card_lies_in_the_folder_and_the_zip(folder, of_features):

@@ -44,7 +44,8 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (recipe / "exp/stats/train").mkdir(parents=True)
     (recipe / "units").mkdir()
     folder.mkdir()
-    np.savez(recipe / "exp/stats/train/feats_stats.npz", count=np.array(1))
+    sums = {"count": np.array(9), "sum": np.ones(40), "sum_square": np.ones(40)}
+    np.savez(recipe / "exp/stats/train/feats_stats.npz", **sums)
     (recipe / "units/bpe.model").write_bytes(b"pieces")
     torch.save({"weight": torch.ones(2)}, folder / "valid.loss.ave.pth")
     (folder / "config.yaml").write_text(yaml.safe_dump(CONF, allow_unicode=True))
