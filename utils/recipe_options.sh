@@ -34,6 +34,12 @@ declare_option corpus_name str "name of the directories of a real corpus in data
 preset=small
 declare_option preset "tiny|small|medium|large" "size of the synthetic corpus; tiny only shows that all works: training ends
         after 2 epochs of 4 steps, unless --asr-args says otherwise, and wfst searches narrowly"
+voices=espeak
+declare_option voices "espeak|kokoro|mixed" "who speaks in the synthetic corpus: the formant synthesiser (minutes), natural
+        voices (about as long as the speech lasts, once: it is kept in voices/speech), or both in turn"
+voices_dir=voices/kokoro
+declare_option voices_dir str "folder of the natural voices of --voices; \`speechmoe fetch_voices --output_dir
+        voices/kokoro\` at the top of the repository makes one"
 seed=0
 declare_option seed int "seed of the synthetic corpus and of the training"
 search=greedy

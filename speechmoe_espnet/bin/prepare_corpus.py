@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechmoe_espnet.corpora.synthetic.presets import ESPEAK, KOKORO, MIXED, VOICES
 from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
 from speechmoe_espnet.system import cli
 
 if TYPE_CHECKING:
     from speechmoe_espnet.corpora.synthetic.plan import Utterance
     from speechmoe_espnet.corpora.synthetic.presets import Preset
+    from speechmoe_espnet.corpora.synthetic.spoken import Spoken
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -37,6 +39,22 @@ def get_parser() -> cli.ArgumentParser:
         "--train_utts",
         type=int,
         help="number of training utterances per style (default: that of the preset)",
+    )
+    parser.add_argument(
+        "--voices",
+        choices=VOICES,
+        default=ESPEAK,
+        help="who speaks in the synthetic corpus: espeak (formant synthesis, made on the spot), "
+        "kokoro (natural, slower than real time on a core), or both in turn",
+    )
+    parser.add_argument(
+        "--voices_dir", type=Path, help="folder of natural voices; fetch_voices makes one"
+    )
+    parser.add_argument(
+        "--speech_dir",
+        type=Path,
+        help="folder that keeps natural speech for this and other corpora "
+        "(default: speech beside --voices_dir)",
     )
     parser.add_argument("--nj", type=int, default=2, help="number of processes")
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
@@ -70,7 +88,13 @@ def prepare(args: argparse.Namespace) -> None:
 
 
 def _prepare_synthetic(args: argparse.Namespace) -> None:
-    from speechmoe_espnet.corpora.synthetic.generate import generate, plan_corpus, write_sets
+    from speechmoe_espnet.corpora.synthetic.cast import make_cast
+    from speechmoe_espnet.corpora.synthetic.generate import (
+        generate,
+        natural_sayings,
+        plan_corpus,
+        write_sets,
+    )
     from speechmoe_espnet.corpora.synthetic.presets import get_preset
 
     if args.corpus_dir is not None:
@@ -79,12 +103,38 @@ def _prepare_synthetic(args: argparse.Namespace) -> None:
             f"name a real one with --corpus, e.g. --corpus aishell"
         )
     preset = get_preset(args.preset).with_train_utts(args.train_utts)
-    utterances = plan_corpus(args.sets, preset, args.seed)
+    spoken = _natural_voices(args)
+    cast = make_cast(args.voices, spoken.voices.styles if spoken else ())
+    utterances = plan_corpus(args.sets, preset, args.seed, cast)
+    if spoken is not None:
+        vocabulary = spoken.voices.vocabulary
+        sayings = spoken.missing(natural_sayings(utterances, args.seed, vocabulary))
+        said = spoken.say_all(sayings, args.nj)
+        total = sum(cli.progress(said, len(sayings), f"natural speech ({preset.name})"))
+        print(f"{len(sayings)} utterances said, {total / 3600:.2f} hours: {spoken.path}")
     write_text = partial(_write_lm_text, args.sets, utterances, preset, args.seed, args.output_dir)
-    made = generate(utterances, args.output_dir, args.seed, args.nj, beside=[write_text])
+    made = generate(utterances, args.output_dir, args.seed, args.nj, [write_text], spoken)
     seconds = sum(cli.progress(made, len(utterances), f"synthetic speech ({preset.name})"))
     write_sets(utterances, args.output_dir, args.final_dir or str(args.output_dir))
     print(f"{len(utterances)} utterances, {seconds / 3600:.2f} hours, seed {args.seed}")
+
+
+def _natural_voices(args: argparse.Namespace) -> "Spoken | None":
+    from speechmoe_espnet.corpora.synthetic.spoken import Spoken
+
+    if args.voices == ESPEAK:
+        if args.voices_dir is not None:
+            raise ValueError(
+                f"--voices_dir {args.voices_dir} is not used by --voices {ESPEAK}; "
+                f"say --voices {KOKORO} or {MIXED}"
+            )
+        return None
+    if args.voices_dir is None:
+        raise ValueError(
+            f"--voices {args.voices} needs --voices_dir; "
+            "`speechmoe fetch_voices --output_dir DIR` makes such a folder"
+        )
+    return Spoken(args.voices_dir, args.speech_dir or args.voices_dir.parent / "speech")
 
 
 def _write_lm_text(

@@ -19,6 +19,7 @@ from speechmoe_espnet.pipeline.target import copy_target
 from speechmoe_espnet.recipe.directories import (
     DEFAULT_ORDER,
     DEFAULT_PRESET,
+    DEFAULT_VOICES,
     corpus_name,
     decoding_name,
     ngram_name,
@@ -211,6 +212,7 @@ def _corpus_name(options: Mapping[str, Any]) -> str:
         str(options.get("corpus", SYNTHETIC)),
         str(options.get("preset", DEFAULT_PRESET)),
         int(options.get("seed", 0)),
+        voices=str(options.get("voices", DEFAULT_VOICES)),
     )
 
 

@@ -4,7 +4,8 @@ Two settings that people compare never share a directory; the names of the defau
 
 | directory | besides the corpus it names |
 |---|---|
-| all of the synthetic corpus | `_PRESET` other than small, `_seedN` other than 0 |
+| all of the synthetic corpus | `_PRESET` other than small, `_VOICES` other than espeak, |
+| | `_seedN` other than 0 |
 | all of a real corpus | `--corpus-name`; without one, another `--corpus-dir` is refused |
 | dump, units, stats | `_fbank_DIGEST` of settings other than those of conf/fbank.yaml |
 | units, stats | kind of units, number of bpe units, `_DIGEST` of a given list |
@@ -27,12 +28,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from speechmoe_espnet.corpora.synthetic.presets import ESPEAK
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.recipe.recipe_options import BPE, CHAR, MAX_NAME, NAME, SYNTHETIC, Options
 
 DEFAULT_PRESET = "small"
+DEFAULT_VOICES = ESPEAK
 DEFAULT_ORDER = 5
 DEFAULT_LM_CONFIG = "train_lm_rnn"
 _RESERVED = re.compile(r"log|stats_.*|lm_.*")
@@ -65,7 +68,9 @@ class Directories:
     tune_dir: str
 
 
-def corpus_name(corpus: str, preset: str, seed: int, name: str = "") -> str:
+def corpus_name(
+    corpus: str, preset: str, seed: int, name: str = "", voices: str = DEFAULT_VOICES
+) -> str:
     """Return the name of a corpus' directories.
 
     Args:
@@ -73,11 +78,13 @@ def corpus_name(corpus: str, preset: str, seed: int, name: str = "") -> str:
         preset: Size of the synthetic corpus; no other corpus has one.
         seed: Seed of the synthetic corpus; no other corpus has one.
         name: The name of a real corpus that the user gave.
+        voices: Who speaks in the synthetic corpus.
     """
     if corpus != SYNTHETIC:
         return name or corpus
     size = "" if preset == DEFAULT_PRESET else f"_{preset}"
-    return f"{corpus}{size}" + (f"_seed{seed}" if seed else "")
+    who = "" if voices == DEFAULT_VOICES else f"_{voices}"
+    return f"{corpus}{size}{who}" + (f"_seed{seed}" if seed else "")
 
 
 def name_directories(
@@ -102,7 +109,7 @@ def name_directories(
     Raises:
         ValueError: The experiment's name is not allowed.
     """
-    corpus = corpus_name(options.corpus, options.preset, options.seed, options.corpus_name)
+    corpus = _corpus_name(options)
     features = "" if fbank == default_fbank else f"_fbank_{_digest(_bytes(fbank))}"
     kind = options.token_type + (str(options.nbpe) if options.token_type == BPE else "")
     given = [path.read_bytes() for path in token_list]
@@ -143,6 +150,12 @@ def name_directories(
     )
 
 
+def _corpus_name(options: Options) -> str:
+    return corpus_name(
+        options.corpus, options.preset, options.seed, options.corpus_name, options.voices
+    )
+
+
 def _expname(options: Options, units: str) -> str:
     name = options.expname
     if not name and options.model_dir:
@@ -161,7 +174,7 @@ def _expname(options: Options, units: str) -> str:
             f"--expname: a name has up to {MAX_NAME} letters, digits and any of _.+- , got '{name}'"
         )
     if _RESERVED.fullmatch(name):
-        corpus = corpus_name(options.corpus, options.preset, options.seed, options.corpus_name)
+        corpus = _corpus_name(options)
         raise ValueError(
             f"--expname {name}: exp/{corpus}/{name} is not for experiments; choose another name"
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, get_type_hints
 
-from speechmoe_espnet.corpora.synthetic.presets import STYLES
+from speechmoe_espnet.corpora.synthetic.presets import ESPEAK, STYLES
 
 LAST_STAGE = 13
 SYNTHETIC = "synthetic"
@@ -41,6 +41,8 @@ class Options:
     corpus_dir: str
     corpus_name: str
     preset: str
+    voices: str
+    voices_dir: str
     seed: int
     search: str
     eval_sets: str
@@ -111,7 +113,18 @@ class Options:
                     f"--corpus-dir {self.corpus_dir}: name the corpus that lies there with "
                     "--corpus, e.g. --corpus aishell"
                 )
+            if "voices_dir" in self.given and self.voices == ESPEAK:
+                raise ValueError(
+                    f"--voices-dir {self.voices_dir} is not used by --voices {ESPEAK}; "
+                    "say --voices kokoro or mixed"
+                )
             return
+        for name in ("voices", "voices_dir"):
+            if name in self.given:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is for --corpus {SYNTHETIC}; the speech of "
+                    f"{self.corpus} is there"
+                )
         if not self.corpus_dir:
             raise ValueError(f"--corpus {self.corpus} needs --corpus-dir{_how_to_get(self.corpus)}")
         if "preset" in self.given:
@@ -144,6 +157,11 @@ class Options:
         """Return the options with other values, by name."""
         values: Mapping[str, Any] = changes
         return replace(self, **values)
+
+    @property
+    def is_natural(self) -> bool:
+        """Whether natural voices speak in the synthetic corpus."""
+        return self.corpus == SYNTHETIC and self.voices != ESPEAK
 
     @property
     def is_tiny(self) -> bool:

@@ -14,6 +14,7 @@ from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.recipe.directories import name_directories
 from speechmoe_espnet.recipe.expected_times import expected_times
 from speechmoe_espnet.recipe.find_files import Place
+from speechmoe_espnet.recipe.hints import hints
 from speechmoe_espnet.recipe.recipe_options import (
     BPE,
     DEV,
@@ -26,6 +27,12 @@ from speechmoe_espnet.recipe.shell_lines import Value
 from speechmoe_espnet.recipe.training_args import curve_args, length_args
 
 DEFAULT_FBANK = "conf/fbank.yaml"
+SPEECH = "voices/speech"
+"""Natural speech, kept for all recipes and seeds."""
+HOW_TO_FETCH_VOICES = (
+    "`.venv/bin/speechmoe fetch_voices --output_dir voices/kokoro` at the top of the repository "
+    "makes that folder"
+)
 
 
 def plan_recipe(options: Options, place: Place) -> dict[str, Value]:
@@ -92,6 +99,8 @@ class _Plan:
 
     def _with_paths(self, options: Options) -> Options:
         changes = {"fbank_config": self.place.find("--fbank-config", options.fbank_config)}
+        if options.is_natural and options.stage == 1:
+            changes["voices_dir"] = self._voices_dir(options.voices_dir)
         for name in ("corpus_dir", "model_dir", "token_list"):
             if path := getattr(options, name):
                 changes[name] = self.place.find(f"--{name.replace('_', '-')}", path)
@@ -99,6 +108,12 @@ class _Plan:
             file, colon, keys = options.init_param.partition(":")
             changes["init_param"] = f"{self.place.find('--init-param', file)}{colon}{keys}"
         return options.changed(changes)
+
+    def _voices_dir(self, path: str) -> str:
+        try:
+            return self.place.find("--voices-dir", path)
+        except ValueError as error:
+            raise ValueError(f"{error}; {HOW_TO_FETCH_VOICES}") from None
 
     def _with_paths_of_stages(self, options: Options) -> Options:
         """Find what only some stages read."""
@@ -127,7 +142,10 @@ class _Plan:
         scored, scored_by = (names.rescored, 10) if options.rescore else (names.decode_dir, 9)
         return {
             "stages": [str(number) for number in self.stages],
-            "times": expected_times(
+            # Times were measured with the formant synthesiser.
+            "times": ""
+            if options.is_natural
+            else expected_times(
                 options.corpus, options.preset, self.stages, len(set(self.sets) - {DEV}) or 1
             ),
             "sets": self.sets,
@@ -140,7 +158,7 @@ class _Plan:
             "tune_config": options.tune_config,
             "lm_config": options.lm_config,
             "token_type": options.token_type,
-            "hints": self._hints(scored, scored_by),
+            "hints": hints(self.options, names, self.sets, scored, scored_by),
             **self._corpus(),
             **self._training(),
             **self._language_model(),
@@ -160,6 +178,10 @@ class _Plan:
                 raise ValueError("--eval-sets dev: no style is named to make speech of")
             inputs = []
             args = ["--preset", options.preset, "--seed", str(options.seed), "--sets", *styles]
+            if options.is_natural:
+                inputs = [options.voices_dir]
+                args += ["--voices", options.voices, "--voices_dir", options.voices_dir]
+                args += ["--speech_dir", str(self.place.root / SPEECH)]
         else:
             styles = [name for name in self.sets if name != DEV]
             inputs, args = [options.corpus_dir], ["--corpus_dir", options.corpus_dir]
@@ -280,32 +302,3 @@ class _Plan:
             f"score_{column}": [row[number] for row in rows]
             for number, column in enumerate(columns)
         }
-
-    def _hints(self, scored: str, scored_by: int) -> list[str]:
-        """Return how each input is made, for where one is missing."""
-        names, options = self.directories, self.options
-        makers = {names.data: 1, f"{names.data}/lm_text": 1, names.units: 3, names.stats: 4}
-        for name in ("train", DEV, *self.sets):
-            for file in ("", "/text", "/utt2spk"):
-                makers[f"{names.dump}/{name}{file}"] = 2
-            makers[f"{names.units}/{name}/text"] = 3
-            for file in ("text", "units"):
-                makers[f"{scored}/{name}/{file}"] = scored_by
-            for target in ("score", "score_ser"):
-                makers[f"{scored}/{name}/{target}"] = 11
-        makers |= {f"{names.units}/tokens.txt": 3, names.exp: 5, names.ngram: 6}
-        makers |= {names.lexicon: 6, names.graph: 7, f"{names.tune_dir}/nbest": 8}
-        makers |= {
-            f"{names.tune_dir}/weights/tuning.json": 8,
-            names.decode_dir: 9,
-            scored: scored_by,
-        }
-        hints = [
-            f"--hint={path}=stage {number} makes it: the same command with --stage {number}"
-            for path, number in makers.items()
-            if path != options.model_dir
-        ]
-        if options.model_dir:
-            wants = "--model-dir wants a finished experiment (stage 5 of its recipe)"
-            hints.append(f"--hint={options.model_dir}={wants}")
-        return hints

@@ -111,7 +111,8 @@ def run_espnet(name: str, command: Callable[[], object]) -> int:
 def progress[T](items: Iterable[T], total: int, desc: str) -> Iterator[T]:
     """Yield items and show the progress.
 
-    A terminal gets a bar; a log file gets a line every ten seconds and one at the end.
+    A terminal gets a bar; a log file gets a line every ten seconds, with the time that is left at
+    the rate so far, and one at the end.
 
     Args:
         items: Items to yield.
@@ -123,13 +124,22 @@ def progress[T](items: Iterable[T], total: int, desc: str) -> Iterator[T]:
 
         yield from tqdm(items, total=total, desc=desc, unit="item")
         return
-    last = time.monotonic()
+    begun = last = time.monotonic()
     count = 0
     for item in items:
         yield item
         count += 1
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES:
-            print(f"{desc}: {count}/{total}", file=sys.stderr, flush=True)
+            left = _duration((now - begun) / count * (total - count))
+            print(f"{desc}: {count}/{total}, {left} left", file=sys.stderr, flush=True)
             last = now
     print(f"{desc}: {count}/{total} done", file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"

@@ -2,7 +2,7 @@
 
 import shutil
 import wave
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -11,11 +11,16 @@ import numpy as np
 
 from speechmoe_espnet.corpora.synthetic import espeak, pinyin
 from speechmoe_espnet.corpora.synthetic.acoustics import record
+from speechmoe_espnet.corpora.synthetic.cast import Cast
+from speechmoe_espnet.corpora.synthetic.mixed_voices import MixedVoice
+from speechmoe_espnet.corpora.synthetic.phonemes import to_phonemes
 from speechmoe_espnet.corpora.synthetic.plan import Utterance, plan_style
 from speechmoe_espnet.corpora.synthetic.presets import Preset, check_styles
 from speechmoe_espnet.corpora.synthetic.randomness import rng_for
 from speechmoe_espnet.corpora.synthetic.signal import SAMPLE_RATE, Signal, resample, trim
+from speechmoe_espnet.corpora.synthetic.spoken import Saying, Spoken
 from speechmoe_espnet.corpora.synthetic.surroundings import surroundings_of
+from speechmoe_espnet.corpora.synthetic.voices import Speaker, make_speakers
 from speechmoe_espnet.data.kaldi_dir import DataDir
 from speechmoe_espnet.pipeline.pool import ordered_map
 
@@ -24,19 +29,24 @@ _SCRATCH = ".surroundings"
 _RATE_FACTOR = {"read": (0.97, 1.03), "chat": (0.95, 1.1), "spon": (0.85, 1.2), "aishell2": (1, 1)}
 
 
-def plan_corpus(styles: list[str], preset: Preset, seed: int) -> tuple[Utterance, ...]:
+def plan_corpus(
+    styles: list[str], preset: Preset, seed: int, cast: Cast = make_speakers
+) -> tuple[Utterance, ...]:
     """Plan all sets of a corpus.
 
     Args:
         styles: Some of the four styles.
         preset: Sizes.
         seed: The user's seed.
+        cast: Draws the speakers.
 
     Raises:
         ValueError: A style is unknown, or there is not enough text.
     """
     return tuple(
-        utterance for style in check_styles(styles) for utterance in plan_style(style, preset, seed)
+        utterance
+        for style in check_styles(styles)
+        for utterance in plan_style(style, preset, seed, cast)
     )
 
 
@@ -46,6 +56,7 @@ def generate(
     seed: int,
     nj: int,
     beside: Sequence[Callable[[], None]] = (),
+    spoken: Spoken | None = None,
 ) -> Iterator[float]:
     """Make the audio of planned utterances.
 
@@ -57,6 +68,8 @@ def generate(
         seed: The user's seed.
         nj: Number of processes.
         beside: Other work for the same processes, begun before the speech; it can be pickled.
+        spoken: Holds all that `natural_sayings` returns for these utterances; None where there
+            is nothing natural.
 
     Yields:
         Seconds of audio of each utterance, in the order of the plan.
@@ -71,7 +84,7 @@ def generate(
         folder.mkdir(parents=True, exist_ok=True)
     tasks = [
         *(partial(_without_speech, work) for work in beside),
-        *(partial(_make, part, output_dir, seed) for part in _parts(utterances)),
+        *(partial(_make, part, output_dir, seed, spoken) for part in _parts(utterances)),
     ]
     try:
         for seconds in ordered_map(_do, tasks, nj, fork=True):
@@ -115,21 +128,66 @@ def _without_speech(work: Callable[[], None]) -> list[float]:
     return []
 
 
-def _make(utterances: Sequence[Utterance], output_dir: Path, seed: int) -> list[float]:
+def _make(
+    utterances: Sequence[Utterance], output_dir: Path, seed: int, spoken: Spoken | None
+) -> list[float]:
     with espeak.Session() as session:
-        dry = [_speak(utterance, session, seed) for utterance in utterances]
+        dry = [
+            _speak_naturally(utterance, utterance.speaker, spoken, seed)
+            if isinstance(utterance.speaker, MixedVoice)
+            else _speak(utterance, utterance.speaker, session, seed)
+            for utterance in utterances
+        ]
     return [
         _record(utterance, speech, output_dir, seed)
         for utterance, speech in zip(utterances, dry, strict=True)
     ]
 
 
-def _speak(utterance: Utterance, session: espeak.Session, seed: int) -> Signal:
+def natural_sayings(
+    utterances: Sequence[Utterance], seed: int, vocabulary: Collection[str]
+) -> list[Saying]:
+    """Return what the natural speakers of a plan say.
+
+    Args:
+        utterances: What `plan_corpus` returned.
+        seed: The user's seed.
+        vocabulary: Phonemes of the model.
+
+    Raises:
+        ValueError: An utterance has no phonemes; the message names it.
+    """
+    return [
+        _saying(utterance, utterance.speaker, seed, vocabulary)
+        for utterance in utterances
+        if isinstance(utterance.speaker, MixedVoice)
+    ]
+
+
+def _saying(
+    utterance: Utterance, voice: MixedVoice, seed: int, vocabulary: Collection[str]
+) -> Saying:
+    factor = _rng(utterance, seed, "rate").uniform(*_RATE_FACTOR[utterance.style])
+    try:
+        return Saying(to_phonemes(utterance.text, vocabulary), voice, round(factor, 3))
+    except ValueError as error:
+        raise ValueError(f"utterance {utterance.name}: {error}") from error
+
+
+def _speak_naturally(
+    utterance: Utterance, voice: MixedVoice, spoken: Spoken | None, seed: int
+) -> Signal:
+    if spoken is None:
+        raise ValueError(f"utterance {utterance.name}: its speaker needs a folder of voices")
+    return trim(spoken.read(_saying(utterance, voice, seed, spoken.voices.vocabulary)))
+
+
+def _speak(utterance: Utterance, speaker: Speaker, session: espeak.Session, seed: int) -> Signal:
     rng = _rng(utterance, seed, "rate")
     try:
-        spoken = pinyin.to_espeak(utterance.text)
+        spelled = pinyin.to_espeak(utterance.text)
         factor = rng.uniform(*_RATE_FACTOR[utterance.style])
-        samples = session.say(spoken, utterance.speaker, factor)
+        samples = session.say(spelled, speaker, factor)
     except ValueError as error:
         raise ValueError(f"utterance {utterance.name}: {error}") from error
     return trim(resample(samples, espeak.SAMPLE_RATE))

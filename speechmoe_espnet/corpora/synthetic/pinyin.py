@@ -39,13 +39,7 @@ def to_espeak(text: str) -> str:
         ValueError: A character has no reading.
     """
     words = []
-    for piece in lazy_pinyin(
-        text,
-        style=Style.TONE3,
-        neutral_tone_with_five=True,
-        tone_sandhi=True,
-        errors=list,  # type: ignore[arg-type]  # pypinyin takes lists; its stub says str
-    ):
+    for piece in readings(text):
         if match := _SYLLABLE.fullmatch(piece):
             words.append(_spell(match[1], match[2]))
         elif piece in _LETTERS:
@@ -55,6 +49,28 @@ def to_espeak(text: str) -> str:
         else:
             raise ValueError(f"no reading for {piece!r} in {text!r}")
     return " ".join(words)
+
+
+def readings(text: str, *, tone_sandhi: bool = True) -> list[str]:
+    """Return the reading of each character.
+
+    Polyphones are read by their context.
+
+    Args:
+        text: Any text.
+        tone_sandhi: Whether pypinyin applies the sandhi that it knows, within words.
+
+    Returns:
+        Numbered pinyin (5 is the neutral tone) for a Hanzi that has a reading, the character itself
+        for any other; as many as there are characters.
+    """
+    return lazy_pinyin(
+        text,
+        style=Style.TONE3,
+        neutral_tone_with_five=True,
+        tone_sandhi=tone_sandhi,
+        errors=list,  # type: ignore[arg-type]  # pypinyin takes lists; its stub says str
+    )
 
 
 def _spell(syllable: str, tone: str) -> str:

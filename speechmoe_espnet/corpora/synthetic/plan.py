@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from speechmoe_espnet.corpora.synthetic.cast import AnySpeaker, Cast
 from speechmoe_espnet.corpora.synthetic.grammar import Sentence
 from speechmoe_espnet.corpora.synthetic.presets import PARTITIONS, Preset
 from speechmoe_espnet.corpora.synthetic.randomness import partition_of
 from speechmoe_espnet.corpora.synthetic.styles import SENTENCES
-from speechmoe_espnet.corpora.synthetic.voices import Speaker, make_speakers
+from speechmoe_espnet.corpora.synthetic.voices import make_speakers
 from speechmoe_espnet.data.text_norm import normalize_text
 
 
@@ -27,7 +28,7 @@ class Utterance:
     style: str
     partition: str
     text: str
-    speaker: Speaker
+    speaker: AnySpeaker
 
     @property
     def set_name(self) -> str:
@@ -40,13 +41,16 @@ class Utterance:
         return f"wav/{self.style}/{self.speaker.name}/{self.name}.wav"
 
 
-def plan_style(style: str, preset: Preset, seed: int) -> tuple[Utterance, ...]:
+def plan_style(
+    style: str, preset: Preset, seed: int, cast: Cast = make_speakers
+) -> tuple[Utterance, ...]:
     """Plan one style. The plan does not depend on the other styles.
 
     Args:
         style: One of the four styles.
         preset: Sizes.
         seed: The user's seed.
+        cast: Draws the speakers; texts do not depend on it.
 
     Returns:
         The utterances of the three partitions, one after the other.
@@ -57,7 +61,7 @@ def plan_style(style: str, preset: Preset, seed: int) -> tuple[Utterance, ...]:
     texts = _share_out(style, preset, seed)
     utterances = []
     for partition in PARTITIONS:
-        speakers = make_speakers(style, partition, preset.num_speakers(partition), seed)
+        speakers = cast(style, partition, preset.num_speakers(partition), seed)
         for index, text in enumerate(texts[partition]):
             speaker = speakers[index % len(speakers)]
             name = f"{speaker.name}_{index:06d}"

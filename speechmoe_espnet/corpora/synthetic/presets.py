@@ -6,6 +6,8 @@ from typing import Self
 
 STYLES = ("read", "chat", "spon", "aishell2")
 PARTITIONS = ("train", "dev", "eval")
+ESPEAK, KOKORO, MIXED = "espeak", "kokoro", "mixed"
+VOICES = (ESPEAK, KOKORO, MIXED)
 
 
 @dataclass(frozen=True)

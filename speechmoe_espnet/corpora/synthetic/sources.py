@@ -25,8 +25,15 @@ _HANZI = re.compile(r"[一-龥]+")
 _FIRST_HANZI, _LAST_HANZI = ord("一"), ord("龥")
 
 
-def package_dir(package: str) -> Path:
+def package_dir(
+    package: str, needed: str = "the synthetic corpus needs", extra: str = "corpora"
+) -> Path:
     """Find the directory of an installed package without importing it.
+
+    Args:
+        package: Name of the package.
+        needed: What needs it, for the message.
+        extra: The extra of this project that installs it.
 
     Raises:
         ValueError: The package is not installed.
@@ -34,8 +41,8 @@ def package_dir(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ValueError(
-            f"the synthetic corpus needs the package {package}: "
-            f"install this project with its extra, pip install -e '.[corpora]'"
+            f"{needed} the package {package}: "
+            f"install this project with its extra, pip install -e '.[{extra}]'"
         )
     return Path(spec.submodule_search_locations[0])
 

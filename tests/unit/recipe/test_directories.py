@@ -13,6 +13,8 @@ NGRAMS = ("ngram", "lexicon", "graph", "decode_dir", "tune_dir")
 TABLE: list[tuple[tuple[str, ...], dict[str, str], str, tuple[str, str]]] = [
     (("data", "dump", "units", "stats", "exp"), {}, "preset", ("small", "tiny")),
     (("data", "dump", "units", "stats", "exp"), {}, "seed", ("0", "1")),
+    (("data", "dump", "units", "stats", "exp"), {"stage": "2"}, "voices", ("espeak", "kokoro")),
+    (("data",), {"stage": "2"}, "voices", ("kokoro", "mixed")),
     (("data", "dump"), {"corpus_dir": "."}, "corpus", ("kaldi", "aishell")),
     (("dump", "units", "stats", "exp"), {}, "fbank_config", ("conf/fbank.yaml", "other.yaml")),
     (("units", "stats", "exp"), {}, "token_type", ("char", "bpe")),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from recipe_words import ROOT, plan
 
+from speechmoe_espnet.pipeline.digests import command_digest_words
 from speechmoe_espnet.recipe import training_args
 
 
@@ -152,6 +153,39 @@ def test_another_folder_does_not_replace_a_corpus(tmp_path: Path) -> None:
     named = plan(tmp_path, corpus_name="mine", **own)
     assert (named["data"], named["units"]) == ("data/mine", "units/mine/char")
     assert named["exp"] == "exp/mine/speechmoe"
+
+
+@pytest.mark.parametrize("voices", ["kokoro", "mixed"])
+def test_natural_voices_are_part_of_the_command(tmp_path: Path, voices: str) -> None:
+    (tmp_path / "mine").mkdir()
+    found = plan(tmp_path, voices=voices, voices_dir="mine")
+    assert found["corpus_inputs"] == [str(tmp_path / "mine")]
+    words = found["corpus_args"]
+    assert words[words.index("--voices") : words.index("--speech_dir")] == [
+        *("--voices", voices, "--voices_dir", str(tmp_path / "mine"))
+    ]
+    assert not found["times"]
+    assert "--voices" not in plan(tmp_path)["corpus_args"]
+    elsewhere = [*words[:-1], "/elsewhere"]
+    assert command_digest_words(words) == command_digest_words(elsewhere)
+
+
+def test_a_folder_of_voices_is_needed_for_the_data_alone(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--voices-dir: there is no 'x'.*fetch_voices"):
+        plan(tmp_path, voices="kokoro", voices_dir="x")
+    assert plan(tmp_path, voices="kokoro", voices_dir="x", stage=2)["data"].endswith("_kokoro")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"voices_dir": "."}, "--voices-dir . is not used by --voices espeak"),
+        ({"corpus": "kaldi", "corpus_dir": ".", "voices": "mixed"}, "--voices is for --corpus syn"),
+    ],
+)
+def test_voices_are_for_the_synthetic_corpus(tmp_path: Path, options, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan(tmp_path, **options)
 
 
 @pytest.mark.parametrize(
