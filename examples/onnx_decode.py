@@ -21,6 +21,7 @@ PREEMPHASIS = 0.97
 WINDOW_EXPONENT = 0.85
 FORMAT = "speechmoe_espnet.ctc/1"
 SILENT = ("<blank>", "<unk>", "<sos/eos>")
+METADATA = ("format", "units", "token_type", "fbank", "sample_rate", "least_frames")
 
 
 def read_wav(path: str) -> tuple[np.ndarray, int]:
@@ -100,7 +101,7 @@ class Decoder:
             path, options, providers=["CPUExecutionProvider"]
         )
         props = self.session.get_modelmeta().custom_metadata_map
-        self.about = {key: json.loads(value) for key, value in props.items()}
+        self.about = {key: json.loads(props[key]) for key in METADATA if key in props}
         if self.about.get("format") != FORMAT:
             raise ValueError(f"{path}: not written for this example, or by another version")
         if self.about["fbank"] is None:

@@ -71,7 +71,7 @@ if runs 1; then
     log "stage 1: data preparation (${corpus})"
     run_stage 1 "${data}" --input "${corpus_inputs[@]}" --log "${logs}/prepare_corpus.log" -- \
         python -m speechmoe_espnet.bin.prepare_corpus --corpus "${corpus}" "${corpus_args[@]}" \
-        --nj "${nj}" --output_dir "{out}" --final_dir "{final}"
+        --nj "${nj}" "${path_args[@]}" --output_dir "{out}" --final_dir "{final}"
 fi
 
 if runs 2; then
@@ -80,7 +80,8 @@ if runs 2; then
         run_stage 2 "${dump}/${set}" --input "${data}" "${fbank_config}" \
             --log "${logs}/extract_features_${set}.log" -- \
             python -m speechmoe_espnet.bin.extract_features --data_dir "${data}/${set}" \
-            --config "${fbank_config}" --nj "${nj}" "${text_args[@]}" --output_dir "{out}" --final_dir "{final}"
+            --config "${fbank_config}" --nj "${nj}" "${path_args[@]}" "${text_args[@]}" \
+            --output_dir "{out}" --final_dir "{final}"
     done
 fi
 
@@ -103,7 +104,8 @@ if runs 5; then
     run_training 5 "${exp}" --input "${training_inputs[@]}" "${asr_config}" -- \
         ../../../utils/train.sh "{out}" "${fbank_config}" -- --config "${asr_config}" "${data_args[@]}" \
         --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" \
-        --use_tensorboard false --num_att_plot 0 --resume true --ngpu "${ngpu}" "${training_args[@]}"
+        --use_tensorboard false --num_att_plot 0 --resume true --ngpu "${ngpu}" \
+        --num_processes "${num_processes}" "${training_args[@]}"
 fi
 
 if runs 6; then
@@ -152,9 +154,9 @@ if runs 10; then
     log "stage 10: neural language model (log: ${neural_lm}/train.log)"
     run_training 10 "${neural_lm}" --input "${lm_texts[@]}" "${dump}/dev/text" "${lm_config}" -- \
         ../../../utils/train_lm.sh "{out}" "${dump}/dev/text" "${lm_texts[@]}" "${simplify_args[@]}" -- \
-        --config "${lm_config}" --seed "${seed}" --ngpu "${ngpu}"
+        --config "${lm_config}" --seed "${seed}" --ngpu "${ngpu}" --num_processes "${num_processes}"
     log "stage 10: weights of both language models on dev"
-    rescore=(python -m speechmoe_espnet.bin.rescore --lm_dir "${neural_lm}" --ngpu "${ngpu}" --output_dir "{out}")
+    rescore=(python -m speechmoe_espnet.bin.rescore --lm_dir "${neural_lm}" --ngpu "$((ngpu > 0))" --output_dir "{out}")
     run_stage 10 "${tune_dir}/nbest_rescored" --input "${tune_dir}/nbest" "${neural_lm}" \
         --log "${logs}/${expname}_nbest_rescored.log" -- "${rescore[@]}" --decode_dir "${tune_dir}/nbest" \
         --sets dev --nn_lm_weight 0.3 --dev_text "${dump}/dev/text"

@@ -20,7 +20,9 @@ declare_option stop_stage int "last stage to run; 13 packs the model as well"
 nj=2
 declare_option nj int "processes for data, features, statistics and decoding"
 ngpu=0
-declare_option ngpu int "GPUs for training and decoding"
+declare_option ngpu int "GPUs for training, each with a process of its own; decoding uses one of them"
+num_processes=1
+declare_option num_processes int "processes of each training on the CPU, which divide each batch among themselves"
 num_threads=0
 declare_option num_threads int "threads of each process of training, decoding and rescoring; 0: as PyTorch likes (decoding
         by several processes: 1). Data, features and statistics take one in each of --nj processes"
@@ -31,6 +33,9 @@ corpus_dir=""
 declare_option corpus_dir str "where the real corpus lies"
 corpus_name=""
 declare_option corpus_name str "name of the directories of a real corpus in data, dump, units and exp; none: that of --corpus"
+absolute_paths=false
+declare_option absolute_paths flag "absolute paths in wav.scp and feats.scp, so that other tools read the directories of
+        data and dump from anywhere; the recipe's folder can then not be moved"
 preset=small
 declare_option preset "tiny|small|medium|large" "size of the synthetic corpus; tiny only shows that all works: training ends
         after 2 epochs of 4 steps, unless --asr-args says otherwise, and wfst searches narrowly"

@@ -2,7 +2,7 @@
 # A neural language model over characters: its data in OUT/data, then ESPnet's training in OUT,
 # which takes up where a killed one stopped.
 #
-#     utils/train_lm.sh OUT DEV_TEXT TRAIN_TEXT... -- ARGUMENTS OF lm_train (--config among them)
+#     utils/train_lm.sh OUT DEV_TEXT TRAIN_TEXT... -- ARGUMENTS OF train_processes lm_train (--config among them)
 #
 # Files named `text` are Kaldi's, with ids; others are plain, one sentence per line.
 set -euo pipefail
@@ -29,5 +29,5 @@ for name in train valid; do
     args+=("--${name}_data_path_and_name_and_type" "${set_dir}/text,text,text")
     args+=("--${name}_shape_file" "${set_dir}/text_shape")
 done
-exec python -m speechmoe_espnet.bin.lm_train --output_dir "${out}" "${args[@]}" \
+exec python -m speechmoe_espnet.bin.train_processes lm_train --output_dir "${out}" "${args[@]}" \
     --use_tensorboard false --resume true "$@"

@@ -1,7 +1,8 @@
 """Export a trained model to ONNX: features to log-probabilities, sparse experts, any length.
 
 Any ESPnet model of extracted features with a CTC head can be exported; experts stay sparse. The
-file includes tokens, feature options and digests, so it decodes without any other file.
+file includes tokens, feature options and digests, so it decodes without any other file. sherpa-onnx
+runs it with the tokens.txt that is written beside it.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from speechmoe_espnet.espnet.experiment_config import (
     feature_options,
 )
 from speechmoe_espnet.inference.experiment import load_model, read_experiment
+from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 from speechmoe_espnet.system import cli
 
 
@@ -101,6 +103,20 @@ def export_model(args: argparse.Namespace) -> None:
         difference = export(traced, precision, path)
         size = path.stat().st_size / 1e6
         print(f"{path}: {size:.1f} MB, {precision.name}; against PyTorch on {difference}")
+    _write_tokens(traced.metadata, output)
+
+
+def _write_tokens(metadata: Any, output: Path) -> None:
+    """Write the list of tokens that sherpa-onnx needs, if it can run the model."""
+    from speechmoe_espnet.export.sherpa import other_features, sherpa_tokens, tokens_path
+
+    if reason := other_features(metadata.fbank):
+        _say(f"note: sherpa-onnx cannot compute these features ({reason}), so it cannot run this")
+        return
+    text = sherpa_tokens(metadata)
+    path = tokens_path(output, text)
+    write_text_atomically(path, text)
+    print(f"{path}: {len(metadata.units)} tokens, for sherpa-onnx")
 
 
 def _metadata(args: argparse.Namespace, config: dict[str, Any], model: Any) -> Any:

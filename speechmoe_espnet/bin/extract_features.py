@@ -1,6 +1,7 @@
 """Compute the features of a data directory (stage 2)."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--final_dir", help="final path of output_dir, used in feats.scp (default: output_dir)"
     )
+    parser.add_argument("--absolute_paths", action="store_true", help="absolute paths in feats.scp")
     parser.add_argument("--config", required=True, help="YAML file of feature options")
     parser.add_argument("--nj", type=int, default=1, help="number of processes")
     add_text_options(parser)
@@ -31,10 +33,11 @@ def get_parser() -> cli.ArgumentParser:
 def extract(args: argparse.Namespace) -> None:
     """Extract the features and print their number."""
     config = FbankConfig.from_yaml(args.config)
+    final_dir = args.final_dir or args.output_dir
     num_frames = extract_features(
         args.data_dir,
         args.output_dir,
-        args.final_dir or args.output_dir,
+        os.path.abspath(final_dir) if args.absolute_paths else final_dir,
         config,
         args.nj,
         cli.progress,

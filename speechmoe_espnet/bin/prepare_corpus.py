@@ -1,6 +1,7 @@
 """Write the Kaldi data directories of a corpus, synthetic or real (stage 1)."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -62,6 +63,11 @@ def get_parser() -> cli.ArgumentParser:
         "--final_dir",
         help="final path of output_dir, used in wav.scp (default: output_dir)",
     )
+    parser.add_argument(
+        "--absolute_paths",
+        action="store_true",
+        help="absolute paths in wav.scp, as real corpora always have",
+    )
     return parser
 
 
@@ -115,7 +121,10 @@ def _prepare_synthetic(args: argparse.Namespace) -> None:
     write_text = partial(_write_lm_text, args.sets, utterances, preset, args.seed, args.output_dir)
     made = generate(utterances, args.output_dir, args.seed, args.nj, [write_text], spoken)
     seconds = sum(cli.progress(made, len(utterances), f"synthetic speech ({preset.name})"))
-    write_sets(utterances, args.output_dir, args.final_dir or str(args.output_dir))
+    final_dir = args.final_dir or str(args.output_dir)
+    if args.absolute_paths:
+        final_dir = os.path.abspath(final_dir)
+    write_sets(utterances, args.output_dir, final_dir)
     print(f"{len(utterances)} utterances, {seconds / 3600:.2f} hours, seed {args.seed}")
 
 

@@ -10,12 +10,13 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from speechmoe_espnet.corpora.manifests import data_dir_from_manifests
+from speechmoe_espnet.data.audio import with_ends
 from speechmoe_espnet.data.kaldi_dir import (
     DataDir,
     join_error,
@@ -152,8 +153,9 @@ def prepare_public(corpus: str, corpus_dir: Path, output_dir: Path, nj: int = 1)
 
 def _read_kaldi(path: Path) -> DataDir:
     data = validate_data_dir(path)
-    wav_scp = {name: os.path.abspath(wav) for name, wav in data.wav_scp.items()}
-    return DataDir(path, wav_scp, data.text, data.utt2spk, data.segments)
+    used = {segment.recording for segment in (data.segments or {}).values()} or data.text.keys()
+    wav_scp = {name: os.path.abspath(wav) for name, wav in data.wav_scp.items() if name in used}
+    return with_ends(replace(data, wav_scp=wav_scp))
 
 
 def _read_public(corpus: str, corpus_dir: Path, nj: int) -> dict[str, DataDir]:
@@ -172,7 +174,10 @@ def _read_public(corpus: str, corpus_dir: Path, nj: int) -> dict[str, DataDir]:
         )
         for name, parts in entry.parts.items()
     }
-    return _hold_out(corpus, sets["train"]) if entry.held_out else sets
+    sets = _hold_out(corpus, sets["train"]) if entry.held_out else sets
+    if all(data.sorts_by_speaker for data in sets.values()):
+        return sets
+    return {name: data.with_speakers_first() for name, data in sets.items()}
 
 
 def _call_lhotse(

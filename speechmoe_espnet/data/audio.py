@@ -1,12 +1,14 @@
 """Reader of audio files: one channel, a segment or the whole file, or a clear error."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from speechmoe_espnet.data.kaldi_dir import TO_THE_END, DataDir
+from speechmoe_espnet.data.kaldi_dir import TO_THE_END, DataDir, Segment
 
 MAX_OVERSHOOT = 0.5
 INT16_SCALE = 32768.0
@@ -124,7 +126,35 @@ def total_seconds(data: DataDir) -> float:
         ValueError: A file cannot be read, or a segment lies outside of its recording; the
             message names it.
     """
-    total = 0.0
+    if data.segments is None:
+        return sum(_durations(data).values())
+    return sum(segment.end - segment.start for segment in _inside(data, data.segments).values())
+
+
+def with_ends(data: DataDir) -> DataDir:
+    """Return a data directory in which every segment states its end.
+
+    Other tools do not know -1 for the end of the recording: Kaldi's `validate_data_dir.sh` refuses
+    it, lhotse takes it for a time.
+
+    Args:
+        data: A data directory whose audio files exist; their headers are read if an end is -1.
+
+    Raises:
+        ValueError: As `total_seconds`.
+    """
+    segments = data.segments
+    if segments is None or all(segment.end != TO_THE_END for segment in segments.values()):
+        return data
+    ends = {
+        name: inside if segments[name].end == TO_THE_END else segments[name]
+        for name, inside in _inside(data, segments).items()
+    }
+    return replace(data, segments=ends)
+
+
+def _durations(data: DataDir) -> dict[str, float]:
+    """Seconds of each recording."""
     durations: dict[str, float] = {}
     for recording, path in data.wav_scp.items():
         try:
@@ -134,9 +164,14 @@ def total_seconds(data: DataDir) -> float:
                 f"{data.path}: {recording} ({path}): cannot be read as audio: {error.error_string}"
             ) from None
         durations[recording] = info.frames / info.samplerate
-    if data.segments is None:
-        return sum(durations.values())
-    for name, segment in data.segments.items():
+    return durations
+
+
+def _inside(data: DataDir, segments: Mapping[str, Segment]) -> dict[str, Segment]:
+    """The segments with ends that lie within their recordings."""
+    durations = _durations(data)
+    found = {}
+    for name, segment in segments.items():
         duration = durations[segment.recording]
         if segment.start >= duration or segment.end > duration + MAX_OVERSHOOT:
             raise ValueError(
@@ -144,5 +179,5 @@ def total_seconds(data: DataDir) -> float:
                 f"which lasts {duration:.3f} s"
             )
         end = duration if segment.end == TO_THE_END else min(segment.end, duration)
-        total += end - segment.start
-    return total
+        found[name] = Segment(segment.recording, segment.start, end)
+    return found

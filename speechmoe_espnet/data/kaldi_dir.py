@@ -6,7 +6,7 @@ A directory holds `wav.scp`, `text`, `utt2spk` and, where utterances are parts o
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -157,6 +157,28 @@ class DataDir:
     def utterances(self) -> tuple[str, ...]:
         """Utterance ids in the order of the files."""
         return tuple(sorted(self.text))
+
+    @property
+    def sorts_by_speaker(self) -> bool:
+        """Whether utterances sorted by id are sorted by speaker too, as Kaldi wants them."""
+        speakers = [self.utt2spk[name] for name in self.utterances]
+        return speakers == sorted(speakers)
+
+    def with_speakers_first(self) -> Self:
+        """Return the directory with ids SPEAKER-UTTERANCE, Kaldi's cure for their order."""
+        names = {name: f"{speaker}-{name}" for name, speaker in self.utt2spk.items()}
+
+        def renamed[T](table: Mapping[str, T]) -> dict[str, T]:
+            return {names[name]: value for name, value in table.items()}
+
+        segments = self.segments
+        return replace(
+            self,
+            wav_scp=renamed(self.wav_scp) if segments is None else self.wav_scp,
+            text=renamed(self.text),
+            utt2spk=renamed(self.utt2spk),
+            segments=None if segments is None else renamed(segments),
+        )
 
     def write(self, path: str | Path) -> None:
         """Write the five files (four without segments) to a directory, made if needed."""

@@ -11,6 +11,7 @@ from speechmoe_espnet.espnet.checkpoints import (
     write_train_stats,
 )
 from speechmoe_espnet.espnet.data_sources import check_sources
+from speechmoe_espnet.espnet.first_process import is_first_process
 from speechmoe_espnet.espnet.patches import check_what_is_loaded, training_patches
 from speechmoe_espnet.espnet.set_check import check_sets
 
@@ -26,7 +27,7 @@ class CheckpointedLMTask(LMTask):
         """Train (or collect statistics) in this process."""
         check_what_is_loaded()
         training = not (args.collect_stats or args.dry_run)
-        first = not args.distributed or args.dist_rank in (None, 0)
+        first = is_first_process(args)
         output_dir = Path(args.output_dir)
         if training:
             check_sources(args)

@@ -32,6 +32,7 @@ from speechmoe_espnet.espnet.experiment_config import (
     load_config,
     portable_config,
 )
+from speechmoe_espnet.espnet.first_process import is_first_process
 from speechmoe_espnet.espnet.length_check import check_lengths
 from speechmoe_espnet.espnet.option_effects import OF_OPTIMIZER
 from speechmoe_espnet.espnet.parameter_groups import optimizer_with_scales
@@ -172,7 +173,7 @@ class SpeechMoETask(AbsTask):
         """
         cls.register()
         training = not (args.collect_stats or args.dry_run)
-        first = not args.distributed or args.dist_rank in (None, 0)
+        first = is_first_process(args)
         output_dir = Path(args.output_dir)
         if not args.dry_run:
             check_sets(args, with_shapes=training, quiet=not first)

@@ -13,6 +13,7 @@ from speechmoe_espnet.export.metadata import Metadata
 from speechmoe_espnet.export.nodes import FLOAT32, Precision, expand
 from speechmoe_espnet.export.seal import sealed
 from speechmoe_espnet.export.session import open_session
+from speechmoe_espnet.export.sherpa import sherpa_props
 from speechmoe_espnet.export.weights import FeedForwardWeights, feed_forward_weights
 
 # The newest that torch's exporter recommends; from 23 on it writes attention as one node, which
@@ -48,7 +49,8 @@ class Traced:
         """Return the graph with feed-forward layers in a precision, and metadata."""
         graph = self.graph.clone()
         expand(graph, self.layers, precision)
-        graph.metadata_props.update(replace(self.metadata, precision=precision.name).to_props())
+        metadata = replace(self.metadata, precision=precision.name)
+        graph.metadata_props.update(metadata.to_props() | sherpa_props(metadata))
         graph.producer_name = "speechmoe_espnet"
         return graph
 

@@ -20,7 +20,10 @@ STARTED = ".started.json"
 FILES = ".files.json"
 
 NO_EFFECT_ON_RESULTS = frozenset(
-    {"nj", "ngpu", "num_workers", "num_threads", "log_level", "log_interval", "speech_dir"}
+    {
+        *("nj", "ngpu", "num_processes", "num_workers", "num_threads"),
+        *("log_level", "log_interval", "speech_dir"),
+    }
 )
 _FILES_A_BATCH = 64
 _SMALL_FILE = 1 << 20

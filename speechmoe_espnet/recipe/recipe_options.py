@@ -36,10 +36,12 @@ class Options:
     stop_stage: int
     nj: int
     ngpu: int
+    num_processes: int
     num_threads: int
     corpus: str
     corpus_dir: str
     corpus_name: str
+    absolute_paths: bool
     preset: str
     voices: str
     voices_dir: str
@@ -84,6 +86,7 @@ class Options:
             )
         if self.nj < 1:
             raise ValueError(f"--nj {self.nj}: at least 1")
+        self._check_processes()
         self._check_corpus()
         if "nbpe" in self.given:
             if self.token_type != BPE:
@@ -98,6 +101,19 @@ class Options:
         if self.stage > self.stop_stage:
             raise ValueError(
                 f"--stage {self.stage} --stop-stage {self.stop_stage}: this range runs nothing"
+            )
+
+    def _check_processes(self) -> None:
+        for name, value, least in (
+            ("ngpu", self.ngpu, 0),
+            ("num-processes", self.num_processes, 1),
+        ):
+            if value < least:
+                raise ValueError(f"--{name} {value}: at least {least}")
+        if self.num_processes > 1 and self.ngpu:
+            raise ValueError(
+                f"--num-processes {self.num_processes} --ngpu {self.ngpu}: a training on GPUs has "
+                f"one process each; leave --num-processes out"
             )
 
     def _check_corpus(self) -> None:

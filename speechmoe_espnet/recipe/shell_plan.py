@@ -194,6 +194,7 @@ class _Plan:
         return {
             "corpus_inputs": inputs,
             "corpus_args": args,
+            "path_args": ["--absolute_paths"] if options.absolute_paths else [],
             "feature_sets": ["train", DEV, *styles],
             **self._text(),
             "unit_inputs": [f"{names.dump}/train", *others, *self.token_list],

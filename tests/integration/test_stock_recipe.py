@@ -1,6 +1,7 @@
 """An unmodified ESPnet recipe trains, decodes and scores with our encoder by one option.
 
-The recipe comes from ESPnet's source distribution, which pip fetches.
+Its utilities, which are Kaldi's, accept our data directories, and so does lhotse. The recipe comes
+from ESPnet's source distribution, which pip fetches.
 """
 
 import os
@@ -12,9 +13,13 @@ import tarfile
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from project import ROOT, TINY
+
+from speechmoe_espnet.data.audio import read_audio
+from speechmoe_espnet.data.kaldi_dir import DataDir, Segment, read_table, write_table
 
 SETS = {"train": ("train", 12), "dev": ("dev", 4), "test": ("read", 4)}
 
@@ -71,6 +76,76 @@ def recipe(egs2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
         (directory / "spk2utt").write_text(done.stdout)
     return recipe
+
+
+@pytest.fixture(scope="module")
+def directories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directories of all default sets and, in `parts`, with segments; paths are absolute."""
+    root = tmp_path_factory.mktemp("directories")
+    command = [sys.executable, "-m", "speechmoe_espnet"]
+
+    def run(*words: str | Path) -> None:
+        subprocess.run([*command, *words, "--absolute-paths"], cwd=root, check=True)
+
+    run("prepare_corpus", "--preset", "tiny", "--train-utts", "8", "--output_dir", "data")
+    for name in ("train", "dev", "test"):
+        source, target = root / "data" / name.replace("test", "read"), root / "theirs" / name
+        target.mkdir(parents=True)
+        wavs = read_table(source / "wav.scp")
+        # Two parts of each recording, and one recording that nothing names.
+        tables: dict[str, dict[str, str]] = {"wav.scp": {"unused": wavs[min(wavs)], **wavs}}
+        for file in ("text", "utt2spk"):
+            table = read_table(source / file)
+            tables[file] = {f"{utt}-{part}": table[utt] for utt in wavs for part in "12"}
+        tables["segments"] = {f"{utt}-1": f"{utt} 0 0.5" for utt in wavs} | {
+            f"{utt}-2": f"{utt} 0.5 -1" for utt in wavs
+        }
+        for file, table in tables.items():
+            write_table(target / file, table)
+    kaldi = ("--corpus", "kaldi", "--corpus_dir", "theirs")
+    run("prepare_corpus", *kaldi, "--output_dir", "parts")
+    fbank = ROOT / "conf/fbank.yaml"
+    run(
+        *("extract_features", "--data_dir", "data/dev", "--output_dir", "dump/dev"),
+        *("--config", fbank),
+    )
+    return root
+
+
+def test_kaldi_accepts_our_directories(egs2: Path, directories: Path) -> None:
+    sets = [path for name in ("data", "parts") for path in (directories / name).glob("*/text")]
+    assert len(sets) == 9
+    for path in [*sets, directories / "dump/dev/text"]:
+        lacks = "--no-wav" if "dump" in path.parts else "--no-feats"
+        done = subprocess.run(
+            ["utils/validate_data_dir.sh", lacks, path.parent],
+            cwd=egs2 / "aishell/asr1", capture_output=True, text=True,
+        )  # fmt: skip
+        assert "Successfully validated" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["data/dev", "parts/dev"])
+def test_lhotse_imports_our_directories(name: str, directories: Path, tmp_path: Path) -> None:
+    lhotse = pytest.importorskip("lhotse")
+    words = ["kaldi", "import", directories / name, "16000", "manifests"]
+    done = subprocess.run(
+        [f"{sys.prefix}/bin/lhotse", *words],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    data = DataDir.load(directories / name)
+    cuts = lhotse.load_manifest(tmp_path / "manifests/cuts.jsonl.gz").trim_to_supervisions()
+    found = {cut.supervisions[0].id: cut for cut in cuts}
+    assert {utt: cut.supervisions[0].text for utt, cut in found.items()} == data.text
+    assert {utt: cut.supervisions[0].speaker for utt, cut in found.items()} == data.utt2spk
+    for utt in data.utterances[:4]:
+        segment = data.segments[utt] if data.segments else Segment.whole(utt)
+        wanted, _ = read_audio(data.wav_scp[segment.recording], segment.start, segment.end)
+        samples = found[utt].load_audio()[0]
+        # lhotse rounds times to milliseconds.
+        assert abs(len(samples) - len(wanted)) <= 32
+        shared = min(len(samples), len(wanted))
+        np.testing.assert_allclose(samples[:shared], wanted[:shared], atol=1e-4)
 
 
 def test_stages_2_to_12_of_the_stock_recipe(recipe: Path, tmp_path: Path) -> None:

@@ -137,7 +137,8 @@ def test_every_kind_of_model_is_exported_and_agrees(
     captured = capsys.readouterr()
     assert "17 batches" in captured.out
     assert ("attention decoder, which is left out" in captured.err) == (kind == "hybrid")
-    assert [path.name for path in tmp_path.iterdir()] == ["x.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tokens.txt", "x.onnx"]
+    assert (tmp_path / "tokens.txt").read_text(encoding="utf-8").splitlines()[2] == "甲 2"
 
 
 def test_metadata_say_how_to_use_the_file(paper: Path) -> None:
@@ -158,6 +159,27 @@ def test_metadata_say_how_to_use_the_file(paper: Path) -> None:
     products = [(paper / name).read_bytes().count(b"MatMulInteger") for name in NAMES]
     assert products[0] == 0
     assert products[1] > 0
+
+
+def test_sherpa_onnx_finds_its_metadata_and_tokens(paper: Path) -> None:
+    for name in NAMES:
+        props = open_session(paper / name).get_modelmeta().custom_metadata_map
+        assert props["model_type"] == "fire-red-asr-2-ctc"
+        assert props["vocab_size"] == str(len(UNITS))
+    # ESPnet's own list is not replaced.
+    assert (paper / "tokens.txt").read_text(encoding="utf-8").splitlines() == UNITS
+    lines = (paper / "model.tokens.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(UNITS)
+
+
+def test_features_that_sherpa_onnx_does_not_compute_are_said(
+    make_model: ModelMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = make_model("low", **KINDS["static"])
+    (directory / "fbank.yaml").write_text("low_freq: 60.0\n")
+    assert main(["--model_dir", str(directory), "--output", str(tmp_path / "x.onnx")]) == 0
+    assert "low_freq is 60.0, there 20.0" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.onnx"]
 
 
 def test_a_wrong_graph_keeps_the_existing_file(

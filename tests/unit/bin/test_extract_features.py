@@ -26,6 +26,9 @@ def test_command(data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert read_table(out / "feats.scp") == {"a": f"{out}/feats.1.ark:2"}
     assert extract_features.main([*options, "--final_dir", "dump/x"]) == 0
     assert read_table(out / "feats.scp") == {"a": "dump/x/feats.1.ark:2"}
+    absolute = ["--final_dir", "dump/x", "--absolute-paths"]
+    assert extract_features.main([*options, *absolute]) == 0
+    assert read_table(out / "feats.scp") == {"a": f"{Path.cwd()}/dump/x/feats.1.ark:2"}
 
 
 def test_mistakes(data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

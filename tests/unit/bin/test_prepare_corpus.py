@@ -78,6 +78,16 @@ def test_natural_speech_is_made_once_for_all_corpora(voices_dir, tmp_path, capsy
     assert "2 utterances said" in capsys.readouterr().out
 
 
+def test_absolute_paths_on_request(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ["--preset", "tiny", "--sets", "read", "--train-utts", "2", "--nj", "1"]
+    assert prepare_corpus.main([*options, "--output-dir", "made", "--absolute-paths"]) == 0
+    for name in ("train", "dev", "read"):
+        data = DataDir.load(tmp_path / "made" / name)
+        assert all(path.startswith(f"{tmp_path}/made/wav/") for path in data.wav_scp.values())
+        assert data.sorts_by_speaker
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

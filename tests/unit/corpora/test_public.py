@@ -187,6 +187,45 @@ def test_kaldi_directories_are_taken_with_their_segments(tmp_path):
     assert all(Path(wav).is_absolute() for wav in dev.wav_scp.values())
 
 
+def test_kaldi_directories_are_written_as_kaldi_checks_them(tmp_path):
+    """Ends are stated, and recordings that no segment names are left out."""
+    for name in ("train", "dev", "test"):
+        kaldi_set(tmp_path, name, segments=True)
+        folder = tmp_path / name
+        (folder / "segments").write_text(f"{name}1 {name}rec 0.25 -1\n", encoding="utf-8")
+        with (folder / "wav.scp").open("a") as file:
+            file.write(f"unused {tmp_path / name}.wav\n")
+    train, *_ = prepare_public("kaldi", tmp_path, tmp_path / "out")
+    assert list(train.wav_scp) == ["trainrec"]
+    assert train.segments is not None
+    assert str(train.segments["train1"]) == "trainrec 0.25 1.0"
+
+
+@pytest.mark.parametrize("sorted_ids", [True, False])
+def test_ids_begin_with_the_speaker_where_kaldi_needs_it(tmp_path, monkeypatch, sorted_ids):
+    wav = write_wav(tmp_path / "a.wav")
+    made = {
+        name: manifest(
+            [recording(wav, f"r{name}{i}") for i in range(2)],
+            [
+                supervision(f"u{name}{i}", recording_id=f"r{name}{i}", speaker=speaker)
+                for i, speaker in enumerate("ab" if sorted_ids or name != "dev" else "ba")
+            ],
+        )
+        for name in ("train", "dev", "test")
+    }
+    module = types.ModuleType("fake")
+    monkeypatch.setattr(module, "prepare_fake", lambda *_, **__: made, raising=False)
+    monkeypatch.setitem(sys.modules, "lhotse.recipes.fake", module)
+    monkeypatch.setitem(PUBLIC_CORPORA, "fake", PublicCorpus(source=""))
+    sets = prepare_public("fake", tmp_path, tmp_path / "out")
+    for data in sets:
+        assert data.sorts_by_speaker
+        # All sets alike.
+        assert all(utterance.startswith("u") == sorted_ids for utterance in data.text)
+        assert data.wav_scp.keys() == data.text.keys()
+
+
 def test_kaldi_directory_without_a_set(tmp_path):
     kaldi_set(tmp_path, "train", segments=False)
     with pytest.raises(FileNotFoundError, match="dev"):

@@ -10,6 +10,7 @@ from speechmoe_espnet.data.audio import (
     read_audio,
     read_samples,
     total_seconds,
+    with_ends,
 )
 from speechmoe_espnet.data.kaldi_dir import DataDir, Segment
 
@@ -154,3 +155,19 @@ def test_total_seconds(wav: Path) -> None:
     wav.write_bytes(b"")
     with pytest.raises(ValueError, match=r"a \(.*a.wav\): cannot be read as audio"):
         total_seconds(whole)
+
+
+def test_ends_of_segments_are_stated_from_the_recording(wav: Path) -> None:
+    segments = {"0": Segment("a", 0.5, -1.0), "1": Segment("a", 0.0, 2.25)}
+    names = dict.fromkeys(segments, "s")
+    data = DataDir(wav.parent, {"a": str(wav)}, names, names, segments)
+    stated = with_ends(data).segments
+    assert stated is not None
+    assert stated["0"] == Segment("a", 0.5, 2.0)
+    # What is allowed as it is stays as it is.
+    assert stated["1"] == segments["1"]
+    samples, _ = read_audio(wav, 0.5, stated["0"].end)
+    np.testing.assert_array_equal(samples, RAMP[RATE // 2 : 2 * RATE])
+    wav.unlink()
+    whole = DataDir(wav.parent, {"a": str(wav)}, {"a": "好"}, {"a": "s"})
+    assert with_ends(whole) is whole

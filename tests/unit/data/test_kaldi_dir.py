@@ -1,3 +1,4 @@
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -28,6 +29,33 @@ def data_dirs(draw: st.DrawFn) -> DataDir:
         start, end = draw(st.lists(times, min_size=2, max_size=2, unique=True).map(sorted))
         segments[name] = Segment("rec", start, draw(st.sampled_from([end, -1.0])))
     return DataDir(Path("x"), {"rec": "rec.flac"}, text, utt2spk, segments)
+
+
+@given(data_dirs())
+def test_speakers_first(data: DataDir) -> None:
+    """Ids that begin with the speaker sort by speaker where no speaker's name begins another's."""
+    renamed = data.with_speakers_first()
+    assert sorted(renamed.text) == sorted(f"{data.utt2spk[name]}-{name}" for name in data.text)
+    assert sorted(renamed.utt2spk.values()) == sorted(data.utt2spk.values())
+    assert (renamed.segments is None) == (data.segments is None)
+    speakers = sorted(set(data.utt2spk.values()))
+    if not any(b.startswith(a) for a, b in itertools.pairwise(speakers)):
+        assert renamed.sorts_by_speaker
+
+
+@pytest.mark.parametrize(
+    ("utt2spk", "sorts"),
+    [
+        ({"a1": "a", "b1": "b"}, True),
+        ({"1": "b", "2": "a"}, False),
+        ({"a-1": "a", "a-2": "a", "b-1": "b"}, True),
+        # Bytes count, as in Kaldi's sort of the C locale: `_` comes after digits.
+        ({"s1_1": "s1", "s10_1": "s10"}, False),
+    ],
+)
+def test_order_of_speakers(utt2spk: dict[str, str], sorts: bool) -> None:
+    data = DataDir(Path("x"), utt2spk, utt2spk, utt2spk)
+    assert data.sorts_by_speaker == sorts
 
 
 def make(path: Path, **files: str) -> Path:

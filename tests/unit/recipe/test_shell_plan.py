@@ -119,6 +119,20 @@ def test_threads_reach_every_process_or_are_refused(tmp_path: Path) -> None:
         plan(tmp_path, num_threads=2, stop_stage=4)
 
 
+def test_paths_are_relative_unless_asked_for(tmp_path: Path) -> None:
+    assert plan(tmp_path)["path_args"] == []
+    assert plan(tmp_path, absolute_paths="true")["path_args"] == ["--absolute_paths"]
+
+
+def test_processes_of_a_training_are_of_the_cpu_or_one_a_gpu(tmp_path: Path) -> None:
+    plan(tmp_path, num_processes=2)
+    plan(tmp_path, ngpu=2)
+    with pytest.raises(ValueError, match="--num-processes 2 --ngpu 1: a training on GPUs"):
+        plan(tmp_path, num_processes=2, ngpu=1)
+    with pytest.raises(ValueError, match="--num-processes 0: at least 1"):
+        plan(tmp_path, num_processes=0)
+
+
 def test_length_of_a_training_is_checked(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"--asr-args: max_epoch: expected a whole number"):
         plan(tmp_path, asr_args="--max_epoch many")

@@ -1,0 +1,71 @@
+"""A training in two processes of the CPU: killed, resumed, and equal to that of one process."""
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from project import COMMON, TINY, Project, valid_losses
+
+# Importance is a property of a whole batch, of which each process sees its part.
+ALIKE = "--model_conf beta=0.0 --max_epoch 2 --num_iters_per_epoch 3"
+STAGE = (*COMMON, "--search", "wfst", "--stage", "5", "--stop-stage", "5", "--asr-config", TINY)
+ARGS = (*STAGE, "--asr-args", ALIKE)
+
+
+def members(experiment: Path) -> list[int]:
+    """Process ids of the trainings in a directory, the first process first."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            env = dict(
+                word.split(b"=", 1)
+                for word in (folder / "environ").read_bytes().split(b"\0")
+                if b"=" in word
+            )
+        except OSError:
+            continue
+        here = b"speechmoe_espnet.bin.asr_train" in words and b"RANK" in env
+        if here and os.path.samefile(f"/proc/{folder.name}/cwd", experiment.parents[2]):
+            found[int(env[b"RANK"])] = int(folder.name)
+    return [found[rank] for rank in sorted(found)]
+
+
+def test_two_processes_train_as_one(tiny_run: Project) -> None:
+    exp = tiny_run.recipe_dir() / "exp/synthetic_tiny"
+    two = (*ARGS, "--expname", "two", "--num-processes", "2")
+    process = tiny_run.start(tiny_run.recipe_dir() / "run.sh", *two)
+    deadline = time.monotonic() + 300
+    while not (exp / "two/1epoch.pth").exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    first, second = members(exp / "two")
+    os.kill(second, signal.SIGKILL)
+    begun = time.monotonic()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert time.monotonic() - begun < 60
+    assert "asr_train: error: process 2 of 2 was killed by SIGKILL" in output
+    assert not Path(f"/proc/{first}").exists()
+    assert not (exp / "two/2epoch.pth").exists()
+
+    tiny_run.run_recipe(*two)
+    log = (exp / "two/train.log").read_text()
+    assert "The training was resumed using" in log
+    # Only the first process writes and logs.
+    assert set(re.findall(r"^\[[^:\]]*:(\d/\d)\]", log, re.MULTILINE)) == {"0/2"}
+    assert not list((exp / "two").glob("*.tmp.*"))
+
+    tiny_run.run_recipe(*ARGS, "--expname", "one")
+    assert valid_losses(exp / "two") == pytest.approx(valid_losses(exp / "one"), rel=1e-4)
+    states = [torch.load(exp / name / "valid.loss.ave.pth") for name in ("one", "two")]
+    assert states[0].keys() == states[1].keys()
+    for key, wanted in states[0].items():
+        torch.testing.assert_close(states[1][key], wanted, atol=2e-4, rtol=1e-3, msg=key)
+    # An experiment is finished whatever the number of processes.
+    assert "up to date" in tiny_run.run_recipe(*ARGS, "--expname", "two")

@@ -1,0 +1,34 @@
+"""Processes of a training, and absolute paths, as the stages of a recipe are told of them."""
+
+import pytest
+from fake_recipe import Recipe
+
+MINE = ("--token-type", "char", "--expname", "mine")
+
+
+@pytest.mark.parametrize(
+    ("options", "processes", "ngpu"),
+    [((), "1", "0"), (("--num-processes", "2"), "2", "0"), (("--ngpu", "2"), "1", "2")],
+)
+def test_training(recipe: Recipe, options: tuple[str, ...], processes: str, ngpu: str) -> None:
+    recipe.run(*MINE, *options, stage=5)
+    target = "exp/synthetic/mine"
+    assert recipe.words(target)[0] == "asr_train"
+    assert recipe.value(target, "--num_processes") == processes
+    assert recipe.value(target, "--ngpu") == ngpu
+    # As the number of GPUs, that of processes is no reason to train anew.
+    assert "making" not in recipe.run(*MINE, stage=5)
+
+
+def test_mistake(recipe: Recipe) -> None:
+    told = recipe.run(*MINE, "--num-processes", "2", "--ngpu", "1", stage=5, status=1)
+    assert "a training on GPUs has one process each" in told
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_absolute_paths(recipe: Recipe, stage: int) -> None:
+    target = {1: "data/synthetic", 2: "dump/synthetic/train"}[stage]
+    recipe.run("--absolute-paths", stage=stage)
+    assert "--absolute_paths" in recipe.words(target)
+    recipe.run(stage=stage)
+    assert "--absolute_paths" not in recipe.words(target)
