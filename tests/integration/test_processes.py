@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from project import COMMON, TINY, Project, valid_losses
+from project import COMMON, PAUSING, TINY, Project, valid_losses
 
 # Importance is a property of a whole batch, of which each process sees its part.
 ALIKE = "--model_conf beta=0.0 --max_epoch 2 --num_iters_per_epoch 3"
@@ -16,35 +16,34 @@ STAGE = (*COMMON, "--search", "wfst", "--stage", "5", "--stop-stage", "5", "--as
 ARGS = (*STAGE, "--asr-args", ALIKE)
 
 
-def members(experiment: Path) -> list[int]:
-    """Process ids of the trainings in a directory, the first process first."""
+def members(recipe: Path) -> list[int]:
+    """Process ids of the training in a recipe, the first process first."""
     found = {}
     for folder in Path("/proc").iterdir():
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
-            env = dict(
-                word.split(b"=", 1)
-                for word in (folder / "environ").read_bytes().split(b"\0")
-                if b"=" in word
-            )
+            ranks = re.findall(rb"(?:^|\0)RANK=(\d+)", (folder / "environ").read_bytes())
+            here = b"speechmoe_espnet.bin.asr_train" in words and (folder / "cwd").samefile(recipe)
         except OSError:
             continue
-        here = b"speechmoe_espnet.bin.asr_train" in words and b"RANK" in env
-        if here and os.path.samefile(f"/proc/{folder.name}/cwd", experiment.parents[2]):
-            found[int(env[b"RANK"])] = int(folder.name)
+        if here and ranks:
+            found[int(ranks[0])] = int(folder.name)
     return [found[rank] for rank in sorted(found)]
 
 
 def test_two_processes_train_as_one(tiny_run: Project) -> None:
-    exp = tiny_run.recipe_dir() / "exp/synthetic_tiny"
+    recipe = tiny_run.recipe_dir()
+    exp = recipe / "exp/synthetic_tiny"
     two = (*ARGS, "--expname", "two", "--num-processes", "2")
-    process = tiny_run.start(tiny_run.recipe_dir() / "run.sh", *two)
+    # The first process waits before it writes the first epoch, the second for the first.
+    env = {"PYTHONPATH": str(PAUSING), "SPEECHMOE_TEST_PAUSE_AT": "1epoch.pth"}
+    process = tiny_run.start(recipe / "run.sh", *two, env=env)
     deadline = time.monotonic() + 300
-    while not (exp / "two/1epoch.pth").exists():
+    while not (exp / "two/checkpoint.pth").exists():
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
-        time.sleep(0.02)
-    first, second = members(exp / "two")
+        time.sleep(0.05)
+    first, second = members(recipe)
     os.kill(second, signal.SIGKILL)
     begun = time.monotonic()
     output, _ = process.communicate(timeout=120)
@@ -52,7 +51,7 @@ def test_two_processes_train_as_one(tiny_run: Project) -> None:
     assert time.monotonic() - begun < 60
     assert "asr_train: error: process 2 of 2 was killed by SIGKILL" in output
     assert not Path(f"/proc/{first}").exists()
-    assert not (exp / "two/2epoch.pth").exists()
+    assert not (exp / "two/1epoch.pth").exists()
 
     tiny_run.run_recipe(*two)
     log = (exp / "two/train.log").read_text()

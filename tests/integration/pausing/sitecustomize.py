@@ -1,4 +1,6 @@
-"""Pause a command when it starts to write a file with a given name, so that it can be killed.
+"""Pause a command when it starts to write a file with a given name, or moves one to that name.
+
+It can then be killed at a known place.
 
 Python imports this module automatically if its directory is in PYTHONPATH.
 """
@@ -11,9 +13,13 @@ PAUSE_AT = os.environ.get("SPEECHMOE_TEST_PAUSE_AT")
 
 
 def _wait(event: str, args: tuple[object, ...]) -> None:
-    if event != "open" or not isinstance(args[0], str) or "w" not in str(args[1]):
+    if event == "os.rename":
+        path = args[1]
+    elif event == "open" and "w" in str(args[1]):
+        path = args[0]
+    else:
         return
-    if os.path.basename(args[0]) == PAUSE_AT:
+    if isinstance(path, str | os.PathLike) and os.path.basename(path) == PAUSE_AT:
         time.sleep(120)
 
 
