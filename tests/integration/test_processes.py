@@ -11,7 +11,7 @@ import torch
 from project import COMMON, PAUSING, TINY, Project, valid_losses
 
 # Importance is a property of a whole batch, of which each process sees its part.
-ALIKE = "--model_conf beta=0.0 --max_epoch 2 --num_iters_per_epoch 3"
+ALIKE = "--model_conf beta=0.0 --max_epoch 2 --num_iters_per_epoch 3 --use_matplotlib false"
 STAGE = (*COMMON, "--search", "wfst", "--stage", "5", "--stop-stage", "5", "--asr-config", TINY)
 ARGS = (*STAGE, "--asr-args", ALIKE)
 

@@ -112,14 +112,18 @@ def directories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_kaldi_accepts_our_directories(egs2: Path, directories: Path) -> None:
+def test_kaldi_accepts_our_directories(egs2: Path, directories: Path, tmp_path: Path) -> None:
+    # The script asks for a locale that Debian lists as C.utf8; without it, it reads bytes.
+    (tmp_path / "locale").write_text("#!/bin/sh\necho C.UTF-8\n")
+    (tmp_path / "locale").chmod(0o755)
+    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     sets = [path for name in ("data", "parts") for path in (directories / name).glob("*/text")]
     assert len(sets) == 9
     for path in [*sets, directories / "dump/dev/text"]:
         lacks = "--no-wav" if "dump" in path.parts else "--no-feats"
         done = subprocess.run(
             ["utils/validate_data_dir.sh", lacks, path.parent],
-            cwd=egs2 / "aishell/asr1", capture_output=True, text=True,
+            cwd=egs2 / "aishell/asr1", env=env, capture_output=True, text=True,
         )  # fmt: skip
         assert "Successfully validated" in done.stdout, done.stdout + done.stderr
 
