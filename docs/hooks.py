@@ -27,7 +27,7 @@ _HELP = re.compile(r"^<!-- help: (\S+) -->$", re.MULTILINE)
 
 def repository_pages(root: Path = ROOT) -> dict[str, str]:
     """Return the Markdown files outside `docs/` that the site shows, with their place in it."""
-    found = [root / "CONTRIBUTING.md", root / "CHANGELOG.md", *sorted(root.glob("egs/**/*.md"))]
+    found = [root / "CONTRIBUTING.md", root / "CHANGELOG.md", *sorted(root.glob("egs*/**/*.md"))]
     pages = {path.relative_to(root).as_posix(): path.relative_to(root).as_posix() for path in found}
     return {"README.md": "index.md", **pages}
 

@@ -8,7 +8,6 @@ round.
 import argparse
 import math
 from dataclasses import replace
-from typing import Any
 
 import torch
 from espnet2.train.trainer import Trainer, TrainerOptions
@@ -40,10 +39,16 @@ def clip_before_step(
         max_norm: Limit of each group's norm.
         norm_type: p of the norm.
     """
-    groups = parameter_groups(model)
+    optimizer.register_step_pre_hook(lambda *_: clip_groups(model, max_norm, norm_type))
 
-    def clip(_: Any, __: Any, ___: Any) -> None:
-        for group in groups:
-            torch.nn.utils.clip_grad_norm_(group, max_norm, norm_type)
 
-    optimizer.register_step_pre_hook(clip)
+def clip_groups(model: nn.Module, max_norm: float, norm_type: float = 2.0) -> None:
+    """Limit the gradients of routers, experts and all others of a model, each on its own.
+
+    Args:
+        model: The model.
+        max_norm: Limit of each group's norm.
+        norm_type: p of the norm.
+    """
+    for group in parameter_groups(model):
+        torch.nn.utils.clip_grad_norm_(group, max_norm, norm_type)

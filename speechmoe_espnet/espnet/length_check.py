@@ -77,7 +77,14 @@ def check_lengths(
             varied = variation if part == "train" else None
             text = next((path, kind) for path, name, kind in data if name == spoken_text)
             repeats = _Repeats(*text, spoken_text, make_preprocessor)
-            _check(encoder, files["speech"], files[spoken_text], num_frames, varied, repeats)
+            check_shape_files(
+                encoder,
+                files["speech"],
+                files[spoken_text],
+                repeats.of,
+                num_frames=num_frames,
+                variation=varied,
+            )
 
 
 class _Repeats:
@@ -112,7 +119,7 @@ class _Repeats:
             return {}
         texts = entries(self.path)
         return {
-            utt: int(np.count_nonzero(labels[1:] == labels[:-1]))
+            utt: num_repeats(labels)
             for utt in wanted
             if utt in texts
             for labels in [self._labels(utt, texts[utt], preprocess)]
@@ -122,6 +129,11 @@ class _Repeats:
         if preprocess is None:
             return np.array(text.split())
         return np.asarray(preprocess(utt, {self.name: text})[self.name])
+
+
+def num_repeats(labels: np.ndarray[Any, Any]) -> int:
+    """Count the labels (L,) of an utterance that equal the one before them."""
+    return int(np.count_nonzero(labels[1:] == labels[:-1]))
 
 
 def _features(args: Namespace) -> tuple[int, Callable[[Tensor], Tensor]] | None:
@@ -145,14 +157,31 @@ def _variation(args: Namespace) -> FeatureVariation | None:
     return specaug_class(**args.specaug_conf)
 
 
-def _check(
+def check_shape_files(
     encoder: AbsSpeechMoEEncoder,
     speech_file: str,
     text_file: str,
-    num_frames: Callable[[Tensor], Tensor],
-    variation: FeatureVariation | None,
-    repeats: _Repeats,
+    repeats: Callable[[Iterable[str]], Mapping[str, int]],
+    *,
+    num_frames: Callable[[Tensor], Tensor] = lambda frames: frames,
+    variation: FeatureVariation | None = None,
+    name: Callable[[str], str] = str,
 ) -> None:
+    """Refuse a set with utterances that are too short.
+
+    Args:
+        encoder: The encoder.
+        speech_file: Shape file of what `num_frames` counts the frames of.
+        text_file: Shape file of the labels.
+        repeats: Counts the labels that equal the one before them, for some keys of the files; a key
+            that it leaves out has none.
+        num_frames: Frames of inputs by their lengths.
+        variation: Variation of features that may make them shorter.
+        name: Makes what an error shows of a key of the files.
+
+    Raises:
+        ValueError: Naming the utterances, their frames and their labels.
+    """
     speech, text = _first_dimension(speech_file), _first_dimension(text_file)
     utterances = [utt for utt in speech if utt in text]
     feats = num_frames(torch.tensor([speech[utt] for utt in utterances]))
@@ -162,13 +191,15 @@ def _check(
         reason, cure = f"speed-up and {reason}", f"{cure} or specaug_conf: speed"
     frames = dict(zip(utterances, encoder.output_lengths(feats).tolist(), strict=True))
     # Of L labels at most L - 1 repeat the one before.
-    repeated = repeats.of(utt for utt in utterances if text[utt] <= frames[utt] < 2 * text[utt] - 1)
+    repeated = repeats(utt for utt in utterances if text[utt] <= frames[utt] < 2 * text[utt] - 1)
     short = []
     for utt, count in frames.items():
         again = repeated.get(utt, 0)
         if count < max(1, text[utt] + again):
             and_repeats = f", {again} of them as the one before" if again else ""
-            short.append(f"{utt} ({count} frames after {reason}, {text[utt]} labels{and_repeats})")
+            short.append(
+                f"{name(utt)} ({count} frames after {reason}, {text[utt]} labels{and_repeats})"
+            )
     if short:
         more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
         raise ValueError(

@@ -5,8 +5,8 @@ learning rate for the rest of a model need not be good for them.
 """
 
 import argparse
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from espnet2.tasks import abs_task
@@ -36,6 +36,20 @@ class ParameterGroups(NamedTuple):
     rest: list[nn.Parameter]
     routers: list[nn.Parameter]
     experts: list[nn.Parameter]
+
+
+class ScaledGroup(NamedTuple):
+    """Parameters with a learning rate of their own.
+
+    Attributes:
+        name: "rest", "routers" or "experts".
+        scale: Learning rate as a multiple of the model's.
+        parameters: The parameters.
+    """
+
+    name: str
+    scale: float
+    parameters: list[nn.Parameter]
 
 
 def parameter_groups(model: nn.Module) -> ParameterGroups:
@@ -87,22 +101,40 @@ def optimizer_with_scales(
     optim_class = abs_task.optim_classes.get(args.optim)
     if optim_class is None:
         raise ValueError(f"optim: {args.optim!r} is not one of {sorted(abs_task.optim_classes)}")
-    groups = parameter_groups(model)
-    scaled = [
-        (scale, parameters)
-        for scale, parameters in ((router_scale, groups.routers), (expert_scale, groups.experts))
-        if scale != 1.0
-    ]
-    elsewhere = {id(p) for _, parameters in scaled for p in parameters}
-    rest: list[dict[str, Any]] = [
-        {"params": [p for p in model.parameters() if id(p) not in elsewhere]}
-    ]
+    groups = scaled_groups(model, router_scale, expert_scale)
     optimizer: torch.optim.Optimizer = optim_class(
-        rest + [{"params": parameters} for _, parameters in scaled], **args.optim_conf
+        [{"params": group.parameters} for group in groups], **args.optim_conf
     )
-    for group, (scale, _) in zip(optimizer.param_groups[1:], scaled, strict=True):
-        group["lr"] *= scale
+    scale_rates(optimizer, groups)
     return optimizer
+
+
+def scaled_groups(model: nn.Module, router_scale: float, expert_scale: float) -> list[ScaledGroup]:
+    """Split the parameters of a model into groups with rates of their own.
+
+    Args:
+        model: The model.
+        router_scale: Learning rate of the routers as a multiple of the model's.
+        expert_scale: Learning rate of the experts as a multiple of the model's.
+
+    Returns:
+        The rest first, then the routers, then the experts. A group whose scale is 1 stays with the
+        rest.
+    """
+    groups = parameter_groups(model)
+    named = (("routers", router_scale), ("experts", expert_scale))
+    scaled = [
+        ScaledGroup(name, scale, getattr(groups, name)) for name, scale in named if scale != 1.0
+    ]
+    elsewhere = {id(p) for group in scaled for p in group.parameters}
+    rest = [p for p in model.parameters() if id(p) not in elsewhere]
+    return [ScaledGroup("rest", 1.0, rest), *scaled]
+
+
+def scale_rates(optimizer: torch.optim.Optimizer, groups: Sequence[ScaledGroup]) -> None:
+    """Scale the learning rates of an optimizer that was built of groups, in their order."""
+    for settings, group in zip(optimizer.param_groups, groups, strict=True):
+        settings["lr"] *= group.scale
 
 
 def _of_router(module: nn.Module) -> Iterator[nn.Parameter]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("*.md", "docs/**/*.md", "egs/*/*/*.md", "egs/*/*/results/*.md")
+PLACES = ("*.md", "docs/**/*.md", "egs*/*/*/*.md", "egs/*/*/results/*.md")
 PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
 
 

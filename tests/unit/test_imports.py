@@ -12,7 +12,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "speechmoe_espnet"
-HEAVY = {"torch": "torch", "torchaudio": "torch", "espnet2": "espnet2", "espnet": "espnet2"}
+HEAVY = {
+    **dict.fromkeys(("torch", "torchaudio"), "torch"),
+    **dict.fromkeys(("espnet2", "espnet"), "espnet2"),
+    **dict.fromkeys(("espnet3", "lightning", "hydra", "omegaconf"), "espnet3"),
+}
 LIGHT = (
     *("prepare_corpus", "validate_data_dir", "make_units", "train_ngram", "make_lexicon"),
     *("make_graph", "make_lm_data", "plan", "tune", "score", "report", "stage"),
@@ -32,7 +36,7 @@ def read_map():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|([^|]*)\|$", text, flags=re.MULTILINE)
     for room, imports, heavy in rows:
-        packages = re.findall(r"(torch|espnet2)(?: \(`([\w/.]+)`\))?", heavy)
+        packages = re.findall(r"(torch|espnet2|espnet3)(?: \(`([\w/.]+)`\))?", heavy)
         found[room] = Room(
             frozenset(re.findall(r"`(\w+)`", imports)),
             {package: file or None for package, file in packages},
