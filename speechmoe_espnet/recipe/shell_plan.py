@@ -22,6 +22,7 @@ from speechmoe_espnet.recipe.recipe_options import (
     SYNTHETIC,
     Options,
 )
+from speechmoe_espnet.recipe.score_columns import score_columns
 from speechmoe_espnet.recipe.searches import Stages, tune_config, with_search
 from speechmoe_espnet.recipe.shell_lines import Value
 from speechmoe_espnet.recipe.training_args import curve_args, length_args
@@ -163,7 +164,7 @@ class _Plan:
             **self._training(),
             **self._language_model(),
             **self._search(),
-            **self._scores(scored),
+            **score_columns(options, names, self.sets, scored, writes_words=self._needs("graph")),
         }
 
     def _corpus(self) -> dict[str, Value]:
@@ -282,24 +283,4 @@ class _Plan:
             "tuning_args": tuning,
             "pack_args": packed if self._needs("graph") else [],
             "processes": processes,
-        }
-
-    def _scores(self, scored: str) -> dict[str, Value]:
-        """Searches that know words write Hanzi, and beside it units."""
-        options, names = self.options, self.directories
-        measures = ["cer"]
-        if options.token_type == SYLLABLE_PHONE:
-            measures = ["cer", "ser"] if self._needs("graph") else ["ser"]
-        rows = []
-        for name in self.sets:
-            for measure in measures:
-                in_units = measure == "ser"
-                reference = f"{names.units if in_units else names.dump}/{name}"
-                target = "score_ser" if in_units and len(measures) > 1 else "score"
-                hypothesis = "units" if in_units else "text"
-                rows.append((name, measure, reference, hypothesis, f"{scored}/{name}/{target}"))
-        columns = ("sets", "metrics", "references", "hypotheses", "targets")
-        return {
-            f"score_{column}": [row[number] for row in rows]
-            for number, column in enumerate(columns)
         }

@@ -25,7 +25,8 @@ from speechmoe_espnet.report.sections import (
     worst_utterances,
 )
 from speechmoe_espnet.results.comparison import Comparison, commit_note, curves, short_commit
-from speechmoe_espnet.results.trained_system import SetOutcome, System
+from speechmoe_espnet.results.set_outcome import SetOutcome
+from speechmoe_espnet.results.trained_system import System
 
 _TRAINING_CHARTS = {
     "loss_ctc": "CTC loss",

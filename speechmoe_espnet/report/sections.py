@@ -8,7 +8,8 @@ from speechmoe_espnet.report.listing import worst_first
 from speechmoe_espnet.report.pages import Cell, Table, interval_cells
 from speechmoe_espnet.results.comparison import Comparison, percent_waiting
 from speechmoe_espnet.results.decoding import decoding_rows
-from speechmoe_espnet.results.trained_system import SetOutcome, System
+from speechmoe_espnet.results.set_outcome import SetOutcome
+from speechmoe_espnet.results.trained_system import System
 from speechmoe_espnet.scoring.cer import Counts, Pair, UtteranceScore, align
 from speechmoe_espnet.system.provenance import machine_words
 

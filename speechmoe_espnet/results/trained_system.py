@@ -5,7 +5,6 @@ that every system has, such as a score or `model.json`, is an error: a report mu
 compare fewer sets than requested.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,10 @@ from typing import Any
 
 from speechmoe_espnet.data.json_files import parse_object, read_object
 from speechmoe_espnet.data.text_file import read_lines
-from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.results.decoding import Decoding
-from speechmoe_espnet.results.routing import RoutingExample, RoutingSummary
-from speechmoe_espnet.scoring.cer import Counts, UtteranceScore, pool, pool_by_speaker
-from speechmoe_espnet.scoring.mixed import read_mixed
-from speechmoe_espnet.scoring.score_files import read_scores
+from speechmoe_espnet.results.set_outcome import SYLLABLE_SCORE, SetOutcome, load_set_outcome
+from speechmoe_espnet.scoring.cer import Counts, UtteranceScore, pool
 from speechmoe_espnet.system.provenance import UNKNOWN
 
 MODEL_KEYS = (
@@ -28,52 +24,6 @@ MODEL_KEYS = (
     "flops_per_second_of_audio",
     "flops_without_embedding_network",
 )
-SCORE, SYLLABLE_SCORE = "score", "score_ser"
-
-
-@dataclass(frozen=True)
-class SetOutcome:
-    """Results of one system on one set.
-
-    Attributes:
-        metric: `cer` or `ser`.
-        utterances: The utterances, sorted by id.
-        seconds_audio: Duration of the set in seconds.
-        seconds_decode: Decoding time in seconds.
-        threads: Number of decoding threads, None if not recorded.
-        measured_with: Decoding processes, threads and device in words, None if not recorded.
-        routing: Load of the experts by layer, None for a dense model.
-        example: Routing of one utterance, None for a dense model.
-        syllables: The same utterances scored in units (syllables and phones), sorted by id; None
-            if not scored in units.
-        mixed: Pooled counts in characters and Latin words; None where references have no Latin
-            words.
-    """
-
-    metric: str
-    utterances: tuple[UtteranceScore, ...]
-    seconds_audio: float
-    seconds_decode: float
-    threads: int | None
-    routing: RoutingSummary | None
-    example: RoutingExample | None
-    syllables: tuple[UtteranceScore, ...] | None = None
-    measured_with: str | None = None
-    mixed: Counts | None = None
-
-    @property
-    def counts(self) -> Counts:
-        """Pooled counts of the set."""
-        return pool(self.utterances)
-
-    @property
-    def syllable_counts(self) -> Counts | None:
-        """Pooled counts of the set in units; None if not scored in units."""
-        return None if self.syllables is None else pool(self.syllables)
-
-    def speaker_rates(self) -> dict[str, float]:
-        """Return the error rate in percent by speaker."""
-        return {spk: counts.cer for spk, counts in pool_by_speaker(self.utterances).items()}
 
 
 @dataclass(frozen=True)
@@ -179,7 +129,7 @@ def load_system(name: str, directory: str | Path, decode: str, sets: Sequence[st
             model=_read_model(decoded / "model.json"),
             epochs=_read_epochs(directory / "train_stats.jsonl"),
             sets={
-                set_name: _load_set(decoded / set_name, scored_in_units=in_units)
+                set_name: load_set_outcome(decoded / set_name, scored_in_units=in_units)
                 for set_name in sets
             },
             commit=_read_commit(directory / DONE),
@@ -260,46 +210,3 @@ def _read_epochs(path: Path) -> tuple[dict[str, Any], ...]:
     if not by_epoch:
         raise ValueError(f"{path}: no epochs; has the training finished one?")
     return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))
-
-
-def _load_set(directory: Path, *, scored_in_units: Sequence[str]) -> SetOutcome:
-    metric, utterances = read_scores(directory / SCORE)
-    syllables = _load_syllables(directory, utterances, scored_in_units)
-    rtf_path = directory / "rtf.json"
-    rtf = read_object(rtf_path, ("seconds_audio", "seconds_decode"))
-    if not (rtf["seconds_audio"] > 0 and math.isfinite(rtf["seconds_decode"])):
-        raise ValueError(f"{rtf_path}: seconds_audio must be positive, got {rtf}")
-    routing, example = directory / "routing.json", directory / "routing_example.npz"
-    return SetOutcome(
-        metric=metric,
-        utterances=utterances,
-        seconds_audio=float(rtf["seconds_audio"]),
-        seconds_decode=float(rtf["seconds_decode"]),
-        threads=rtf.get("threads"),
-        routing=RoutingSummary.load(routing) if routing.exists() else None,
-        example=RoutingExample.load(example) if example.exists() else None,
-        syllables=syllables,
-        measured_with=Resources.words_of(rtf),
-        mixed=read_mixed(directory / SCORE),
-    )
-
-
-def _load_syllables(
-    directory: Path, utterances: Sequence[UtteranceScore], scored_in_units: Sequence[str]
-) -> tuple[UtteranceScore, ...] | None:
-    if not scored_in_units:
-        return None
-    path = directory / SYLLABLE_SCORE / "cer.json"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no file {path}, but {', '.join(scored_in_units)} were scored in units; score every "
-            f"set so, or remove {SYLLABLE_SCORE} of those"
-        )
-    metric, syllables = read_scores(path.parent)
-    if metric != "ser":
-        raise ValueError(f"{path}: metric must be ser, got {metric!r}; score with --metric ser")
-    if [item.utt for item in syllables] != [item.utt for item in utterances]:
-        raise ValueError(
-            f"{path.parent}: holds other utterances than {directory / SCORE}; score both again"
-        )
-    return syllables

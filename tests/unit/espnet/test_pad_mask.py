@@ -10,7 +10,7 @@ from espnet2.legacy.nets.pytorch_backend import nets_utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechmoe_espnet.espnet.patches import pad_mask
+from speechmoe_espnet.espnet.pad_mask import pad_mask
 from speechmoe_espnet.espnet.registry import register
 
 # As ESPnet has it, whatever was registered in this process.
