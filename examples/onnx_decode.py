@@ -18,6 +18,7 @@ import numpy as np
 import onnxruntime
 
 PREEMPHASIS = 0.97
+SHORTEST_SPEECH = 0.1  # seconds
 WINDOW_EXPONENT = 0.85
 FORMAT = "speechmoe_espnet.ctc/1"
 SILENT = ("<blank>", "<unk>", "<sos/eos>")
@@ -30,6 +31,10 @@ def read_wav(path: str) -> tuple[np.ndarray, int]:
         if file.getnchannels() != 1 or file.getsampwidth() != 2:
             raise ValueError(f"{path}: expected 16-bit samples of one channel")
         samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+        if len(samples) != file.getnframes():
+            raise ValueError(
+                f"{path}: cut: {len(samples)} samples where its header promises {file.getnframes()}"
+            )
         return samples.astype(np.float64), file.getframerate()
 
 
@@ -108,13 +113,15 @@ class Decoder:
             raise ValueError(f"{path}: does not say how its features are computed (fbank)")
 
     def __call__(self, path: str) -> str:
-        """Return the text of a recording."""
+        """Return the text of a recording; less than 0.1 s is too short for any."""
         samples, rate = read_wav(path)
         if rate != self.about["sample_rate"]:
             raise ValueError(f"{path}: {rate} Hz, the model takes {self.about['sample_rate']} Hz")
+        if len(samples) < SHORTEST_SPEECH * rate:
+            return ""
         features = compute_fbank(samples, self.about["fbank"])
         if len(features) < self.about["least_frames"]:
-            raise ValueError(f"{path}: too short for the model")
+            return ""
         feed = {"features": features[None], "lengths": np.array([len(features)])}
         log_probs, lengths = self.session.run(None, feed)
         return self.text(log_probs[0, : lengths[0]].argmax(axis=1))

@@ -23,7 +23,7 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 . "${ROOT}/utils/recipe_options.sh"
 
 [ -n "${RECIPE_DIR:-}" ] || die "RECIPE_DIR is not set; start this through egs/*/asr1/run.sh"
-read -r -a recipe_sets <<<"${RECIPE_SETS:-}"
+read -r -d '' -a recipe_sets <<<"${RECIPE_SETS:-}" || true
 option_words words
 options_given given
 read_plan recipe --root "${ROOT}" --recipe_dir "${RECIPE_DIR}" --sets "${recipe_sets[@]}" \
@@ -51,6 +51,15 @@ run_training() {
         --in_place --may_grow max_epoch --ignore=--use_tensorboard= --quiet --log "$2/train.log" "${@:3}"
 }
 
+# What --skip-bad left out of every set, as `set utterance reason`.
+list_left_out() {
+    local set
+    for set in "${feature_sets[@]}"; do
+        sed "s|^|${set} |" "${dump}/${set}/left_out"
+    done >"${skip_bad}"
+    log "left out: $(wc -l <"${skip_bad}") utterances, listed in ${skip_bad}"
+}
+
 # decode NUMBER TARGET CONFIG SET... -- [options of the decode command]
 decode() {
     local number="$1" target="$2" config="$3" data_dirs=()
@@ -76,13 +85,14 @@ fi
 
 if runs 2; then
     for set in "${feature_sets[@]}"; do
-        log "stage 2: features of ${set}"
+        log "stage 2: features of ${set}${converts}"
         run_stage 2 "${dump}/${set}" --input "${data}" "${fbank_config}" \
             --log "${logs}/extract_features_${set}.log" -- \
             python -m speechmoe_espnet.bin.extract_features --data_dir "${data}/${set}" \
-            --config "${fbank_config}" --nj "${nj}" "${path_args[@]}" "${text_args[@]}" \
-            --output_dir "{out}" --final_dir "{final}"
+            --config "${fbank_config}" "${feature_args[@]}" --faults "${logs}/faults_${set}.txt" --nj "${nj}" \
+            "${path_args[@]}" "${text_args[@]}" --output_dir "{out}" --final_dir "{final}"
     done
+    [ -z "${skip_bad}" ] || list_left_out
 fi
 
 if runs 3; then
@@ -188,7 +198,8 @@ if runs 12; then
     run_stage 12 "${exp}/report" --input "${exp}" "${scored_dir}" "${score_targets[@]}" \
         --log "${logs}/report_${expname}.log" -- \
         python -m speechmoe_espnet.bin.report --system "${expname}=${exp}" --corpus "${corpus}" --seed "${seed}" \
-        --decode "${scored_dir##*/decode_}" --sets "${sets[@]}" --audio_dir "${data}" --output_dir "{out}"
+        --decode "${scored_dir##*/decode_}" --sets "${sets[@]}" --audio_dir "${data}" --feature_dir "${dump}" \
+        --output_dir "{out}"
 fi
 
 if runs 13; then

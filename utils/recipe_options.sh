@@ -4,7 +4,7 @@
 # shellcheck disable=SC2034
 
 # The corpora that belong to the recipe come first; the first of them is its default.
-read -r -a corpora <<<"${RECIPE_CORPORA:-synthetic}"
+read -r -d '' -a corpora <<<"${RECIPE_CORPORA:-synthetic}" || true
 for name in synthetic kaldi aidatatang_200zh aishell aishell2 ali_meeting commonvoice kespeech magicdata \
     primewords speechio stcmds tal_asr thchs_30 wenet_speech; do
     [[ " ${corpora[*]} " == *" ${name} "* ]] || corpora+=("${name}")
@@ -36,6 +36,9 @@ declare_option corpus_name str "name of the directories of a real corpus in data
 absolute_paths=false
 declare_option absolute_paths flag "absolute paths in wav.scp and feats.scp, so that other tools read the directories of
         data and dump from anywhere; the recipe's folder can then not be moved"
+skip_bad=""
+declare_option skip_bad str "go on without utterances whose audio or text cannot be used, and list them in this file and in
+        the report; none: they stop the recipe, and all are listed in exp/CORPUS/log"
 preset=small
 declare_option preset "tiny|small|medium|large" "size of the synthetic corpus; tiny only shows that all works: training ends
         after 2 epochs of 4 steps, unless --asr-args says otherwise, and wfst searches narrowly"

@@ -3,8 +3,10 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from speechmoe_espnet.data.faults import FaultsError, listed, write_left_out
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.feature_dir import extract_features
 from speechmoe_espnet.data.text_options import add_text_options, text_rule
@@ -25,27 +27,67 @@ def get_parser() -> cli.ArgumentParser:
     )
     parser.add_argument("--absolute_paths", action="store_true", help="absolute paths in feats.scp")
     parser.add_argument("--config", required=True, help="YAML file of feature options")
+    parser.add_argument(
+        "--own_corpus",
+        action="store_true",
+        help="the corpus promises no format: resample, and average channels, where --config "
+        "leaves it open",
+    )
+    parser.add_argument(
+        "--skip_bad",
+        metavar="FILE",
+        help="go on without utterances that have a fault, and list them in FILE",
+    )
+    parser.add_argument(
+        "--faults", metavar="FILE", help="where to list all faults if they stop the command"
+    )
     parser.add_argument("--nj", type=int, default=1, help="number of processes")
     add_text_options(parser)
     return parser
 
 
 def extract(args: argparse.Namespace) -> None:
-    """Extract the features and print their number."""
+    """Extract the features and print their number.
+
+    Raises:
+        FileNotFoundError: There is no data directory or configuration.
+        ValueError: An option is not valid, or faults stop the command.
+    """
     config = FbankConfig.from_yaml(args.config)
+    if args.own_corpus:
+        config = config.for_own_corpus()
     final_dir = args.final_dir or args.output_dir
-    num_frames = extract_features(
-        args.data_dir,
-        args.output_dir,
-        os.path.abspath(final_dir) if args.absolute_paths else final_dir,
-        config,
-        args.nj,
-        cli.progress,
-        text_rule(args),
-        note=print,
+    try:
+        done = extract_features(
+            args.data_dir,
+            args.output_dir,
+            os.path.abspath(final_dir) if args.absolute_paths else final_dir,
+            config,
+            args.nj,
+            cli.progress,
+            text_rule(args),
+            note=print,
+            skip_bad=args.skip_bad is not None,
+        )
+    except FaultsError as error:
+        raise listed(error, args.faults) from None
+    hours = done.num_frames * config.frame_shift / 3.6e6
+    size = config.feature_size
+    print(f"{args.data_dir}: {done.num_frames} frames ({hours:.2f} h) of {size} values")
+    if done.converted:
+        print(f"{args.data_dir}: {_conversions(done.converted, config)}")
+    if args.skip_bad is not None:
+        write_left_out(Path(args.skip_bad), done.left_out)
+        print(f"{args.data_dir}: {len(done.left_out)} utterances left out: {args.skip_bad}")
+
+
+def _conversions(converted: Mapping[str, int], config: FbankConfig) -> str:
+    counts = ", ".join(f"{count} of {what}" for what, count in sorted(converted.items()))
+    channel = "the mean of channels" if isinstance(config.channel, str) else config.channel
+    return (
+        f"converted to {config.sample_frequency} Hz and {channel}: {counts} (resample and "
+        f"channel in --config say otherwise)"
     )
-    hours = num_frames * config.frame_shift / 3.6e6
-    print(f"{args.data_dir}: {num_frames} frames ({hours:.2f} h) of {config.feature_size} values")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

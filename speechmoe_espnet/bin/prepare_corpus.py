@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechmoe_espnet.corpora.synthetic.presets import ESPEAK, KOKORO, MIXED, VOICES
+from speechmoe_espnet.data.faults import FaultsError, listed
 from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
 from speechmoe_espnet.system import cli
 
@@ -57,6 +58,14 @@ def get_parser() -> cli.ArgumentParser:
         help="folder that keeps natural speech for this and other corpora "
         "(default: speech beside --voices_dir)",
     )
+    parser.add_argument(
+        "--skip_bad",
+        action="store_true",
+        help="go on without utterances that have a fault, and list them in `left_out` of each set",
+    )
+    parser.add_argument(
+        "--faults", metavar="FILE", help="where to list all faults if they stop the command"
+    )
     parser.add_argument("--nj", type=int, default=2, help="number of processes")
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     parser.add_argument(
@@ -88,7 +97,13 @@ def prepare(args: argparse.Namespace) -> None:
 
     if args.corpus_dir is None:
         raise ValueError(f"corpus {args.corpus} needs --corpus_dir, the directory of the corpus")
-    for data in prepare_public(args.corpus, args.corpus_dir, args.output_dir, args.nj):
+    try:
+        sets = prepare_public(
+            args.corpus, args.corpus_dir, args.output_dir, args.nj, skip_bad=args.skip_bad
+        )
+    except FaultsError as error:
+        raise listed(error, args.faults) from None
+    for data in sets:
         speakers = len(set(data.utt2spk.values()))
         print(f"{data.path.name}: {len(data.text)} utterances, {speakers} speakers")
 

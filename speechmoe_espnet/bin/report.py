@@ -9,7 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from speechmoe_espnet.data.faults import read_left_out
 from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.report.left_out import count_left_out
 from speechmoe_espnet.report.players import players
 from speechmoe_espnet.report.report_page import build_page, shown_first
 from speechmoe_espnet.report.sections import worst_of
@@ -46,6 +48,12 @@ def get_parser() -> ArgumentParser:
         help="directory with a data directory a set (DIR/SET/wav.scp), as recipes have it in "
         "data/CORPUS: the page then plays the worst utterances; recordings that are gone get no "
         "player",
+    )
+    parser.add_argument(
+        "--feature_dir",
+        type=Path,
+        help="directory of the features of all sets, as recipes have it in dump/CORPUS: the report "
+        "then counts and lists the utterances that --skip-bad left out",
     )
     parser.add_argument(
         "--corpus",
@@ -105,14 +113,20 @@ def report(args: argparse.Namespace) -> None:
         comparison = compare(systems[args.control], systems[args.candidate], seed)
     provenance = Provenance(seed=seed, seconds_total=seconds_total, meta=meta)
     results = build_results(list(systems.values()), comparison, provenance)
+    left_out = {} if args.feature_dir is None else read_left_out(args.feature_dir)
+    if left_out:
+        results["left_out"] = {name: len(found.reasons) for name, found in left_out.items()}
     page = build_page(
         results,
         list(systems.values()),
         comparison,
         corpus=corpus or first.directory.resolve().parent.name,
         audio=_audio(args.audio_dir, list(systems.values()), comparison),
+        left_out=left_out,
     )
     table = text_table(results)
+    for name, found in left_out.items():
+        table += f"left out of {name}: {count_left_out(found)}\n"
     args.output_dir.mkdir(parents=True, exist_ok=True)
     texts = {
         "results.json": json.dumps(results, ensure_ascii=False, indent=1, allow_nan=False) + "\n",

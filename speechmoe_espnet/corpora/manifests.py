@@ -16,7 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 def data_dir_from_manifests(
-    what: str, manifests: Sequence[Mapping[str, Any]], markup: str | None = None
+    what: str,
+    manifests: Sequence[Mapping[str, Any]],
+    markup: str | None = None,
+    left_out: dict[str, str] | None = None,
 ) -> DataDir:
     """Convert lhotse's recordings and supervisions to a data directory.
 
@@ -28,6 +31,8 @@ def data_dir_from_manifests(
         manifests: Dictionaries with `recordings` and `supervisions`.
         markup: Pattern of what transcripts hold and nobody says; it is removed and counted. An
             utterance that has nothing else, or no transcript at all, is left out, with a warning.
+        left_out: Where to put why an utterance cannot be used, to go on without it; None: that is
+            an error.
 
     Raises:
         ValueError: There are no utterances, an id occurs twice, no transcript is left, a
@@ -69,11 +74,27 @@ def data_dir_from_manifests(
     if empty:
         shown = ", ".join(empty[:_SHOWN]) + (", ..." if len(empty) > _SHOWN else "")
         logger.warning("%s: %d utterances without text left out: %s", what, len(empty), shown)
-    for name in empty:
-        del text[name], utt2spk[name], spans[name]
-    wavs = {span.recording_id: "" for span in spans.values()}
-    for name in wavs:
-        wavs[name] = _audio_file(what, recordings[name])
+    bad = dict.fromkeys(empty, "no transcript")
+    own: dict[str, list[str]] = {}
+    for name, span in spans.items():
+        if name not in bad:
+            own.setdefault(span.recording_id, []).append(name)
+    wavs = {}
+    for recording, names in own.items():
+        try:
+            wavs[recording] = _audio_file(what, recordings[recording])
+        except (ValueError, FileNotFoundError) as error:
+            if left_out is None:
+                raise
+            bad |= dict.fromkeys(names, str(error))
+    if left_out is not None:
+        left_out |= bad
+    spans, text, utt2spk = (
+        {name: value for name, value in table.items() if name not in bad}
+        for table in (spans, text, utt2spk)
+    )
+    if not text:
+        raise ValueError(f"{what}: none of {len(bad)} utterances can be used")
     if all(_is_whole(span, recordings[span.recording_id]) for span in spans.values()):
         wav_scp = {name: wavs[span.recording_id] for name, span in spans.items()}
         return DataDir(Path(what), wav_scp, text, utt2spk)

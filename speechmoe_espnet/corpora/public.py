@@ -16,13 +16,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from speechmoe_espnet.corpora.manifests import data_dir_from_manifests
-from speechmoe_espnet.data.audio import with_ends
-from speechmoe_espnet.data.kaldi_dir import (
-    DataDir,
-    join_error,
-    spk2utt_from,
-    validate_data_dir,
-)
+from speechmoe_espnet.data.dir_check import check_dir
+from speechmoe_espnet.data.faults import LEFT_OUT, FaultsError, Harm, write_left_out
+from speechmoe_espnet.data.kaldi_dir import DataDir, join_error, spk2utt_from
+from speechmoe_espnet.data.segment_ends import with_ends
 
 KALDI = "kaldi"
 SETS = ("train", "dev", "test")
@@ -118,7 +115,9 @@ PUBLIC_CORPORA: dict[str, PublicCorpus] = {
 }
 
 
-def prepare_public(corpus: str, corpus_dir: Path, output_dir: Path, nj: int = 1) -> list[DataDir]:
+def prepare_public(
+    corpus: str, corpus_dir: Path, output_dir: Path, nj: int = 1, *, skip_bad: bool = False
+) -> list[DataDir]:
     """Write the data directories of a real corpus.
 
     Args:
@@ -127,11 +126,14 @@ def prepare_public(corpus: str, corpus_dir: Path, output_dir: Path, nj: int = 1)
             directory with `train`, `dev` and `test`.
         output_dir: Directory to write, with one subdirectory per set.
         nj: Number of processes, if lhotse supports it for the corpus.
+        skip_bad: Whether to go on without utterances that have a fault; the table `left_out` of
+            each set then says why.
 
     Returns:
         The written data directories.
 
     Raises:
+        FaultsError: Directories for `kaldi` have faults, and `skip_bad` is not set.
         ValueError: The corpus is unknown, or something in it cannot be used; the message
             names the part and up to five utterances or recordings.
         FileNotFoundError: The corpus or one of its audio files does not exist.
@@ -142,23 +144,42 @@ def prepare_public(corpus: str, corpus_dir: Path, output_dir: Path, nj: int = 1)
     if not corpus_dir.is_dir():
         raise FileNotFoundError(f"corpus {corpus}: no directory {corpus_dir}")
     if corpus == KALDI:
-        sets = {name: _read_kaldi(corpus_dir / name) for name in SETS}
+        sets, left_out = _read_kaldi(corpus_dir, skip_bad=skip_bad)
     else:
-        sets = _read_public(corpus, corpus_dir, nj)
+        sets, left_out = _read_public(corpus, corpus_dir, nj, skip_bad=skip_bad)
     _check_distinct(corpus, sets)
     for name, data in sets.items():
         data.write(output_dir / name)
+        if skip_bad:
+            write_left_out(output_dir / name / LEFT_OUT, left_out[name])
     return [DataDir.load(output_dir / name) for name in sets]
 
 
-def _read_kaldi(path: Path) -> DataDir:
-    data = validate_data_dir(path)
-    used = {segment.recording for segment in (data.segments or {}).values()} or data.text.keys()
-    wav_scp = {name: os.path.abspath(wav) for name, wav in data.wav_scp.items() if name in used}
-    return with_ends(replace(data, wav_scp=wav_scp))
+def _read_kaldi(
+    corpus_dir: Path, *, skip_bad: bool
+) -> tuple[dict[str, DataDir], dict[str, Mapping[str, str]]]:
+    """Return the sets, and what was left out of each."""
+    checked = {name: check_dir(corpus_dir / name) for name in SETS}
+    faults = [
+        fault
+        for found in checked.values()
+        for fault in found.faults
+        if fault.harm is Harm.STOP and not (skip_bad and found.data is not None)
+    ]
+    sets = {}
+    for name, found in checked.items():
+        if faults or found.data is None:
+            raise FaultsError(corpus_dir if faults else corpus_dir / name, faults)
+        data = found.data
+        wav_scp = {recording: os.path.abspath(wav) for recording, wav in data.wav_scp.items()}
+        sets[name] = with_ends(replace(data, wav_scp=wav_scp))
+    return sets, {name: found.left_out for name, found in checked.items()}
 
 
-def _read_public(corpus: str, corpus_dir: Path, nj: int) -> dict[str, DataDir]:
+def _read_public(
+    corpus: str, corpus_dir: Path, nj: int, *, skip_bad: bool
+) -> tuple[dict[str, DataDir], dict[str, Mapping[str, str]]]:
+    """Return the sets, and what was left out of each: of the only part, it counts as training."""
     entry = PUBLIC_CORPORA[corpus]
     options = {**entry.options, **({"num_jobs": nj} if entry.parallel else {})}
     function = getattr(importlib.import_module(f"lhotse.recipes.{corpus}"), f"prepare_{corpus}")
@@ -166,18 +187,21 @@ def _read_public(corpus: str, corpus_dir: Path, nj: int) -> dict[str, DataDir]:
         manifests = _call_lhotse(corpus, function, corpus_dir, scratch, options)
     if entry.language is not None:
         manifests = manifests[entry.language]
-    sets = {
-        name: data_dir_from_manifests(
+    sets, left_out = {}, {}
+    for name, parts in entry.parts.items():
+        bad: dict[str, str] = {}
+        sets[name] = data_dir_from_manifests(
             f"corpus {corpus}, {name} in {corpus_dir}",
             [manifests[part] for part in parts],
             entry.markup,
+            bad if skip_bad else None,
         )
-        for name, parts in entry.parts.items()
-    }
-    sets = _hold_out(corpus, sets["train"]) if entry.held_out else sets
-    if all(data.sorts_by_speaker for data in sets.values()):
-        return sets
-    return {name: data.with_speakers_first() for name, data in sets.items()}
+        left_out[name] = bad
+    if entry.held_out:
+        sets = _hold_out(corpus, sets["train"])
+    if not all(data.sorts_by_speaker for data in sets.values()):
+        sets = {name: data.with_speakers_first() for name, data in sets.items()}
+    return sets, {name: left_out.get(name, {}) for name in sets}
 
 
 def _call_lhotse(
@@ -230,17 +254,13 @@ def _hold_out(corpus: str, data: DataDir) -> dict[str, DataDir]:
             if _held_out_set(speaker) == name
             for utterance in utterances.split()
         ]
-        if not members:
+        part = data.part(members)
+        if part is None:
             raise ValueError(
                 f"corpus {corpus}: none of {len(speakers)} speakers falls into {name} (1 in 20 "
                 f"goes to dev and to test); split it yourself and use --corpus kaldi"
             )
-        sets[name] = DataDir(
-            data.path,
-            {utterance: data.wav_scp[utterance] for utterance in members},
-            {utterance: data.text[utterance] for utterance in members},
-            {utterance: data.utt2spk[utterance] for utterance in members},
-        )
+        sets[name] = part
     return sets
 
 

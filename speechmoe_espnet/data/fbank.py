@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torchaudio.compliance import kaldi
 
-from speechmoe_espnet.data.audio import INT16_SCALE
 from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.samples import INT16_SCALE
 
 PREEMPHASIS = 0.97
 FLOOR = torch.finfo(torch.float32).eps

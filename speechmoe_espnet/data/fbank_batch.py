@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from speechmoe_espnet.data.audio import INT16_SCALE
 from speechmoe_espnet.data.deltas import append_deltas
 from speechmoe_espnet.data.fbank import FLOOR, PREEMPHASIS, fft_size, mel_filters, povey_window
 from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.samples import INT16_SCALE
 
 
 def batch_fbank(

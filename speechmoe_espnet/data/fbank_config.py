@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +22,8 @@ LARGEST = {
     "dither": 32768.0,
 }
 """Greatest values of numbers that the others do not limit."""
+MEAN = "mean"
+"""Instead of the number of a channel: the mean of all."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,10 @@ class FbankConfig:
         dither: Standard deviation of the noise added to 16-bit samples. The utterance id is the
             seed, so features do not depend on the number of processes.
         deltas: Whether to append first and second differences.
-        resample: Whether to convert audio of another sample rate; otherwise it is an error.
+        resample: Whether to convert audio of another sample rate; otherwise it is an error. None:
+            for a corpus of one's own alone.
+        channel: What to take of audio with several channels: the number of one, from 1, or "mean";
+            otherwise it is an error. None: "mean" for a corpus of one's own alone.
     """
 
     num_mel_bins: int = 40
@@ -50,11 +55,20 @@ class FbankConfig:
     high_freq: float = 0.0
     dither: float = 0.0
     deltas: bool = False
-    resample: bool = False
+    resample: bool | None = None
+    channel: int | str | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _check_type(field.name, getattr(self, field.name), type(field.default))
+            if field.default is not None:
+                _check_type(field.name, getattr(self, field.name), type(field.default))
+        if not (self.resample is None or isinstance(self.resample, bool)):
+            raise ValueError(f"resample must be true or false, got {self.resample!r}")
+        is_number = isinstance(self.channel, int) and not isinstance(self.channel, bool)
+        if not (self.channel in (None, MEAN) or (is_number and int(self.channel) >= 1)):
+            raise ValueError(
+                f"channel must be {MEAN} or a number of at least 1, got {self.channel!r}"
+            )
         for name, most in LARGEST.items():
             if getattr(self, name) <= 0 and name != "dither":
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -146,6 +160,14 @@ class FbankConfig:
             return cls(**values)
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from None
+
+    def for_own_corpus(self) -> Self:
+        """Return the options for a corpus that promises no format: what is left open converts."""
+        return replace(
+            self,
+            resample=True if self.resample is None else self.resample,
+            channel=MEAN if self.channel is None else self.channel,
+        )
 
     @property
     def frame_samples(self) -> int:

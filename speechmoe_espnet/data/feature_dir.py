@@ -1,30 +1,48 @@
 """Features of a data directory, compressed; the bytes do not depend on the number of jobs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from speechmoe_espnet.data.ark import compressed_matrix
-from speechmoe_espnet.data.audio import read_samples
+from speechmoe_espnet.data.audio import read_channels
+from speechmoe_espnet.data.dir_check import check_dir
+from speechmoe_espnet.data.faults import LEFT_OUT, FaultsError, Harm
 from speechmoe_espnet.data.fbank_config import FbankConfig
-from speechmoe_espnet.data.kaldi_dir import (
-    DataDir,
-    Segment,
-    spk2utt_from,
-    validate_data_dir,
-    write_table,
-)
+from speechmoe_espnet.data.kaldi_dir import DataDir, Segment, spk2utt_from, write_table
+from speechmoe_espnet.data.samples import one_channel
+from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.data.transcripts import (
+    REFUSE,
     TEXT_REPORT,
     WORDS,
+    TextReport,
     TextRule,
+    Transcripts,
     prepare_transcripts,
+    refuse_unknown_marks,
 )
 from speechmoe_espnet.pipeline.pool import Progress, no_progress, ordered_map
 
 CHUNK_SIZE = 250
-MAX_BAD = 10
 FEATURES = "speechmoe_espnet.data.features"
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What was written.
+
+    Attributes:
+        num_frames: Frames of all utterances.
+        left_out: Why each utterance was left out, of the data directory (its table `left_out`) and
+            here.
+        converted: Number of utterances by what was converted, such as "44100 Hz".
+    """
+
+    num_frames: int
+    left_out: Mapping[str, str]
+    converted: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -43,9 +61,10 @@ class _Chunk:
 
 @dataclass(frozen=True)
 class _Written:
-    offsets: dict[str, int]
-    num_frames: dict[str, int]
-    bad: tuple[str, ...]
+    places: dict[str, str] = field(default_factory=dict)
+    num_frames: dict[str, int] = field(default_factory=dict)
+    bad: dict[str, str] = field(default_factory=dict)
+    converted: Counter[str] = field(default_factory=Counter)
 
 
 def extract_features(
@@ -57,7 +76,9 @@ def extract_features(
     progress: Progress = no_progress,
     rule: TextRule | None = None,
     note: Callable[[str], None] = lambda line: None,
-) -> int:
+    *,
+    skip_bad: bool = False,
+) -> Extracted:
     """Compute the features of a data directory.
 
     Writes feats.scp, feats.<n>.ark (compressed, CHUNK_SIZE utterances each), utt2num_frames,
@@ -74,67 +95,94 @@ def extract_features(
         progress: Shows the progress.
         rule: What transcripts go through; None: unknown marks are refused.
         note: Called with each line that says what was found in the transcripts.
-
-    Returns:
-        Number of frames.
+        skip_bad: Whether to go on without utterances that have a fault.
 
     Raises:
-        FileNotFoundError: A file of the data directory, or an audio file, does not exist.
-        ValueError: The directory is not valid, transcripts have unknown marks, or utterances have
-            no usable audio; up to MAX_BAD of them are named with the reason.
+        FileNotFoundError: There is no data directory.
+        ValueError: Nothing is left of any transcript.
+        FaultsError: There are faults and `skip_bad` is not set, or no utterance is left.
     """
-    data = validate_data_dir(data_dir)
-    output_dir, final_dir = Path(output_dir), Path(final_dir)
-    transcripts = prepare_transcripts(data.path / "text", data.text, rule)
-    names = sorted(transcripts.text)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    chunks = _chunks(data, names, output_dir, config)
-    scp: dict[str, str] = {}
-    num_frames: dict[str, int] = {}
-    bad: list[str] = []
-    results = ordered_map(_write_chunk, chunks, num_jobs, preload=[__name__, FEATURES])
-    for chunk, written in zip(
-        chunks,
-        progress(results, len(chunks), f"{data.path}: blocks of {CHUNK_SIZE} utterances"),
-        strict=True,
-    ):
-        for name, offset in written.offsets.items():
-            scp[name] = f"{final_dir / chunk.ark.name}:{offset}"
-        num_frames.update(written.num_frames)
-        bad += written.bad
-        if len(bad) >= MAX_BAD:
-            break
-    if bad:
-        raise _bad_utterances(data.path, bad)
-    write_table(output_dir / "feats.scp", scp)
+    checked = check_dir(data_dir)
+    output_dir = Path(output_dir)
+    rule = rule or TextRule()
+    faults = [fault for fault in checked.faults if fault.harm is Harm.STOP]
+    left_out = dict(checked.left_out)
+    transcripts = Transcripts({}, {}, TextReport())
+    utt2spk: Mapping[str, str] = {}
+    written = _Written()
+    if checked.data is not None:
+        marked = _unknown_marks(checked.data, rule)
+        text = {name: value for name, value in checked.data.text.items() if name not in marked}
+        transcripts = prepare_transcripts(checked.path / "text", text, rule)
+        utt2spk = checked.data.utt2spk
+        data = checked.data.part(transcripts.text)
+        if data is not None:
+            output_dir.mkdir(parents=True, exist_ok=True)
+            written = _write_chunks(data, output_dir, Path(final_dir), config, num_jobs, progress)
+        faults += [checked.fault("text", name, "unknown mark", why) for name, why in marked.items()]
+        faults += [checked.audio_fault(name, why) for name, why in written.bad.items()]
+        left_out |= marked | written.bad
+    if (faults and not skip_bad) or not written.places:
+        raise FaultsError(data_dir, faults)
+    names = sorted(written.places)
+    speakers = {name: utt2spk[name] for name in names}
+    write_table(output_dir / "feats.scp", written.places)
     write_table(
-        output_dir / "utt2num_frames", {name: str(count) for name, count in num_frames.items()}
+        output_dir / "utt2num_frames",
+        {name: str(count) for name, count in written.num_frames.items()},
     )
-    write_table(output_dir / "text", transcripts.text)
-    utt2spk = {name: data.utt2spk[name] for name in names}
-    write_table(output_dir / "utt2spk", utt2spk)
-    write_table(output_dir / "spk2utt", spk2utt_from(utt2spk))
-    if transcripts.words:
-        write_table(output_dir / WORDS, transcripts.words)
+    write_table(output_dir / "text", {name: transcripts.text[name] for name in names})
+    write_table(output_dir / "utt2spk", speakers)
+    write_table(output_dir / "spk2utt", spk2utt_from(speakers))
+    words = {name: transcripts.words[name] for name in names if name in transcripts.words}
+    if words:
+        write_table(output_dir / WORDS, words)
     lines = transcripts.report.lines()
     if lines:
         transcripts.report.write(output_dir / TEXT_REPORT)
     for line in lines:
-        note(f"{data.path / 'text'}: {line}")
-    return sum(num_frames.values())
+        note(f"{checked.path / 'text'}: {line}")
+    if skip_bad:
+        before = Path(data_dir) / LEFT_OUT
+        left_out |= read_table(before) if before.is_file() else {}
+    return Extracted(sum(written.num_frames.values()), left_out, written.converted)
 
 
-def _bad_utterances(path: Path, bad: list[str]) -> ValueError:
-    lines = "\n  ".join(bad[:MAX_BAD])
-    more = "\n  (stopped here; there may be more)" if len(bad) >= MAX_BAD else ""
-    return ValueError(f"{path}: utterances that cannot be used:\n  {lines}{more}")
+def _unknown_marks(data: DataDir, rule: TextRule) -> dict[str, str]:
+    """Return why transcripts are refused, by utterance."""
+    refused: dict[str, str] = {}
+    for name, value in data.text.items() if rule.unknown_marks == REFUSE else ():
+        try:
+            refuse_unknown_marks("text", {name: value})
+        except ValueError as error:
+            refused[name] = str(error).removeprefix("text: ")
+    return refused
 
 
-def _chunks(
-    data: DataDir, names: Sequence[str], output_dir: Path, config: FbankConfig
-) -> list[_Chunk]:
+def _write_chunks(
+    data: DataDir,
+    output_dir: Path,
+    final_dir: Path,
+    config: FbankConfig,
+    num_jobs: int,
+    progress: Progress,
+) -> _Written:
+    chunks = _chunks(data, output_dir, config)
+    results = ordered_map(_write_chunk, chunks, num_jobs, preload=[__name__, FEATURES])
+    done = progress(results, len(chunks), f"{data.path}: blocks of {CHUNK_SIZE} utterances")
+    whole = _Written()
+    for chunk, part in zip(chunks, done, strict=True):
+        for name, offset in part.places.items():
+            whole.places[name] = f"{final_dir / chunk.ark.name}:{offset}"
+        whole.num_frames.update(part.num_frames)
+        whole.bad.update(part.bad)
+        whole.converted.update(part.converted)
+    return whole
+
+
+def _chunks(data: DataDir, output_dir: Path, config: FbankConfig) -> list[_Chunk]:
     utterances = []
-    for name in names:
+    for name in data.utterances:
         segment = Segment.whole(name) if data.segments is None else data.segments[name]
         utterances.append(_Utterance(name, data.wav_scp[segment.recording], segment))
     return [
@@ -148,26 +196,27 @@ def _chunks(
 
 
 def _write_chunk(chunk: _Chunk) -> _Written:
+    """Write the features of a chunk; places are offsets in its ark."""
     # Imported here: torch takes seconds, and with several jobs this process never needs it.
     from speechmoe_espnet.data.features import compute_features, one_torch_thread
 
-    offsets: dict[str, int] = {}
-    num_frames: dict[str, int] = {}
-    bad: list[str] = []
+    config, written = chunk.config, _Written()
     with one_torch_thread(), chunk.ark.open("wb") as ark:
         for utterance in chunk.utterances:
+            name, segment = utterance.name, utterance.segment
             try:
-                samples, rate = read_samples(
-                    utterance.path, utterance.segment.start, utterance.segment.end
-                )
-                features = compute_features(samples, rate, chunk.config, utterance.name)
+                samples, rate = read_channels(utterance.path, segment.start, segment.end)
+                channel = one_channel(samples, config.channel)
+                features = compute_features(channel, rate, config, name)
             except (ValueError, OSError) as error:
-                bad.append(f"{utterance.name} ({utterance.path}): {error}")
-                if len(bad) >= MAX_BAD:
-                    break
+                written.bad[name] = str(error)
                 continue
-            ark.write(f"{utterance.name} ".encode())
-            offsets[utterance.name] = ark.tell()
-            num_frames[utterance.name] = len(features)
+            if rate != config.sample_frequency:
+                written.converted[f"{rate} Hz"] += 1
+            if samples.shape[1] > 1:
+                written.converted[f"{samples.shape[1]} channels"] += 1
+            ark.write(f"{name} ".encode())
+            written.places[name] = str(ark.tell())
+            written.num_frames[name] = len(features)
             ark.write(compressed_matrix(features))
-    return _Written(offsets, num_frames, tuple(bad))
+    return written

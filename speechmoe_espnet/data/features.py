@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import soxr
 import torch
 from numpy.typing import NDArray
 
-from speechmoe_espnet.data.audio import Samples, as_float
 from speechmoe_espnet.data.deltas import append_deltas
 from speechmoe_espnet.data.fbank import filter_bank
 from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.samples import Samples, resampled
 
 __all__ = ["FbankConfig", "add_deltas", "compute_features", "one_torch_thread"]
 
@@ -41,7 +40,7 @@ def compute_features(
                 f"sample rate is {rate} Hz, {config.sample_frequency} is expected; set "
                 f"`resample: true` to convert it, or sample_frequency to the corpus's rate"
             )
-        samples = soxr.resample(as_float(samples), rate, config.sample_frequency)
+        samples = resampled(samples, rate, config.sample_frequency)
     if len(samples) < config.frame_samples:
         milliseconds = 1000 * len(samples) / config.sample_frequency
         raise ValueError(

@@ -180,6 +180,24 @@ class DataDir:
             segments=None if segments is None else renamed(segments),
         )
 
+    def part(self, utterances: Iterable[str]) -> Self | None:
+        """Return the directory with some of its utterances alone; None for no utterance."""
+        names = sorted(utterances)
+        if not names:
+            return None
+        segments = None
+        recordings: Iterable[str] = names
+        if self.segments is not None:
+            segments = {name: self.segments[name] for name in names}
+            recordings = sorted({segment.recording for segment in segments.values()})
+        return type(self)(
+            self.path,
+            {name: self.wav_scp[name] for name in recordings},
+            {name: self.text[name] for name in names},
+            {name: self.utt2spk[name] for name in names},
+            segments,
+        )
+
     def write(self, path: str | Path) -> None:
         """Write the five files (four without segments) to a directory, made if needed."""
         path = Path(path)

@@ -16,7 +16,8 @@ class Recognized:
         hypotheses: The hypotheses.
         frame_seconds: Duration of an encoder frame in seconds.
         lattice: Lattice in Kaldi's text format, or an empty string.
-        is_too_short: Whether the utterance has too few frames for the model.
+        is_too_short: Whether the utterance is too short for any speech, or for the model.
+        seconds: Duration of the input in seconds, as it was read.
     """
 
     name: str
@@ -26,3 +27,4 @@ class Recognized:
     frame_seconds: float = 0.0
     lattice: str = ""
     is_too_short: bool = False
+    seconds: float = 0.0

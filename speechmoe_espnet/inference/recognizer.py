@@ -22,7 +22,10 @@ from speechmoe_espnet.decode.recognized import Recognized
 from speechmoe_espnet.decode.routing_summary import Routing, RoutingTotals
 from speechmoe_espnet.decode.search.factory import Encoded, Found, Search, make_search
 from speechmoe_espnet.decode.unit_text import UnitText, join_words
-from speechmoe_espnet.inference.utterances import Utterance
+from speechmoe_espnet.inference.utterances import FRAMES_PER_SECOND, Utterance
+
+SHORTEST_SPEECH = 0.1
+"""Seconds: no syllable is shorter. What a model writes for less is no text."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,12 @@ class Recognizer:
             ValueError: An utterance cannot be read or does not fit the model; the message
                 names it.
         """
-        names = [(utterance.name, utterance.seconds) for utterance in batch]
-        return self.recognize_inputs(names, *self._load(batch))
+        speech, lengths = self._load(batch)
+        names = [
+            (utterance.name, length / (utterance.sample_rate or FRAMES_PER_SECOND))
+            for utterance, length in zip(batch, lengths.tolist(), strict=True)
+        ]
+        return self.recognize_inputs(names, speech, lengths)
 
     @torch.inference_mode()
     def recognize_inputs(
@@ -95,9 +102,10 @@ class Recognizer:
 
         Returns:
             Recognised utterances in the order of the batch, and routing totals. An utterance that
-            is too short for the model has an empty text.
+            is too short for speech or for the model has an empty text.
         """
-        computed = self._encode(speech, lengths)
+        is_long = all(seconds >= SHORTEST_SPEECH for _, seconds in utterances)
+        computed = self._encode(speech, lengths) if is_long else None
         if computed is None:
             return self._recognize_one_by_one(utterances, speech, lengths)
         out_lengths = computed.encoded.lengths
@@ -124,6 +132,7 @@ class Recognizer:
             frame_seconds=seconds / max(1, length),
             lattice=found.lattice,
             is_too_short=length == 0,
+            seconds=seconds,
         )
 
     def _recognize_one_by_one(
@@ -134,9 +143,12 @@ class Recognizer:
     ) -> tuple[list[Recognized], RoutingTotals]:
         """Decode utterances one by one, to find those that are too short for the model."""
         if len(utterances) == 1:
-            name, _ = utterances[0]
-            empty = Recognized(name, ("",), ("",), (Hypothesis((), 0.0),), is_too_short=True)
-            return [empty], RoutingTotals()
+            name, seconds = utterances[0]
+            return [
+                Recognized(
+                    name, ("",), ("",), (Hypothesis((), 0.0),), is_too_short=True, seconds=seconds
+                )
+            ], RoutingTotals()
         results, totals = [], RoutingTotals()
         for index, utterance in enumerate(utterances):
             own = lengths[index : index + 1]

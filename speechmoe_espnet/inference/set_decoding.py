@@ -87,7 +87,7 @@ def decode_set(
 
     directory.mkdir(parents=True)
     write_hypotheses(directory, results, Weights.of(config))
-    seconds_audio = sum(utterance.seconds for utterance in utterances)
+    seconds_audio = sum(result.seconds for result in results)
     write_rtf(directory, seconds_audio, seconds_decode, len(utterances), resources)
     for result in results:
         if result.is_too_short:

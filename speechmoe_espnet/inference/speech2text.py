@@ -14,11 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 from espnet2.bin import asr_inference
+from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
 
 from speechmoe_espnet.data.audio import read_audio
-from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.fbank_config import MEAN, FbankConfig
 from speechmoe_espnet.data.features import compute_features
+from speechmoe_espnet.data.samples import as_float, resampled
+from speechmoe_espnet.data.waveform import as_array, as_waveform
 from speechmoe_espnet.decode.config import WFST, DecodeConfig
+from speechmoe_espnet.decode.hypothesis import Hypothesis
 from speechmoe_espnet.decode.tuning_file import read_tuning
 from speechmoe_espnet.espnet.experiment_config import (
     CONFIG_FILE,
@@ -28,7 +32,7 @@ from speechmoe_espnet.espnet.experiment_config import (
     portable_config,
     sample_rate,
 )
-from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
+from speechmoe_espnet.inference.recognizer import SHORTEST_SPEECH, Recognizer, make_recognizer
 from speechmoe_espnet.zoo.find_model import find_model
 from speechmoe_espnet.zoo.packed_model import is_packed
 
@@ -127,45 +131,107 @@ class Speech2Text(asr_inference.Speech2Text):
         packed = find_model(model_tag)
         return cls(**{**packed.arguments(), **kwargs})
 
-    def __call__(self, speech: str | Path | np.ndarray | torch.Tensor, **kwargs: Any) -> Any:
-        """Decode one utterance.
+    def __call__(self, speech: Any, rate: int | None = None, **kwargs: Any) -> Any:
+        """Decode one utterance, or a list of them.
 
         Args:
-            speech: Path of a recording, waveform (samples,) in [-1, 1] at the model's sample
-                rate, or features (T, F) for a model trained on extracted ones.
+            speech: Path of a recording in any container that libsndfile or PyAV opens; samples of
+                one or more channels (see `data.waveform` for types, shapes and ranges); or
+                features (T, F) for a model that was trained on extracted ones. A list of arrays,
+                tensors or paths is several utterances.
+            rate: Sample rate of samples in Hz; default: the model's. Other rates are converted.
             kwargs: Further arguments of ESPnet's `Speech2Text.__call__`.
 
         Returns:
-            ESPnet's n-best list of (text, tokens, token ids, hypothesis). With a graph the text
-            consists of words, and the hypothesis is a `decode.hypothesis.Hypothesis` with times in
-            encoder frames.
+            ESPnet's n-best list of (text, tokens, token ids, hypothesis), one for each utterance
+            of a list. With a graph the text consists of words, and the hypothesis is a
+            `decode.hypothesis.Hypothesis` with times in encoder frames. Input of less than
+            SHORTEST_SPEECH seconds, and none at all, has one hypothesis with an empty text.
 
         Raises:
             FileNotFoundError: There is no such recording.
-            ValueError: A recording cannot be read or has another sample rate.
+            ValueError: A recording cannot be read, or type, shape, range or rate of samples have
+                no plain meaning.
         """
-        rate = self.sample_rate
-        name = "waveform"
+        if isinstance(speech, list | tuple) and all(
+            isinstance(item, str | Path) or hasattr(item, "shape") for item in speech[:1] or [0]
+        ):
+            return [self(item, rate, **kwargs) for item in speech]
+        name = str(speech) if isinstance(speech, str | Path) else "speech"
+        try:
+            inputs, seconds = self._inputs(speech, rate, name)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        if inputs is None:
+            return self._nothing()
+        try:
+            if self._recognizer is not None:
+                return self._recognize_words(name, seconds, inputs, self._recognizer)
+            return [self._visible(result) for result in super().__call__(inputs, **kwargs)]
+        except TooShortUttError:
+            return self._nothing()
+
+    def _inputs(
+        self, speech: Any, rate: int | None, name: str
+    ) -> tuple[torch.Tensor | None, float]:
+        """Return what the model takes, None for too little of it, and its duration in seconds."""
         if isinstance(speech, str | Path):
-            name = str(speech)
-            if not Path(name).exists():
-                raise FileNotFoundError(f"{name}: no such file")
-            speech, rate = read_audio(speech)
-        if self.asr_model.frontend is None and speech.ndim == 1:
-            samples = np.asarray(speech, dtype=np.float32)
-            speech = compute_features(samples, rate, self.fbank, name)
-        elif rate != self.sample_rate:
-            raise ValueError(f"{name}: {rate} Hz, but the model was trained at {self.sample_rate}")
+            if not Path(speech).is_file():
+                raise FileNotFoundError(f"{speech}: no such file")
+            samples, rate = read_audio(speech, channel=MEAN)
+        else:
+            array = as_array(speech)
+            takes_features = self.asr_model.frontend is None
+            if takes_features and array.ndim == 2 and array.shape[1] == self.fbank.feature_size:
+                return self._features(array)
+            samples = as_waveform(array)
+        rate = self.sample_rate if rate is None else rate
+        if isinstance(rate, bool) or not (isinstance(rate, int) and rate > 0):
+            raise ValueError(f"rate must be a sample rate in Hz above 0, got {rate!r}")
+        seconds = len(samples) / rate
+        if seconds < SHORTEST_SPEECH:
+            return None, seconds
+        samples = as_float(resampled(samples, rate, self.sample_rate))
+        if self.asr_model.frontend is not None:
+            return torch.from_numpy(samples), seconds
+        if len(samples) < self.fbank.frame_samples:
+            return None, seconds
+        features = compute_features(samples, self.sample_rate, self.fbank, name)
+        return torch.from_numpy(features), seconds
+
+    def _features(self, array: np.ndarray) -> tuple[torch.Tensor | None, float]:
+        seconds = len(array) * self.fbank.frame_shift / 1000
+        if seconds < SHORTEST_SPEECH:
+            return None, seconds
+        if not np.isfinite(array).all():
+            raise ValueError("features are not finite")
+        return torch.from_numpy(array.astype(np.float32)), seconds
+
+    def _nothing(self) -> list[tuple[Any, ...]]:
+        """Return the n-best list of no speech."""
         if self._recognizer is not None:
-            return self._recognize_words(name, torch.as_tensor(speech), self._recognizer)
-        return super().__call__(speech, **kwargs)
+            return [("", [], [], Hypothesis((), 0.0))]
+        ends = torch.tensor([self.asr_model.sos, self.asr_model.eos])
+        return [("", [], [], asr_inference.Hypothesis(yseq=ends))]
+
+    def _visible(self, result: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Leave out marks of sentences, which ESPnet's search writes within very short ones."""
+        text, tokens, ids, hypothesis = result
+        marks = {self.asr_model.sos, self.asr_model.eos}
+        if not marks & set(ids):
+            return result
+        kept = [number for number, unit in enumerate(ids) if unit not in marks]
+        tokens, ids = [tokens[number] for number in kept], [ids[number] for number in kept]
+        if text is not None and self.tokenizer is not None:
+            text = self.tokenizer.tokens2text(tokens)
+        return text, tokens, ids, hypothesis
 
     def _recognize_words(
-        self, name: str, speech: torch.Tensor, recognizer: Recognizer
+        self, name: str, seconds: float, speech: torch.Tensor, recognizer: Recognizer
     ) -> list[tuple[Any, ...]]:
         speech = speech.to(self.device, getattr(torch, self.dtype))[None]
         lengths = torch.tensor([speech.size(1)], device=speech.device)
-        (recognized,), _ = recognizer.recognize_inputs([(name, 0.0)], speech, lengths)
+        (recognized,), _ = recognizer.recognize_inputs([(name, seconds)], speech, lengths)
         tokens = self.asr_model.token_list
         return [
             (text, [tokens[unit] for unit in found.units], list(found.units), found)

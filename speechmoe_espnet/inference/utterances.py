@@ -4,17 +4,20 @@ Batches depend on the lengths and the configuration alone, so results do not dep
 processes.
 """
 
-from collections.abc import Sequence
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from speechmoe_espnet.data.audio import read_audio
+from speechmoe_espnet.data.audio import AudioInfo, audio_info, read_audio
+from speechmoe_espnet.data.fbank_config import MEAN
 from speechmoe_espnet.data.kaldi_dir import TO_THE_END, Segment, check_same_ids
 from speechmoe_espnet.data.matrix_file import read_matrix
+from speechmoe_espnet.data.samples import as_float, resampled
 from speechmoe_espnet.data.table import join_error, read_scp, read_table
 
 FRAMES_PER_SECOND = 100
@@ -50,19 +53,23 @@ class Utterance:
     def load(self) -> NDArray[np.float32]:
         """Read features (frames, bins) or samples (num_samples,).
 
+        Audio of another sample rate is converted, and channels are averaged.
+
         Raises:
-            ValueError: The input cannot be read or contains a value that is not finite; the
-                message names the file and the utterance.
+            ValueError: The input cannot be read, contains a value that is not finite or has
+                another length than its table says; the message names the file and the utterance.
         """
         try:
             if self.sample_rate is None:
-                return _load_features(self.location)
-            samples, rate = read_audio(self.location, self.start, self.end)
-            if rate != self.sample_rate:
-                raise ValueError(
-                    f"has a sample rate of {rate} Hz, the model expects {self.sample_rate} Hz"
-                )
-            return samples
+                features = _load_features(self.location)
+                if self.seconds and len(features) != self.num_frames:
+                    raise ValueError(
+                        f"has {len(features)} frames where utt2num_frames says {self.num_frames}; "
+                        f"extract the features again (stage 2), or remove utt2num_frames"
+                    )
+                return features
+            samples, rate = read_audio(self.location, self.start, self.end, MEAN)
+            return as_float(resampled(samples, rate, self.sample_rate))
         except (ValueError, OSError) as error:
             raise ValueError(f"{self.source}: {self.name}: {self.location}: {error}") from None
 
@@ -125,7 +132,9 @@ def list_audio(data_dir: Path, sample_rate: int) -> list[Utterance]:
     if not scp.is_file():
         raise FileNotFoundError(f"no file {scp}; the model takes audio, prepare data first")
     recordings = read_scp(scp)
-    seconds = {name: _duration(scp, name, path) for name, path in recordings.items()}
+    infos = {name: _info(scp, name, path) for name, path in recordings.items()}
+    _say_what_is_converted(scp, infos.values(), sample_rate)
+    seconds = {name: info.seconds for name, info in infos.items()}
     source = data_dir / "segments"
     if not source.is_file():
         return [
@@ -186,10 +195,22 @@ def _read_lengths(path: Path) -> dict[str, int]:
     return lengths
 
 
-def _duration(scp: Path, name: str, path: str) -> float:
+def _info(scp: Path, name: str, path: str) -> AudioInfo:
     try:
-        return float(soundfile.info(path).duration)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(
-            f"{scp}: {name}: {path}: cannot be read as audio: {error.error_string}"
-        ) from None
+        return audio_info(path)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{scp}: {name}: {path}: {error}") from None
+
+
+def _say_what_is_converted(scp: Path, infos: Iterable[AudioInfo], sample_rate: int) -> None:
+    found = Counter(
+        f"{info.rate} Hz with {info.channels} channel{'s' * (info.channels > 1)}"
+        for info in infos
+        if info.rate != sample_rate or info.channels > 1
+    )
+    if found:
+        kinds = ", ".join(f"{count} of {kind}" for kind, count in sorted(found.items()))
+        print(
+            f"{scp}: recordings are converted to {sample_rate} Hz and one channel: {kinds}",
+            file=sys.stderr,
+        )

@@ -223,7 +223,10 @@ def decoding_name(
 
 
 def _bytes(fbank: FbankConfig) -> bytes:
-    return json.dumps(dataclasses.asdict(fbank), sort_keys=True).encode()
+    settings = {
+        name: value for name, value in dataclasses.asdict(fbank).items() if value is not None
+    }
+    return json.dumps(settings, sort_keys=True).encode()
 
 
 def _digest(content: bytes) -> str:

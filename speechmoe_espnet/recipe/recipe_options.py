@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, get_type_hints
 
+from speechmoe_espnet.corpora.public import KALDI
 from speechmoe_espnet.corpora.synthetic.presets import ESPEAK, STYLES
 
 LAST_STAGE = 13
@@ -42,6 +43,7 @@ class Options:
     corpus_dir: str
     corpus_name: str
     absolute_paths: bool
+    skip_bad: str
     preset: str
     voices: str
     voices_dir: str
@@ -122,6 +124,8 @@ class Options:
                 f"--corpus-name {self.corpus_name}: a name has letters, digits and any of _.+-"
             )
         if self.corpus == SYNTHETIC:
+            if self.skip_bad:
+                raise ValueError("--skip-bad is for real corpora; this one has no bad utterances")
             if self.corpus_name:
                 raise ValueError("--corpus-name is for real corpora; preset and seed name this one")
             if self.corpus_dir:
@@ -178,6 +182,11 @@ class Options:
     def is_natural(self) -> bool:
         """Whether natural voices speak in the synthetic corpus."""
         return self.corpus == SYNTHETIC and self.voices != ESPEAK
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the corpus is the user's own: it promises no sample rate and no channels."""
+        return self.corpus == KALDI
 
     @property
     def is_tiny(self) -> bool:

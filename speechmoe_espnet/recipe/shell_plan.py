@@ -8,11 +8,11 @@ import dataclasses
 from pathlib import Path
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
-from speechmoe_espnet.data.transcripts import REFUSE
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.recipe.directories import name_directories
 from speechmoe_espnet.recipe.expected_times import expected_times
+from speechmoe_espnet.recipe.feature_args import corpus_args, feature_args, text_args
 from speechmoe_espnet.recipe.find_files import Place
 from speechmoe_espnet.recipe.hints import hints
 from speechmoe_espnet.recipe.recipe_options import (
@@ -185,7 +185,7 @@ class _Plan:
                 args += ["--speech_dir", str(self.place.root / SPEECH)]
         else:
             styles = [name for name in self.sets if name != DEV]
-            inputs, args = [options.corpus_dir], ["--corpus_dir", options.corpus_dir]
+            inputs, args = [options.corpus_dir], corpus_args(options, names.logs)
         others = [f"{names.dump}/{name}" for name in (DEV, *styles)]
         unit_args = ["--sets", *others]
         if self.token_list:
@@ -197,19 +197,11 @@ class _Plan:
             "corpus_args": args,
             "path_args": ["--absolute_paths"] if options.absolute_paths else [],
             "feature_sets": ["train", DEV, *styles],
-            **self._text(),
+            **text_args(options),
+            **feature_args(options, self.fbank, self.place.caller),
             "unit_inputs": [f"{names.dump}/train", *others, *self.token_list],
             "unit_args": unit_args,
         }
-
-    def _text(self) -> dict[str, Value]:
-        """Return the arguments of the rule of transcripts, none where it is the default."""
-        options = self.options
-        simplify = ["--simplify"] if options.simplify else []
-        marks = (
-            ["--unknown_marks", options.unknown_marks] if options.unknown_marks != REFUSE else []
-        )
-        return {"text_args": [*marks, *simplify], "simplify_args": simplify}
 
     def _training(self) -> dict[str, Value]:
         options, names = self.options, self.directories

@@ -12,6 +12,7 @@ from pathlib import Path
 import soundfile
 
 from speechmoe_espnet.data.audio import read_audio
+from speechmoe_espnet.data.fbank_config import MEAN
 from speechmoe_espnet.data.kaldi_dir import Segment, read_segments
 from speechmoe_espnet.data.table import read_table
 
@@ -75,7 +76,7 @@ class _Recordings:
             name = self.wav_scp[segment.recording]
         except KeyError as error:
             raise ValueError(f"{self.path} has no recording of {error.args[0]}") from None
-        samples, rate = read_audio(_existing(self.path, name), segment.start, segment.end)
+        samples, rate = read_audio(_existing(self.path, name), segment.start, segment.end, MEAN)
         if len(samples) > MAX_SECONDS * rate:
             raise ValueError(f"lasts {len(samples) / rate:.1f} s, more than {MAX_SECONDS:g} s")
         if rate not in _MP3_RATES:

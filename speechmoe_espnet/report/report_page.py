@@ -5,10 +5,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from speechmoe_espnet.data.faults import LeftOut
 from speechmoe_espnet.report.charts import Change, error_bars, forest_plot, strip_plot
 from speechmoe_espnet.report.curves import Series, line_chart
 from speechmoe_espnet.report.figure import inline_svg
 from speechmoe_espnet.report.heat_maps import load_map
+from speechmoe_espnet.report.left_out import list_left_out
 from speechmoe_espnet.report.pages import SYNTHETIC_NOTE, render
 from speechmoe_espnet.report.palette import ERROR_KINDS, SERIES
 from speechmoe_espnet.report.routing_chart import routing_chart
@@ -49,6 +51,7 @@ def build_page(
     *,
     corpus: str,
     audio: Mapping[tuple[str, str], str] | None = None,
+    left_out: Mapping[str, LeftOut] | None = None,
 ) -> str:
     """Write the page.
 
@@ -58,6 +61,7 @@ def build_page(
         comparison: The comparison of two of them, or None.
         corpus: Name of the corpus; `synthetic` adds a note that says so.
         audio: A `data:` address by set and utterance id, for players beside the worst errors.
+        left_out: Utterances that each set lacks.
 
     Returns:
         HTML.
@@ -96,6 +100,7 @@ def build_page(
         shown_first=first,
         worst=worst_utterances(systems, first, audio or {}),
         separator="" if systems[0].metric == "cer" else " ",
+        left_out=list_left_out(left_out or {}),
         facts=facts(results, systems),
     )
 

@@ -6,6 +6,7 @@ mistake ends a command with one line on stderr and exit status 1, without a trac
 
 import argparse
 import os
+import re
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 SECONDS_BETWEEN_LINES = 10.0
+_CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -34,7 +36,11 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse with `HelpFormatter`, `--a-b` read as `--a_b`, and no abbreviations."""
+    """argparse with `HelpFormatter`, `--a-b` read as `--a_b`, and no abbreviations.
+
+    Control characters are refused: a line break in a value would end the line of a table, a plan
+    or a log that it is written to, and what follows it would be lost or read as something else.
+    """
 
     def __init__(self, **kwargs: object) -> None:
         kwargs.setdefault("formatter_class", HelpFormatter)
@@ -44,6 +50,9 @@ class ArgumentParser(argparse.ArgumentParser):
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """Parse as argparse does, after replacing dashes in option names by underscores."""
         words = list(sys.argv[1:] if args is None else args)
+        for word in words:
+            if _CONTROL.search(word):
+                self.error(f"a control character, such as a line break or a tab, is in {word!r}")
         return super().parse_known_args([_underscored(word) for word in words], namespace)
 
 

@@ -98,6 +98,29 @@ def test_bad_corpus(
     assert snapshot(recipe / "dump") == before
 
 
+def test_a_corpus_of_ones_own_is_converted_and_bad_utterances_are_left_out(
+    empty_project: Project, corpus: Path
+) -> None:
+    train = corpus / "train"
+    sound = np.random.default_rng(0).normal(0, 0.1, (44100, 2))
+    soundfile.write(train / "spk-train-0.wav", sound, 44100)
+    (train / "spk-train-1.wav").write_bytes((train / "spk-train-0.wav").read_bytes()[:5000])
+    _mismatched_text(corpus / "dev")
+    options = ("--corpus", "kaldi", "--corpus-dir", corpus, "--stop-stage", "2")
+    output = empty_project.run_recipe(*options, name="read", status=1)
+    recipe = empty_project.recipe_dir("read")
+    assert "all of them: exp/kaldi/log/faults.txt" in output
+    assert "spk-dev-1" in (recipe / "exp/kaldi/log/faults.txt").read_text()
+    bad = corpus / "bad.txt"
+    output = empty_project.run_recipe(*options, "--skip-bad", bad, name="read")
+    assert "resampled to 16000 Hz and channels averaged" in output
+    assert "1 of 2 channels, 1 of 44100 Hz" in output
+    lines = bad.read_text(encoding="utf-8").splitlines()
+    assert [line.split()[:2] for line in lines] == [["train", "spk-train-1"], ["dev", "spk-dev-1"]]
+    assert "is cut: its header promises" in lines[0]
+    assert (recipe / "dump/kaldi/train/text").read_text(encoding="utf-8").count("\n") == 2
+
+
 def test_mismatched_hypotheses(tiny_run: Project) -> None:
     recipe = tiny_run.recipe_dir()
     decoded = recipe / "exp/synthetic_tiny/tiny/decode_wfst_narrow/chat"

@@ -1,5 +1,7 @@
 """Options: only declared ones, typed, never evaluated."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,33 @@ def test_mistakes(sh: Shell, script: Path, tmp_path: Path, words: list[str], sai
     assert "--help" in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "evil").exists()
+
+
+SCRIPTS = ["run_all.sh", "egs/mix/asr1/run.sh", "utils/setup.sh", "utils/bench.sh", "tests/run.sh"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_option_of_any_script_takes_a_line_break(sh: Shell, name: str) -> None:
+    shown = sh(ROOT / name, "--help").stdout
+    options = re.findall(r"^  (--[\w-]+) <", shown, flags=re.MULTILINE)
+    assert options or name == "utils/setup.sh"
+    for option in options:
+        for value in ("a\nb", "1\n2", "a\tb", "\n"):
+            done = sh(ROOT / name, option, value)
+            assert done.returncode == 2, f"{option} takes {value!r}"
+            assert f"error: {option}: a control character" in done.stderr
+
+
+def test_the_scripts_are_all_that_have_options() -> None:
+    found = subprocess.run(
+        ["git", "grep", "-l", 'parse_options "', "--", "*.sh"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    drivers = {"utils/parse_options.sh", "utils/recipe_options.sh"}
+    assert set(found.stdout.split()) - drivers == set(SCRIPTS) - {"egs/mix/asr1/run.sh"}
 
 
 def test_help_is_made_from_declarations(sh: Shell, script: Path) -> None:

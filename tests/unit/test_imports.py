@@ -18,7 +18,7 @@ HEAVY = {
     **dict.fromkeys(("espnet3", "lightning", "hydra", "omegaconf"), "espnet3"),
 }
 LIGHT = (
-    *("prepare_corpus", "validate_data_dir", "make_units", "train_ngram", "make_lexicon"),
+    *("prepare_corpus", "validate", "make_units", "train_ngram", "make_lexicon"),
     *("make_graph", "make_lm_data", "plan", "tune", "score", "report", "stage"),
     *("grid", "side_by_side", "watch_training", "collect_stats"),
 )

@@ -30,7 +30,7 @@ def test_every_file_in_bin_is_a_command(name):
 
 
 def test_a_command_gets_its_arguments_and_its_status_comes_back(tmp_path, capsys):
-    assert front.main(["validate-data-dir", str(tmp_path / "nothing")]) == 1
+    assert front.main(["validate", str(tmp_path / "nothing")]) == 1
     assert "nothing" in capsys.readouterr().err
 
 

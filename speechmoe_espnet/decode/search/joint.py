@@ -92,7 +92,8 @@ class JointSearch:
         return [self._hypothesis(hyp) for hyp in found[: self.nbest]]
 
     def _hypothesis(self, hyp: Any) -> Hypothesis:
-        units = [unit for unit in hyp.yseq.tolist()[1:-1] if unit != self.model.blank_id]
+        silent = (self.model.blank_id, self.model.sos, self.model.eos)
+        units = [unit for unit in hyp.yseq.tolist()[1:-1] if unit not in silent]
         parts = {
             name: self.search.weights[name] * float(score) for name, score in hyp.scores.items()
         }

@@ -37,7 +37,7 @@ def test_words_without_a_reading_are_reported(
 
 def test_starts_without_torch() -> None:
     code = (
-        "import sys, speechmoe_espnet.bin.make_units, speechmoe_espnet.bin.validate_data_dir, "
+        "import sys, speechmoe_espnet.bin.make_units, speechmoe_espnet.bin.validate, "
         "speechmoe_espnet.bin.extract_features; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -192,3 +192,22 @@ def test_recordings_that_are_gone_cost_a_warning(run, tmp_path, audio_dir, capsy
     (warning,) = capsys.readouterr().err.splitlines()
     assert warning.startswith("report: warning: no player for chat: no data directory")
     assert (tmp_path / "out/index.html").read_text().count("<audio") == 5
+
+
+def test_utterances_that_were_left_out_are_counted_and_listed(root, run, tmp_path, capsys):
+    dump = tmp_path / "dump"
+    for name, lines in (("train", "u1 is cut\nu2 <no> audio\n"), (SETS[0], "")):
+        (dump / name).mkdir(parents=True)
+        (dump / name / "left_out").write_text(lines)
+        shutil.copy(root / "dump" / SETS[0] / "text", dump / name)
+    assert run("--feature_dir", str(dump)) == 0
+    assert "left out of train: 2 of 10 utterances (20.0 %)" in capsys.readouterr().out
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert results["left_out"] == {"train": 2, SETS[0]: 0}
+    page = (tmp_path / "out/index.html").read_text()
+    assert "train: 2 of 10 utterances (20.0 %)" in page
+    assert "u2</td><td>&lt;no&gt; audio" in page
+    assert run() == 0
+    assert "Left out" not in (tmp_path / "out/index.html").read_text()
+    assert run("--feature_dir", str(tmp_path / "none")) == 1
+    assert "no directory" in capsys.readouterr().err

@@ -15,7 +15,9 @@ from lhotse import AudioSource, Recording, RecordingSet, SupervisionSegment, Sup
 from speechmoe_espnet.corpora import public
 from speechmoe_espnet.corpora.manifests import data_dir_from_manifests
 from speechmoe_espnet.corpora.public import PUBLIC_CORPORA, PublicCorpus, prepare_public
+from speechmoe_espnet.data.faults import FaultsError
 from speechmoe_espnet.data.kaldi_dir import DataDir
+from speechmoe_espnet.data.table import read_table
 
 REAL = Path(
     os.environ.get(
@@ -230,6 +232,43 @@ def test_kaldi_directory_without_a_set(tmp_path):
     kaldi_set(tmp_path, "train", segments=False)
     with pytest.raises(FileNotFoundError, match="dev"):
         prepare_public("kaldi", tmp_path, tmp_path / "out")
+
+
+def test_bad_utterances_stop_a_corpus_or_are_left_out(tmp_path):
+    for name in ("train", "dev", "test"):
+        kaldi_set(tmp_path, name, segments=False)
+    wav = tmp_path / "train.wav"
+    for file, lines in {
+        "wav.scp": f"train0 {tmp_path}/gone.wav\ntrain1 {wav}\ntrain2 {wav}\n",
+        "text": "train0 你好\ntrain1 你好\ntrain3 你好\n",
+        "utt2spk": "train0 s\ntrain1 s\n",
+    }.items():
+        (tmp_path / "train" / file).write_text(lines, encoding="utf-8")
+    with pytest.raises(FaultsError) as caught:
+        prepare_public("kaldi", tmp_path, tmp_path / "out")
+    assert {fault.name for fault in caught.value.faults} == {"train0", "train2", "train3"}
+    train, *_ = prepare_public("kaldi", tmp_path, tmp_path / "out", skip_bad=True)
+    assert train.utterances == ("train1",)
+    assert read_table(tmp_path / "out/train/left_out").keys() == {"train0", "train2", "train3"}
+    assert read_table(tmp_path / "out/dev/left_out") == {}
+
+
+def test_bad_utterances_of_manifests_are_left_out(tmp_path):
+    wav = write_wav(tmp_path / "a.wav")
+    gone = [AudioSource(type="file", channels=[0], source=str(tmp_path / "gone.wav"))]
+    recordings = [recording(wav), recording(wav, "r2", sources=gone)]
+    supervisions = [
+        supervision("u1"),
+        supervision("u2", text=" "),
+        supervision("u3", recording_id="r2"),
+    ]
+    left_out: dict[str, str] = {}
+    data = data_dir_from_manifests("set", [manifest(recordings, supervisions)], left_out=left_out)
+    assert data.utterances == ("u1",)
+    assert left_out["u2"] == "no transcript"
+    assert "no file" in left_out["u3"]
+    with pytest.raises(ValueError, match="none of 1 utterances can be used"):
+        data_dir_from_manifests("set", [manifest(recordings, supervisions[2:])], left_out={})
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real AISHELL-1 (SPEECHMOE_TEST_AISHELL)")

@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechmoe_espnet.data.audio import (
-    INT16_FORMATS,
-    as_float,
-    read_audio,
-    read_samples,
-    total_seconds,
-    with_ends,
-)
-from speechmoe_espnet.data.kaldi_dir import DataDir, Segment
+from speechmoe_espnet.data.audio import INT16_FORMATS, audio_info, read_audio, read_samples
+from speechmoe_espnet.data.samples import as_float
 
 RATE = 16000
 RAMP = (np.arange(2 * RATE) / (2 * RATE)).astype(np.float32)
@@ -127,47 +120,42 @@ def test_unusable_files(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is empty"):
         read_audio(path)
     soundfile.write(path, np.zeros((100, 2)), RATE)
-    with pytest.raises(ValueError, match="has 2 channels, 1 is expected; write each"):
+    with pytest.raises(ValueError, match="has 2 channels, 1 is expected; `channel: mean`"):
         read_audio(path)
     soundfile.write(path, np.array([0.0, np.nan]), RATE, subtype="FLOAT")
     with pytest.raises(ValueError, match="not finite"):
         read_audio(path)
 
 
-def test_total_seconds(wav: Path) -> None:
-    whole = DataDir(wav.parent, {"a": str(wav)}, {"a": "好"}, {"a": "s"})
-    assert total_seconds(whole) == 2.0
-
-    def cut(*segments: Segment) -> DataDir:
-        names = {str(number): segment for number, segment in enumerate(segments)}
-        return DataDir(
-            wav.parent,
-            {"a": str(wav)},
-            dict.fromkeys(names, "好"),
-            dict.fromkeys(names, "s"),
-            names,
-        )
-
-    assert total_seconds(cut(Segment("a", 0.5, 1.0), Segment("a", 1.0, 2.25))) == 1.5
-    assert total_seconds(cut(Segment("a", 0.5, -1.0))) == 1.5
-    with pytest.raises(ValueError, match=r"0: segment a 0.5 3.0 lies outside"):
-        total_seconds(cut(Segment("a", 0.5, 3.0)))
-    wav.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"a \(.*a.wav\): cannot be read as audio"):
-        total_seconds(whole)
+# Their headers give no number of samples: such a file is whole by its data.
+NO_SIZE = {
+    *(("PAF", ""), ("PVF", ""), ("IRCAM", ""), ("XI", ""), ("SDS", "")),
+    ("SD2", ""),
+    ("VOC", "PCM_U8"),
+}
 
 
-def test_ends_of_segments_are_stated_from_the_recording(wav: Path) -> None:
-    segments = {"0": Segment("a", 0.5, -1.0), "1": Segment("a", 0.0, 2.25)}
-    names = dict.fromkeys(segments, "s")
-    data = DataDir(wav.parent, {"a": str(wav)}, names, names, segments)
-    stated = with_ends(data).segments
-    assert stated is not None
-    assert stated["0"] == Segment("a", 0.5, 2.0)
-    # What is allowed as it is stays as it is.
-    assert stated["1"] == segments["1"]
-    samples, _ = read_audio(wav, 0.5, stated["0"].end)
-    np.testing.assert_array_equal(samples, RAMP[RATE // 2 : 2 * RATE])
-    wav.unlink()
-    whole = DataDir(wav.parent, {"a": str(wav)}, {"a": "好"}, {"a": "s"})
-    assert with_ends(whole) is whole
+@pytest.mark.parametrize(
+    ("kind", "subtype"),
+    [found for found in KINDS if not {(found[0], ""), found} & NO_SIZE],
+)
+def test_a_cut_file_of_every_format_is_an_error(tmp_path: Path, kind: str, subtype: str) -> None:
+    path = tmp_path / f"a.{kind.lower()}"
+    soundfile.write(path, TONE, RATE, format=kind, subtype=subtype)
+    content = path.read_bytes()
+    for length in (1, len(content) // 4, len(content) // 2, 9 * len(content) // 10):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"is cut|cannot be read|is empty"):
+            read_audio(path)
+
+
+def test_channels(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    left, right = (np.arange(100, dtype=np.int16) + first for first in (0, 1000))
+    soundfile.write(path, np.stack([left, right], axis=1), RATE)
+    assert audio_info(path).channels == 2
+    np.testing.assert_array_equal(read_samples(path, channel=2)[0], right)
+    np.testing.assert_array_equal(read_samples(path, 0.001, channel=1)[0], left[16:])
+    np.testing.assert_allclose(read_audio(path, channel="mean")[0], (left + 500) / 32768)
+    with pytest.raises(ValueError, match="has 2 channels, not channel 3"):
+        read_samples(path, channel=3)

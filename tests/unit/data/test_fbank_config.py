@@ -17,7 +17,7 @@ def test_shipped_config_is_the_default() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("num_mel_bin: 40", "unknown options num_mel_bin; allowed are deltas, dither"),
+        ("num_mel_bin: 40", "unknown options num_mel_bin; allowed are channel, deltas, dither"),
         ("- 40", "expected `option: value` lines"),
         ("a: [", "not YAML"),
         ("num_mel_bins: 40.5", "num_mel_bins must be int, got 40.5"),
@@ -31,6 +31,10 @@ def test_shipped_config_is_the_default() -> None:
         ("dither: .nan", "dither must be finite"),
         ("high_freq: 9000", r"low_freq < high_freq <= 8000.0 \(half of sample_frequency\)"),
         ("low_freq: 8000", "got low_freq 8000"),
+        ("resample: 1", "resample must be true or false, got 1"),
+        ("channel: left", "channel must be mean or a number of at least 1, got 'left'"),
+        ("channel: 0", "got 0"),
+        ("channel: true", "got True"),
     ],
 )
 def test_bad_config(tmp_path: Path, content: str, message: str) -> None:

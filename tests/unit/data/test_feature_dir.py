@@ -8,6 +8,7 @@ import soundfile
 
 from speechmoe_espnet.data import feature_dir
 from speechmoe_espnet.data.audio import read_audio
+from speechmoe_espnet.data.faults import FaultsError
 from speechmoe_espnet.data.feature_dir import extract_features
 from speechmoe_espnet.data.features import FbankConfig, compute_features
 from speechmoe_espnet.data.kaldi_dir import DataDir, Segment, read_table
@@ -46,7 +47,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 def test_output(data: DataDir, tmp_path: Path) -> None:
     out = tmp_path / "dump"
-    num_frames = extract_features(data.path, out, out, CONFIG)
+    num_frames = extract_features(data.path, out, out, CONFIG).num_frames
     lengths = {name: int(value) for name, value in read_table(out / "utt2num_frames").items()}
     assert sum(lengths.values()) == num_frames
     assert list(lengths) == list(data.utterances)
@@ -93,41 +94,41 @@ def test_segments(data: DataDir, tmp_path: Path) -> None:
     assert np.abs(features - exact).max() < 0.2
 
 
-def test_all_bad_utterances_are_named(data: DataDir, tmp_path: Path) -> None:
+def spoil(data: DataDir) -> dict[str, str]:
+    """Spoil six of the seven recordings; return what is said of each."""
     soundfile.write(data.wav_scp["u1"], np.zeros(0), RATE)
     soundfile.write(data.wav_scp["u2"], np.zeros((800, 2)), RATE)
     soundfile.write(data.wav_scp["u3"], np.full(800, np.nan), RATE, subtype="FLOAT")
     soundfile.write(data.wav_scp["u4"], np.zeros(100), RATE)
     soundfile.write(data.wav_scp["u5"], np.zeros(800), 8000)
     Path(data.wav_scp["u6"]).write_bytes(b"no audio")
-    with pytest.raises(ValueError, match="utterances that cannot be used") as caught:
+    reasons = ("is empty", "2 channels", "not finite", "too short", "8000 Hz", "cannot be read")
+    return dict(zip(data.utterances[1:], reasons, strict=True))
+
+
+def test_all_bad_utterances_are_named(data: DataDir, tmp_path: Path) -> None:
+    reasons = spoil(data)
+    with pytest.raises(FaultsError, match="6 faults") as caught:
         extract_features(data.path, tmp_path / "dump", "final", CONFIG)
-    lines = str(caught.value).splitlines()
-    assert len(lines) == 7
-    for line, name, reason in zip(
-        lines[1:],
-        ["u1", "u2", "u3", "u4", "u5", "u6"],
-        ["is empty", "2 channels", "not finite", "too short", "8000 Hz", "cannot be read"],
-        strict=True,
-    ):
-        assert line.startswith(f"  {name} ({data.wav_scp[name]}): ")
-        assert reason in line
+    assert len(str(caught.value).splitlines()) == 7
+    for fault, (name, reason) in zip(caught.value.faults, reasons.items(), strict=True):
+        assert fault.name == name
+        line = data.utterances.index(name) + 1
+        assert str(fault).startswith(f"{data.path}/wav.scp:{line}: {name}: {data.wav_scp[name]}: ")
+        assert reason in str(fault)
     assert not (tmp_path / "dump" / "feats.scp").exists()
 
 
-def test_stops_after_ten(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", np.zeros(100), RATE)
-    names = [f"u{number:02}" for number in range(30)]
-    data = DataDir(
-        tmp_path / "data",
-        dict.fromkeys(names, str(tmp_path / "a.wav")),
-        dict.fromkeys(names, "好"),
-        dict.fromkeys(names, "s"),
-    )
-    data.write(data.path)
-    with pytest.raises(ValueError, match="there may be more") as caught:
+def test_faults_of_tables_and_audio_come_together(data: DataDir, tmp_path: Path) -> None:
+    Path(data.wav_scp["u1"]).write_bytes(b"no audio")
+    Path(data.wav_scp["u2"]).unlink()
+    lines = read_table(data.path / "text") | {"u3": "好<WIBBLE>", "u5": "。。。"}
+    (data.path / "text").write_text("".join(f"{k} {v}\n" for k, v in lines.items() if k != "u4"))
+    with pytest.raises(FaultsError) as caught:
         extract_features(data.path, tmp_path / "dump", "final", CONFIG)
-    assert len(str(caught.value).splitlines()) == 12
+    assert {fault.name for fault in caught.value.faults} == {"u1", "u2", "u3", "u4"}
+    with pytest.raises(FaultsError, match="u3: 1 marks with unknown names: <WIBBLE>"):
+        extract_features(data.path, tmp_path / "dump", "final", CONFIG)
 
 
 def test_text_without_characters(data: DataDir, tmp_path: Path) -> None:
@@ -141,3 +142,45 @@ def test_text_without_characters(data: DataDir, tmp_path: Path) -> None:
     report = json.loads((tmp_path / "dump" / TEXT_REPORT).read_text(encoding="utf-8"))
     assert report["dropped"] == ["u2"]
     assert report["num_utts"] == len(lines)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_bad_utterances_are_left_out(
+    data: DataDir, tmp_path: Path, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_dir, "CHUNK_SIZE", 3)
+    Path(data.wav_scp["u6"]).unlink()
+    Path(data.wav_scp["u2"]).write_bytes(b"no audio")
+    (data.path / "left_out").write_text("before no audio file\n")
+    out = tmp_path / "dump"
+    done = extract_features(data.path, out, out, CONFIG, jobs, skip_bad=True)
+    assert done.left_out.keys() == {"u2", "u6", "before"}
+    assert "cannot be read as audio" in done.left_out["u2"]
+    good = ["u0", "u1", "u3", "u4", "u5"]
+    for name in ("feats.scp", "text", "utt2spk", "utt2num_frames"):
+        assert list(read_table(out / name)) == good
+    features = dict(kaldiio.load_scp(str(out / "feats.scp")))
+    lengths = read_table(out / "utt2num_frames")
+    assert {name: str(len(matrix)) for name, matrix in features.items()} == lengths
+    for name in good:
+        Path(data.wav_scp[name]).unlink()
+    with pytest.raises(FaultsError, match="6 no audio file"):
+        extract_features(data.path, tmp_path / "none", "final", CONFIG, skip_bad=True)
+
+
+def test_own_corpora_are_converted(data: DataDir, tmp_path: Path) -> None:
+    sound = noise(0.5, 1)
+    soundfile.write(data.wav_scp["u1"], np.stack([sound, sound], axis=1), RATE)
+    soundfile.write(data.wav_scp["u2"], noise(0.5, 2), 44100)
+    with pytest.raises(FaultsError, match="2 bad audio"):
+        extract_features(data.path, tmp_path / "a", "final", CONFIG)
+    out = tmp_path / "b"
+    done = extract_features(data.path, out, out, CONFIG.for_own_corpus())
+    assert done.converted == {"2 channels": 1, "44100 Hz": 1}
+    soundfile.write(data.wav_scp["u1"], sound, RATE)
+    alone = tmp_path / "c"
+    extract_features(data.path, alone, alone, CONFIG.for_own_corpus())
+    both = [dict(kaldiio.load_scp(str(path / "feats.scp")))["u1"] for path in (out, alone)]
+    np.testing.assert_allclose(*both, atol=1e-3)
+    strict = FbankConfig(resample=False, channel=2)
+    assert strict.for_own_corpus() == strict

@@ -18,7 +18,7 @@ from speechmoe_espnet.bin import (
     score,
     train_ngram,
     tune,
-    validate_data_dir,
+    validate,
 )
 from speechmoe_espnet.corpora.synthetic.surroundings import _read_or_make
 from speechmoe_espnet.data.audio import read_audio
@@ -146,7 +146,7 @@ def test_commands_refuse_tables_and_names_in_one_line(canary, tmp_path, capsys, 
     folder, out = str(tmp_path), str(tmp_path / "out")
     fbank, tokens = str(tmp_path / "fbank.yaml"), str(tmp_path / "units" / "tokens.txt")
     runs = [
-        (validate_data_dir, [folder]),
+        (validate, [folder]),
         (extract_features, ["--data_dir", folder, "--config", fbank, "--output_dir", out]),
         (extract_features, ["--data_dir", folder, "--config", command, "--output_dir", out]),
         (

@@ -156,22 +156,100 @@ def test_missing_files_are_named(tmp_path):
         Speech2Text.from_experiment(tmp_path)
 
 
-def test_a_wav_of_another_rate_or_none_is_refused(tmp_path, wav):
-    exp = experiment(tmp_path / "exp")
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory, graph_dir):
+    """One model with every search that Speech2Text has, and one that takes waveforms."""
+    folder = tmp_path_factory.mktemp("models")
+    ctc, joint, wave = (
+        experiment(folder / name, **KINDS[kind])
+        for name, kind in (
+            ("ctc", "features, ctc"),
+            ("joint", "features, hybrid"),
+            ("wave", "waveform, ctc"),
+        )
+    )
+    return {
+        "ctc": Speech2Text.from_experiment(ctc, beam_size=2),
+        "joint": Speech2Text.from_experiment(joint, beam_size=2, maxlenratio=0.2),
+        "wave": Speech2Text.from_experiment(wave, beam_size=2),
+        "wfst": Speech2Text.from_experiment(ctc, graph_dir=graph_dir),
+    }
+
+
+SOUND = np.random.default_rng(0).uniform(-0.3, 0.3, 16000)
+INT16 = (SOUND * 32768).astype(np.int16)
+
+
+@pytest.mark.parametrize("kind", ["ctc", "joint", "wave", "wfst"])
+def test_every_form_of_the_same_samples_has_the_same_text(kind, loaded, tmp_path):
+    speech2text = loaded[kind]
+    soundfile.write(tmp_path / "a.wav", np.stack([INT16, INT16], axis=1), 16000)
+    expected = speech2text((INT16 / 32768).astype(np.float32))[0][1]
+    assert expected
+    for same in (
+        INT16,
+        INT16.astype(np.int32) << 16,
+        INT16.astype(np.float32),
+        INT16[None],
+        INT16[:, None],
+        np.stack([INT16, INT16], axis=1),
+        torch.from_numpy(INT16),
+        INT16.tolist(),
+        tmp_path / "a.wav",
+    ):
+        assert speech2text(same)[0][1] == expected
+    assert [found[0][1] for found in speech2text([INT16, str(tmp_path / "a.wav")])] == [
+        expected
+    ] * 2
+    other = speech2text(np.repeat(SOUND, 3), rate=48000)
+    assert isinstance(other[0][0], str)
+
+
+@pytest.mark.parametrize("kind", ["ctc", "joint", "wave", "wfst"])
+def test_too_little_has_an_empty_text(kind, loaded, tmp_path):
+    speech2text = loaded[kind]
+    soundfile.write(tmp_path / "short.wav", SOUND[:800], 16000)
+    for milliseconds in (0, 1, 10, 25, 40, 60, 75, 99):
+        ((text, tokens, ids, _),) = speech2text(INT16[: 16 * milliseconds])
+        assert (text, tokens, ids) == ("", [], [])
+    assert speech2text(tmp_path / "short.wav")[0][0] == ""
+    assert speech2text([])[0][0] == ""
+    for milliseconds in (100, 130, 200, 400):
+        for text, tokens, *_ in speech2text(INT16[: 16 * milliseconds]):
+            assert "<sos/eos>" not in text
+            assert not {"<sos/eos>", "<blank>"} & set(tokens)
+    if kind != "wave":
+        assert speech2text(np.ones((5, 40), np.float32))[0][0] == ""
+
+
+def test_input_without_a_plain_meaning_is_refused(loaded, tmp_path):
+    speech2text = loaded["ctc"]
+    broken = SOUND.copy()
+    broken[7] = np.nan
+    for speech, said in (
+        (broken, "speech: sample 7 is not finite"),
+        (SOUND * np.inf, "not finite"),
+        (SOUND * 1e9, "samples go up to 2.9"),
+        (np.zeros((40, 277)), r"expected samples .*got shape \(40, 277\)"),
+        (np.zeros((2, 3, 4)), "got shape"),
+        (np.array(3.0), "got shape"),
+        (["a"], "no such file"),
+        ([True, False], "got bool"),
+        ([[1, 2], [3]], "rows of different lengths"),
+        (None, "got object"),
+        (SOUND.astype(np.complex64), "got complex64"),
+        (np.full((30, 40), np.nan, np.float32), "features are not finite"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=said):
+            speech2text(speech)
+    for rate in (0, -16000, 16000.5, True):
+        with pytest.raises(ValueError, match="rate must be a sample rate in Hz above 0"):
+            speech2text(SOUND, rate=rate)
     with pytest.raises(FileNotFoundError, match=r"nope\.wav: no such file"):
-        Speech2Text.from_experiment(exp)(tmp_path / "nope.wav")
-    soundfile.write(wav, np.zeros(8000), 8000)
-    with pytest.raises(ValueError, match="sample rate is 8000 Hz, 16000 is expected"):
-        Speech2Text.from_experiment(exp)(wav)
-
-
-def test_a_checkpoint_that_lacks_tensors_is_refused(tmp_path):
-    exp = experiment(tmp_path / "exp")
-    state = torch.load(exp / "valid.loss.ave.pth")
-    del state[sorted(state)[0]]
-    torch.save(state, exp / "valid.loss.ave.pth")
-    with pytest.raises(ValueError, match=r"lacks 1 tensors .*different trainings"):
-        Speech2Text.from_experiment(exp)
+        speech2text(tmp_path / "nope.wav")
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    with pytest.raises(ValueError, match=r"a\.wav: cannot be read as audio"):
+        speech2text(tmp_path / "a.wav")
 
 
 def test_too_short_a_recording_has_an_empty_text_in_a_graph(graph_dir, tmp_path):

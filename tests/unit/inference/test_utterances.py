@@ -68,11 +68,35 @@ def test_audio_with_and_without_segments(tmp_path: Path) -> None:
         ("u1", 0.25, 4000),
         ("u2", 0.5, 8000),
     ]
-    with pytest.raises(ValueError, match="sample rate of 16000 Hz, the model expects 8000 Hz"):
-        list_audio(tmp_path, 8000)[0].load()
     (tmp_path / "segments").write_text("u1 q 0.25 0.5\n")
     with pytest.raises(ValueError, match="lacks recordings that segments names: q"):
         list_audio(tmp_path, 16000)
+
+
+def test_recordings_of_other_formats_are_converted_with_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = np.sin(0.02 * np.arange(44100))
+    soundfile.write(tmp_path / "a.wav", np.stack([sound, sound], axis=1), 44100)
+    soundfile.write(tmp_path / "b.wav", np.sin(0.055125 * np.arange(16000)), 16000)
+    (tmp_path / "wav.scp").write_text(f"a {tmp_path}/a.wav\nb {tmp_path}/b.wav\n")
+    first, second = list_audio(tmp_path, 16000)
+    said = capsys.readouterr().err
+    assert "wav.scp: recordings are converted to 16000 Hz and one channel" in said
+    assert "1 of 44100 Hz with 2 channels" in said
+    assert "16000 Hz with" not in said
+    assert first.seconds == second.seconds == 1.0
+    np.testing.assert_allclose(first.load()[100:-100], second.load()[100:-100], atol=2e-3)
+    (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"wav\.scp: a: .*a\.wav: is cut"):
+        list_audio(tmp_path, 16000)
+
+
+def test_a_stale_number_of_frames_is_an_error(tmp_path: Path) -> None:
+    write_features(tmp_path, {"a": np.ones((50, 3), np.float32)})
+    (tmp_path / "utt2num_frames").write_text("a 7\n")
+    with pytest.raises(ValueError, match=r"feats\.scp: a: .*has 50 frames where utt2num_frames sa"):
+        list_features(tmp_path)[0].load()
 
 
 def test_batches_have_similar_lengths_and_every_utterance_once() -> None:

@@ -212,3 +212,23 @@ def test_voices_are_for_the_synthetic_corpus(tmp_path: Path, options, message: s
 def test_names_of_corpora_are_checked(tmp_path: Path, options, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         plan(tmp_path, **options)
+
+
+def test_a_corpus_of_ones_own_is_converted_and_bad_utterances_may_be_left_out(
+    tmp_path: Path,
+) -> None:
+    own = {"corpus": "kaldi", "corpus_dir": str(tmp_path)}
+    values = plan(tmp_path, **own)
+    assert values["feature_args"] == ["--own_corpus"]
+    assert "resampled to 16000 Hz and channels averaged" in values["converts"]
+    values = plan(tmp_path, **own, skip_bad="bad.txt")
+    assert values["feature_args"] == ["--own_corpus", "--skip_bad", "{out}/left_out"]
+    assert values["skip_bad"] == str(tmp_path / "bad.txt")
+    assert "--skip_bad" in values["corpus_args"]
+    public = plan(tmp_path, corpus="aishell", corpus_dir=str(tmp_path))
+    assert (public["feature_args"], public["converts"]) == ([], "")
+    strict = tmp_path / "fbank.yaml"
+    strict.write_text("resample: false\nchannel: 1\n")
+    assert plan(tmp_path, **own, fbank_config=strict)["converts"] == ""
+    with pytest.raises(ValueError, match="--skip-bad is for real corpora"):
+        plan(tmp_path, skip_bad="bad.txt")

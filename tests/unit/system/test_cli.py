@@ -78,3 +78,20 @@ def test_what_this_package_finds_in_espnets_commands_is_one_line(tmp_path, capsy
     assert cli.run_espnet("asr_inference", lambda: None) == 0
     with pytest.raises(ValueError, match="invalid literal"):
         cli.run_espnet("asr_inference", lambda: int("x"))
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\t", "\0", "\x1b", "\x7f", "\x85", "\u2028"])
+@pytest.mark.parametrize(
+    "words", [["--name", "a{}b"], ["--name=a{}b"], ["a{}b"], ["--na{}me", "a"]]
+)
+def test_control_characters_are_refused_in_every_word(
+    character: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = ArgumentParser(prog="count")
+    parser.add_argument("--name")
+    parser.add_argument("more", nargs="*")
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args([word.format(character) for word in words])
+    assert caught.value.code == 2
+    assert "count: error: a control character, such as" in capsys.readouterr().err
+    assert parser.parse_args(["--name", "a b", "好 "]).more == ["好 "]

@@ -1,0 +1,117 @@
+"""Decoder of the containers that PyAV (FFmpeg) opens: MP4, WebM, MP3 without a length and more."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES
+from speechmoe_espnet.data.audio_streams import mpeg_frame_size
+
+# Playlists, lists of files and devices are left out: a file read as audio opens nothing else.
+FORMATS = (
+    *("aac", "ac3", "aiff", "amr", "ape", "asf", "au", "avi", "caf", "dts", "eac3", "flac", "flv"),
+    *("gsm", "matroska", "webm", "mov", "mp4", "mp3", "mpeg", "mpegts", "ogg", "rm", "tak", "tta"),
+    *("w64", "wav", "wv", "xwma", "voc", "amrnb", "amrwb"),
+)
+_PROTECTED = ("drms", "enca")
+_MAX_LACK = 0.1
+"""Seconds by which audio may be shorter than its container says: encoders add silence."""
+
+
+def decode(path: Path, complaint: str = "") -> tuple[NDArray[Any], int]:
+    """Decode the first audio stream of a file to its end.
+
+    Args:
+        path: The file.
+        complaint: What another reader said of it, for the error if PyAV cannot read it either.
+
+    Returns:
+        Samples (num_samples, channels), int16 where the codec yields these and float32 in [-1, 1]
+        otherwise, and the sample rate in Hz.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: The file is of no known format, has no audio stream, is protected, cut or
+            damaged, or changes its rate or channels on the way.
+    """
+    import av
+
+    with path.open("rb") as raw:
+        try:
+            with av.open(raw, options={"format_whitelist": ",".join(FORMATS)}) as container:
+                stream = _audio_stream(container)
+                blocks, rate = _decoded(container, stream)
+                promised = _promised(container, stream)
+        except av.FFmpegError as error:
+            said = complaint or error.strerror or str(error)
+            raw.seek(0)
+            if raw.read(8)[4:] == b"ftyp":
+                said = "an MP4 file that is cut, damaged or protected"
+            raise ValueError(f"cannot be read as audio: {said}") from None
+    if not blocks:
+        raise ValueError("is empty (no samples)")
+    samples = np.concatenate(blocks)
+    seconds = len(samples) / rate
+    if seconds < promised - _MAX_LACK:
+        raise ValueError(
+            f"is cut: its header promises {promised:.2f} s, {seconds:.2f} s are there; "
+            f"{CURE_OF_CUT_FILES}"
+        )
+    return samples, rate
+
+
+def _audio_stream(container: Any) -> Any:
+    kinds = sorted({stream.type for stream in container.streams})
+    if not container.streams.audio:
+        raise ValueError(f"has no audio stream{f', only {", ".join(kinds)}' if kinds else ''}")
+    stream = container.streams.audio[0]
+    if stream.codec_context is None or stream.codec_context.codec_tag in _PROTECTED:
+        raise ValueError("is protected, or in a codec that FFmpeg does not know")
+    return stream
+
+
+def _promised(container: Any, stream: Any) -> float:
+    """Return the seconds of audio by the header, 0 where it is silent or FFmpeg only guesses."""
+    kind = container.format.name.partition(",")[0]
+    if kind == "mov" and stream.duration:
+        return float(stream.duration * stream.time_base)
+    if kind == "matroska" and len(container.streams) == 1 and container.duration:
+        return float(container.duration) / 1e6
+    return 0.0
+
+
+def _decoded(container: Any, stream: Any) -> tuple[list[NDArray[Any]], int]:
+    blocks: list[NDArray[Any]] = []
+    shape = (0, 0)
+    last = b""
+    is_mpeg = stream.codec_context.name.startswith(("mp2", "mp3"))
+    for packet in container.demux(stream):
+        last = bytes(packet) if packet.size else last
+        if is_mpeg and packet.size and not mpeg_frame_size(last):
+            continue  # tags between files that were put one after the other
+        for frame in packet.decode():
+            found = (frame.sample_rate, frame.layout.nb_channels)
+            if blocks and found != shape:
+                raise ValueError(
+                    f"changes on the way from {shape[0]} Hz and {shape[1]} channels to {found[0]} "
+                    f"Hz and {found[1]}; convert it by `ffmpeg -i in -ar {shape[0]} -ac 1 out.wav`"
+                )
+            shape = found
+            values = frame.to_ndarray()
+            values = values.T if frame.format.is_planar else values
+            blocks.append(_scaled(values.reshape(-1, shape[1])))
+    if is_mpeg and len(last) < mpeg_frame_size(last):
+        raise ValueError(f"is cut: its last frame is not whole; {CURE_OF_CUT_FILES}")
+    return blocks, shape[0]
+
+
+def _scaled(values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype == np.int16:
+        return values
+    if values.dtype == np.uint8:
+        return (values.astype(np.float32) - 128) / 128
+    if values.dtype.kind == "i":
+        return (values / -float(np.iinfo(values.dtype).min)).astype(np.float32)
+    return values.astype(np.float32, copy=False)

@@ -1,0 +1,58 @@
+"""Samples of audio: 16-bit integers or floats, one channel or several, of one rate or another."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechmoe_espnet.data.fbank_config import MEAN
+
+INT16_SCALE = 32768.0
+
+type Samples = NDArray[np.float32] | NDArray[np.int16]
+
+
+def as_float(samples: Samples) -> NDArray[np.float32]:
+    """Scale 16-bit samples to [-1, 1) exactly; return floats unchanged."""
+    if samples.dtype == np.int16:
+        return samples * np.float32(1 / INT16_SCALE)
+    return samples.astype(np.float32, copy=False)
+
+
+def resampled(samples: Samples, rate: int, wanted: int) -> Samples:
+    """Convert samples (num_samples,) from one sample rate to another, both in Hz."""
+    if rate == wanted:
+        return samples
+    import soxr
+
+    converted: NDArray[np.float32] = soxr.resample(as_float(samples), rate, wanted)
+    return converted
+
+
+def one_channel(samples: Samples, channel: int | str | None) -> Samples:
+    """Choose a channel of samples (num_samples, channels), or average them.
+
+    Args:
+        samples: As `read_channels` returns them.
+        channel: The channel to take, from 1, or "mean"; None: there must be only one.
+
+    Raises:
+        ValueError: There are several channels and none is chosen, or there is no such channel.
+    """
+    count = samples.shape[1]
+    if count == 1 and channel in (None, 1, MEAN):
+        return samples[:, 0]
+    if channel is None:
+        raise ValueError(
+            f"has {count} channels, 1 is expected; `channel: {MEAN}` or `channel: 1` in the "
+            f"configuration of the features chooses"
+        )
+    if channel == MEAN:
+        return mixed(samples)
+    if not isinstance(channel, int) or not 1 <= channel <= count:
+        raise ValueError(f"has {count} channels, not channel {channel}")
+    return samples[:, channel - 1]
+
+
+def mixed(samples: Samples) -> NDArray[np.float32]:
+    """Return the mean (num_samples,) of the channels of samples (num_samples, channels)."""
+    mean: NDArray[np.float32] = as_float(samples).mean(axis=1, dtype=np.float32)
+    return mean
