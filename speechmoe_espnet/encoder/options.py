@@ -6,7 +6,7 @@ Nested `*_conf` dictionaries become dataclasses. An unknown key is an error.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 from speechmoe_espnet.moe import MoEOptions
 from speechmoe_espnet.moe.routing_options import check_count, check_rate
@@ -151,15 +151,15 @@ def block_rates(rate: float | Sequence[float], num_blocks: int) -> tuple[float, 
     Raises:
         ValueError: Where a rate is not in [0, 1), or there are not as many as blocks.
     """
-    rates = tuple(rate) if isinstance(rate, Sequence) else (rate,) * num_blocks
+    several = isinstance(rate, Sequence) and not isinstance(rate, str)
+    rates: tuple[Any, ...] = tuple(cast(Any, rate)) if several else (rate,) * num_blocks
     if len(rates) != num_blocks:
         raise ValueError(
             f"stochastic_depth_rate: {len(rates)} rates for {num_blocks} blocks; "
             "give one for all, or one for each"
         )
-    wrong = [value for value in rates if not 0.0 <= value < 1.0]
-    if wrong:
-        raise ValueError(f"stochastic_depth_rate: {wrong[0]} is not in [0, 1)")
+    for value in rates:
+        check_rate("stochastic_depth_rate", value)
     return rates
 
 
@@ -174,12 +174,10 @@ def check_interctc(layers: Sequence[int], num_blocks: int, conditioning: bool) -
     Raises:
         ValueError: Where a number is no block below the last one, or none is given to condition on.
     """
-    wrong = [number for number in layers if not 0 < number < num_blocks]
-    if wrong:
-        raise ValueError(
-            f"interctc_layer_idx: {wrong[0]} is not between 1 and {num_blocks - 1}, the blocks "
-            "below the last"
-        )
+    if not isinstance(layers, Sequence) or isinstance(layers, str):
+        raise ValueError(f"interctc_layer_idx: expected a list of blocks, got {layers!r}")
+    for number in layers:
+        check_count("interctc_layer_idx", number, 1, num_blocks - 1, "the block below the last")
     if conditioning and not layers:
         raise ValueError(
             "interctc_use_conditioning: true needs blocks to condition on; name them in "

@@ -160,7 +160,7 @@ def arguments():
 )
 def test_options_that_are_too_large_together_are_one_line(arguments, conf, monkeypatch):
     """Nothing is allocated: a model that would not fit is refused before it is built."""
-    monkeypatch.setattr("speechmoe_espnet.espnet.task.total_bytes", lambda: 2**20)
+    monkeypatch.setattr("speechmoe_espnet.espnet.task_base.total_bytes", lambda: 2**20)
     built = []
     monkeypatch.setattr(
         "espnet2.tasks.asr.ASRTask.build_model", classmethod(lambda cls, args: built.append(args))
