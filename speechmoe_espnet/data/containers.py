@@ -36,15 +36,16 @@ def decode(path: Path, complaint: str = "") -> tuple[NDArray[Any], int]:
         ValueError: The file is of no known format, has no audio stream, is protected, cut or
             damaged, or changes its rate or channels on the way.
     """
-    import av
+    from av import FFmpegError
+    from av import open as open_container
 
     with path.open("rb") as raw:
         try:
-            with av.open(raw, options={"format_whitelist": ",".join(FORMATS)}) as container:
+            with open_container(raw, options={"format_whitelist": ",".join(FORMATS)}) as container:
                 stream = _audio_stream(container)
                 blocks, rate = _decoded(container, stream)
                 promised = _promised(container, stream)
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             said = complaint or error.strerror or str(error)
             raw.seek(0)
             if raw.read(8)[4:] == b"ftyp":

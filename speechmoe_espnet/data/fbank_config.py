@@ -136,6 +136,8 @@ class FbankConfig:
                     f"are the same option; give one of them"
                 )
         config = cls._from_mapping(values, "frontend_conf")
+        if config.channel is not None:
+            raise ValueError("frontend_conf: channel is not for a frontend, which is given one")
         if config.resample:
             raise ValueError(
                 "frontend_conf: resample is not for a frontend, which does not know the rate of "
@@ -145,7 +147,9 @@ class FbankConfig:
 
     def frontend_conf(self) -> dict[str, Any]:
         """Return the options as the `frontend_conf` of `frontend: kaldi_fbank`."""
-        options = {name: value for name, value in asdict(self).items() if name != "resample"}
+        options = asdict(self)
+        for name in ("resample", "channel"):  # of recordings, which a frontend does not see
+            del options[name]
         return {"fs": options.pop("sample_frequency"), **options}
 
     @classmethod

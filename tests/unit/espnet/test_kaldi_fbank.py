@@ -60,7 +60,8 @@ def test_training_has_gradients_and_dither():
 @pytest.mark.parametrize(
     ("conf", "message"),
     [
-        ({"n_mels": 80}, "frontend_conf: unknown options n_mels; allowed are deltas"),
+        ({"n_mels": 80}, "frontend_conf: unknown options n_mels; allowed are channel, deltas"),
+        ({"channel": "mean"}, "channel is not for a frontend"),
         ({"fs": "fast"}, "fs must be a rate in Hz, got 'fast'"),
         ({"fs": 8000, "sample_frequency": 16000}, "fs 8000 and sample_frequency 16000 are the"),
         ({"resample": True}, "resample is not for a frontend"),
