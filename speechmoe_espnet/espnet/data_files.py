@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from speechmoe_espnet.data.table import read_table
+from speechmoe_espnet.data.text_file import read_text
 
 # Their lines do not begin with the id of an utterance, each once.
 NOT_BY_UTTERANCE = ("hdf5", "rttm")
@@ -48,7 +49,7 @@ def _parts(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    text = (path / "num_splits").read_text(encoding="utf-8").strip()
+    text = read_text(path / "num_splits").strip()
     if not text.isdecimal():
         raise ValueError(f"{path / 'num_splits'}: expected a whole number, got {text!r}")
     for number in range(1, int(text) + 1):

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.espnet.data_files import NOT_BY_UTTERANCE, entries, utterances
 
 SHOWN = 5
@@ -65,7 +66,7 @@ def _check_units(args: Namespace, shapes: Mapping[str, str]) -> None:
         return
     if isinstance(token_list, str | Path):
         tokens = Path(token_list)
-        num_tokens = len(tokens.read_text(encoding="utf-8").splitlines()) if tokens.is_file() else 0
+        num_tokens = len(read_text(tokens).splitlines()) if tokens.is_file() else 0
     else:
         num_tokens = len(token_list)
     for utterance, shape in entries(shapes["text"]).items():

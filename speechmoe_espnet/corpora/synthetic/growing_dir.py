@@ -10,6 +10,7 @@ from pathlib import Path
 from speechmoe_espnet.corpora.synthetic.speech_plan import Line
 from speechmoe_espnet.corpora.synthetic.spoken import Spoken
 from speechmoe_espnet.data.kaldi_dir import DataDir, read_table, write_table
+from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 
 _OPTIONS = "options.txt"
@@ -33,7 +34,7 @@ def check_options(path: Path, options: str) -> None:
         begun = path / _OPTIONS
         if not begun.exists():
             write_text_atomically(begun, options + "\n")
-        elif (earlier := begun.read_text(encoding="utf-8").strip()) != options:
+        elif (earlier := read_text(begun, nfc=False).strip()) != options:
             raise ValueError(
                 f"{path} was begun with other options; name another directory, or give those: "
                 f"{earlier} (now: {options})"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from speechmoe_espnet.corpora.synthetic.mixed_voices import Mix, MixedVoice
 from speechmoe_espnet.corpora.synthetic.signal import Signal
+from speechmoe_espnet.data.text_file import read_text
 
 SAMPLE_RATE = 24000
 STYLE_SIZE = 256
@@ -265,7 +266,7 @@ def _read_vocabulary(file: Path) -> Mapping[str, int]:
     if not file.exists():
         return FIRST_VOCABULARY
     try:
-        vocabulary = json.loads(file.read_text(encoding="utf-8"))["vocab"]
+        vocabulary = json.loads(read_text(file, nfc=False))["vocab"]
         return {str(symbol): int(number) for symbol, number in vocabulary.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{file}: has no vocabulary (`vocab`: symbols and numbers)") from None
