@@ -10,9 +10,11 @@ from decoding import CONFORMER, UNITS, ModelMaker, read_json, run, write_config
 from tiny_graph import random_grammar
 
 from speechmoe_espnet.bin import make_graph
+from speechmoe_espnet.data.checksums import write_checksums
 from speechmoe_espnet.data.lexicon import Lexicon
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.data.tokens import TokenList
+from speechmoe_espnet.decode.graph.directory import FILES
 from speechmoe_espnet.lm.arpa import write_arpa
 
 WORDS = ("上下", "中", "人", "他们", "们", "大好", "我", "是", "来")
@@ -192,6 +194,7 @@ def test_a_graph_of_other_units_is_refused(
     for path in graph_dir.iterdir():
         (other / path.name).write_bytes(path.read_bytes())
     TokenList((*UNITS[:2], "丁", *UNITS[3:])).write(other / "tokens.txt")
+    write_checksums(other, FILES)
     config = write_config(tmp_path / "c.yaml", method="wfst")
     assert run(conformer, config, data_dirs, tmp_path / "out", "--graph_dir", str(other)) == 1
     error = capsys.readouterr().err

@@ -45,7 +45,7 @@ def with_zero_backoffs(text: str, order: int) -> str:
 @given(
     st.integers(0, 10**6),
     st.integers(1, 3),
-    st.lists(st.sampled_from(sorted(DIALECTS))),
+    st.lists(st.sampled_from(sorted(DIALECTS)), unique=True),
     st.booleans(),
     st.booleans(),
 )
@@ -58,7 +58,8 @@ def test_every_dialect_of_a_model_gives_the_same_graph(
     text = (folder / "plain.arpa").read_text(encoding="utf-8")
     if zeros:
         text = with_zero_backoffs(text, model.order)
-    for name in dialects:
+    # A byte order mark stands at the beginning of a file, whatever else was done to it.
+    for name in sorted(dialects, key=lambda name: name == "byte order mark"):
         text = DIALECTS[name](text)
     path = folder / ("other.arpa.gz" if zipped else "other.arpa")
     content = text.encode("utf-8")
