@@ -127,13 +127,16 @@ def test_mismatched_hypotheses(tiny_run: Project) -> None:
     score = snapshot(decoded / "score")
     good = (decoded / "text").read_text(encoding="utf-8")
     first = good.split(maxsplit=1)[0]
+    words = (*OPTIONS, "--stage", "11", "--stop-stage", "11")
     try:
         (decoded / "text").write_text(good.split("\n", 1)[1], encoding="utf-8")
-        output = tiny_run.run_recipe(*OPTIONS, "--stage", "11", "--stop-stage", "11", status=1)
+        changed = tiny_run.run_recipe(*words, status=1)
+        scored = tiny_run.run_recipe(*words, "--accept-changes", status=1)
     finally:
         (decoded / "text").write_text(good, encoding="utf-8")
-    assert "error: " in output
-    assert first in output
+    assert "decode_wfst_narrow was changed since it was made (chat/text)" in changed
+    assert "error: " in scored
+    assert first in scored
     assert snapshot(decoded / "score") == score
 
 
@@ -184,7 +187,7 @@ def test_damaged_language_files(
     recipe = tiny_run.recipe_dir()
     path = recipe / "lang/synthetic_tiny" / file
     before = snapshot(recipe)
-    words = ("--stage", str(stage), "--stop-stage", str(stage))
+    words = ("--stage", str(stage), "--stop-stage", str(stage), "--accept-changes")
     with _changed(path, spoil(path)):
         output = tiny_run.run_recipe(*OPTIONS, *words, status=1)
     assert "error: " in output

@@ -93,6 +93,7 @@ def test_default_stages_from_language_model_to_report(recipe: Recipe) -> None:
         "decode": "wfst",
         "sets": "read",
         "audio_dir": "data/synthetic",
+        "feature_dir": "dump/synthetic",
     }
     assert not (recipe.dir / exp / "pack").exists()
     recipe.run(*MINE, "--licence", "MIT", stage=13)
