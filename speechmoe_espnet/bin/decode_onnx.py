@@ -16,7 +16,7 @@ from speechmoe_espnet.decode.search.factory import make_search
 from speechmoe_espnet.decode.unit_text import UnitText
 from speechmoe_espnet.export.metadata import Metadata
 from speechmoe_espnet.export.seal import check_seal
-from speechmoe_espnet.export.session import open_session
+from speechmoe_espnet.export.session import metadata_of, open_session
 from speechmoe_espnet.inference.onnx_model import OnnxAcousticModel
 from speechmoe_espnet.inference.recognizer import Recognizer
 from speechmoe_espnet.inference.set_decoding import decode_set, list_sets
@@ -83,7 +83,7 @@ def decode(args: argparse.Namespace) -> None:
     data = args.model.read_bytes()
     check_seal(data, args.model)
     session = open_session(data, args.num_threads)
-    metadata = Metadata.from_props(session.get_modelmeta().custom_metadata_map, args.model)
+    metadata = Metadata.from_props(metadata_of(session, args.model), args.model)
     sets = list_sets(args.data_dirs, args.output_dir, list_features)
     recognizer = Recognizer(
         OnnxAcousticModel(session, metadata.least_frames),

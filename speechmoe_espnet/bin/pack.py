@@ -1,6 +1,7 @@
 """Pack a trained model to share it: an ESPnet zip, and a folder for the Hugging Face Hub."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -71,7 +72,7 @@ def pack_model(args: argparse.Namespace) -> None:
         FileNotFoundError: A file of the experiment or of its search does not exist.
         ValueError: A name is not allowed, the features are not known, or a decoding has no score.
     """
-    name = args.name or args.model_dir.resolve().name
+    name = args.name or os.path.basename(os.path.realpath(args.model_dir))
     if not _NAME.fullmatch(name):
         raise ValueError(
             f"--name: a name has up to 96 letters, digits and any of _.+- , got {name!r}"

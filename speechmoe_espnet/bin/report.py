@@ -2,15 +2,14 @@
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from speechmoe_espnet.data.faults import read_left_out
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.yaml_file import read_mapping
 from speechmoe_espnet.report.left_out import count_left_out
 from speechmoe_espnet.report.players import players
 from speechmoe_espnet.report.report_page import build_page, shown_first
@@ -120,7 +119,7 @@ def report(args: argparse.Namespace) -> None:
         results,
         list(systems.values()),
         comparison,
-        corpus=corpus or first.directory.resolve().parent.name,
+        corpus=corpus or Path(os.path.realpath(first.directory)).parent.name,
         audio=_audio(args.audio_dir, list(systems.values()), comparison),
         left_out=left_out,
     )
@@ -197,8 +196,7 @@ def _seed_of(system: System) -> int:
     path = system.directory / "config.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; give the seed of the run by --seed")
-    config = yaml.safe_load(read_text(path, nfc=False))
-    seed = config.get("seed") if isinstance(config, dict) else None
+    seed = read_mapping(path).get("seed")
     if not isinstance(seed, int):
         raise ValueError(f"{path}: no seed; give the seed of the run by --seed")
     return seed

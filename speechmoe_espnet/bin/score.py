@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,7 +83,7 @@ def score(args: argparse.Namespace) -> None:
             f"--hyp_name units: --metric {args.metric} would compare the letters of units; use "
             f"--metric ser, and references in units"
         )
-    decoding = Decoding.load(args.hyp_dir.resolve().parent)
+    decoding = Decoding.load(os.path.dirname(os.path.realpath(args.hyp_dir)))
     ref_path, hyp_path = args.ref_dir / "text", args.hyp_dir / args.hyp_name
     spk_path = args.utt2spk or args.ref_dir / "utt2spk"
     refs = read_table(ref_path, allow_empty=args.metric == "cer")

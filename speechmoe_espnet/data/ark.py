@@ -120,11 +120,13 @@ def decompressed_matrix(payload: bytes | memoryview) -> Floats:
         (rows, columns) float32.
 
     Raises:
-        ValueError: The payload is too short.
+        ValueError: The payload is too short, or says that it is empty.
     """
     if len(payload) < _HEADER.size:
         raise ValueError(f"a compressed matrix of {len(payload)} bytes has no header")
     least, width, rows, columns = _HEADER.unpack_from(payload)
+    if rows < 1 or columns < 1:
+        raise ValueError(f"a compressed matrix of {rows} rows and {columns} columns")
     if len(payload) < _HEADER.size + columns * (8 + rows):
         raise ValueError(
             f"a compressed matrix of {rows} rows and {columns} columns takes "

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import humanfriendly
-import yaml
 
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.yaml_file import read_mapping
 
 FRONTEND = "kaldi_fbank"
 """Name of the frontend that computes these features inside a model."""
@@ -107,14 +106,7 @@ class FbankConfig:
             ValueError: The file is not such a mapping, or an option is unknown or has a value that
                 is not allowed.
         """
-        try:
-            values: Any = yaml.safe_load(read_text(path, nfc=False))
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path}: not YAML: {error}") from None
-        values = {} if values is None else values
-        if not isinstance(values, dict):
-            raise ValueError(f"{path}: expected `option: value` lines, got {values!r}")
-        return cls._from_mapping(values, str(path))
+        return cls._from_mapping(read_mapping(path, allow_empty=True), str(path))
 
     @classmethod
     def from_frontend_conf(cls, conf: Mapping[str, Any]) -> Self:

@@ -131,13 +131,17 @@ def _read(entries: Sequence[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.
     """Read matrices; neighbours lie in one ark, which is kept in memory meanwhile."""
     path, content = "", memoryview(b"")
     for name, entry in entries:
-        ark, begin = split_location(entry)
-        if ark != path:
-            path, content = ark, memoryview(Path(ark).read_bytes())
-        header = bytes(content[begin : begin + len(_COMPRESSED)])
-        if header != _COMPRESSED:
-            raise ValueError(f"{name} ({entry}): no compressed features; make them by stage 2")
-        yield name, decompressed_matrix(content[begin + len(_COMPRESSED) :])
+        try:
+            ark, begin = split_location(entry)
+            if ark != path:
+                path, content = ark, memoryview(Path(ark).read_bytes())
+            header = bytes(content[begin : begin + len(_COMPRESSED)])
+            if header != _COMPRESSED:
+                raise ValueError("no compressed features")
+            matrix = decompressed_matrix(content[begin + len(_COMPRESSED) :])
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{name} ({entry}): {error}; make the features by stage 2") from None
+        yield name, matrix
 
 
 def _write_sums(folder: Path, parts: Sequence[_Sums]) -> None:

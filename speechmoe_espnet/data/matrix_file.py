@@ -5,6 +5,7 @@ that begin with `PKL`, and Kaldi's readers run a location that ends with `|`; bo
 stranger's code. Matrices are therefore read here: Kaldi's binary and text formats, nothing else.
 """
 
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,4 +79,11 @@ def _compressed_payload(file: BinaryIO) -> bytes:
     rows, columns = (int(number) for number in np.frombuffer(header, "<i4", 2, 8))
     if rows < 1 or columns < 1:
         raise ValueError(f"not a Kaldi matrix: {rows} rows and {columns} columns")
-    return header + file.read(columns * (8 + rows))
+    size = columns * (8 + rows)
+    left = os.fstat(file.fileno()).st_size - file.tell()
+    if size > left:
+        raise ValueError(
+            f"not a whole Kaldi matrix: {rows} rows and {columns} columns take {size} bytes, "
+            f"{left} are left"
+        )
+    return header + file.read(size)

@@ -1,14 +1,16 @@
 """Check of the statistics that ESPnet's global_mvn normalises features with."""
 
-import zipfile
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from speechmoe_espnet.data.array_file import read_arrays
 from speechmoe_espnet.data.checksums import check_as_made
 
+_CURE = "make the statistics again (stage 4 of a recipe)"
 _KEYS = ("count", "sum", "sum_square")
 
 
@@ -28,12 +30,13 @@ def check_stats(path: Path, num_bins: int | None = None) -> None:
         raise FileNotFoundError(f"no file {path}; make the statistics (stage 4 of a recipe)")
     check_as_made(path)
     try:
-        count, total, squares = _read(path)
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, OSError, EOFError) as error:
-        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise _damaged(path, f"cannot be read as statistics: {detail}") from None
-    except (NotImplementedError, RuntimeError, SyntaxError, MemoryError) as error:
-        raise _damaged(path, f"cannot be read as statistics: {type(error).__name__}") from None
+        found = read_arrays(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_CURE}") from None
+    try:
+        count, total, squares = _numbers(found)
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise _damaged(path, f"cannot be read as statistics: {error}") from None
     if total.ndim != 1 or total.shape != squares.shape:
         raise _damaged(path, f"has sums of shapes {total.shape} and {squares.shape}")
     if num_bins is not None and len(total) != num_bins:
@@ -43,19 +46,20 @@ def check_stats(path: Path, num_bins: int | None = None) -> None:
         raise _damaged(path, f"holds no sums of finite features ({count} frames)")
 
 
-def _read(
-    path: Path,
+def _numbers(
+    found: Mapping[str, NDArray[Any]],
 ) -> tuple[float, NDArray[np.floating], NDArray[np.floating]]:
-    with open(path, "rb") as file:
-        found = np.load(file, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return float(found[0, -1]), found[0, :-1], found[1, :-1]
-        # Reading a member compares its checksum.
-        count, total, squares = (np.asarray(found[key]) for key in _KEYS)
-        if count.size != 1 or any(values.dtype.kind not in "iuf" for values in (total, squares)):
-            raise ValueError("count or sums are no numbers")
-        return float(count.reshape(())), total, squares
+    if "" in found:
+        sums = found[""]
+        if sums.ndim != 2 or len(sums) != 2 or sums.shape[1] < 1:
+            raise ValueError(f"sums of the shape {sums.shape}")
+        count, total, squares = sums[0, -1:], sums[0, :-1], sums[1, :-1]
+    else:
+        count, total, squares = (found[key] for key in _KEYS)
+    if count.size != 1 or any(values.dtype.kind not in "iuf" for values in (count, total, squares)):
+        raise ValueError("count or sums are no numbers")
+    return float(count.reshape(())), total, squares
 
 
 def _damaged(path: Path, what: str) -> ValueError:
-    return ValueError(f"{path}: {what}; make the statistics again (stage 4 of a recipe)")
+    return ValueError(f"{path}: {what}; {_CURE}")

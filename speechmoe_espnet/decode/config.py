@@ -6,9 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.yaml_file import read_mapping
 
 CTC_GREEDY = "ctc_greedy"
 CTC_PREFIX_BEAM = "ctc_prefix_beam"
@@ -177,12 +175,7 @@ class DecodeConfig:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"no decode configuration {path}")
-        try:
-            values = yaml.safe_load(read_text(path, nfc=False))
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path}: not YAML: {error}") from None
-        if not isinstance(values, dict):
-            raise ValueError(f"{path}: expected `key: value` lines, got {values!r}")
+        values = read_mapping(path)
         try:
             return cls.from_mapping({**values, **(more or {})})
         except ValueError as error:

@@ -7,11 +7,11 @@ end in `_score` are weighted by the search.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechmoe_espnet.data.json_files import number, parse_json, shown
 from speechmoe_espnet.data.text_file import read_lines
 
 Hyp = dict[str, Any]
@@ -40,8 +40,8 @@ def read_nbest(path: str | Path, numbers: Sequence[str] = ("score",)) -> dict[st
             f"no n-best lists {path}; decode first, with a search that finds several hypotheses"
         )
     lists: dict[str, list[Hyp]] = {}
-    for number, line in enumerate(read_lines(path, nfc=False), start=1):
-        place = f"{path}:{number}"
+    for count, line in enumerate(read_lines(path, nfc=False), start=1):
+        place = f"{path}:{count}"
         utt, hyps = _parse_line(place, line)
         if utt in lists:
             raise ValueError(f"{place}: {utt}: occurs twice")
@@ -71,40 +71,26 @@ def write_nbest(path: str | Path, lists: Mapping[str, Sequence[Mapping[str, Any]
 
 
 def _parse_line(place: str, line: str) -> tuple[str, list[Hyp]]:
-    try:
-        value = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{place}: not a JSON object: {error}") from None
+    value = parse_json(line, place)
     if not isinstance(value, dict):
-        raise ValueError(f"{place}: expected an object with utt and hyps, got {_short(value)}")
+        raise ValueError(f"{place}: expected an object with utt and hyps, got {shown(value)}")
     utt, hyps = value.get("utt"), value.get("hyps")
     if not isinstance(utt, str) or utt.split() != [utt]:
-        raise ValueError(f"{place}: utt must be an utterance id, got {_short(utt)}")
+        raise ValueError(f"{place}: utt must be an utterance id, got {shown(utt)}")
     if not isinstance(hyps, list) or not hyps:
-        raise ValueError(f"{place}: {utt}: hyps must list at least one, got {_short(hyps)}")
+        raise ValueError(f"{place}: {utt}: hyps must list at least one, got {shown(hyps)}")
     return utt, hyps
 
 
 def _check_hyp(place: str, hyp: object, numbers: Sequence[str]) -> None:
     if not isinstance(hyp, dict):
-        raise ValueError(f"{place}: expected an object, got {_short(hyp)}")
+        raise ValueError(f"{place}: expected an object, got {shown(hyp)}")
     if not isinstance(hyp.get("text"), str):
-        raise ValueError(f"{place}: text must be a string, got {_short(hyp.get('text'))}")
+        raise ValueError(f"{place}: text must be a string, got {shown(hyp.get('text'))}")
     for name in numbers:
         if name not in hyp:
             raise ValueError(
                 f"{place}: lacks {name}; decode again with a search that writes it (it has "
                 f"{', '.join(map(str, hyp))})"
             )
-        value = hyp[name]
-        if (
-            not isinstance(value, int | float)
-            or isinstance(value, bool)
-            or not math.isfinite(value)
-        ):
-            raise ValueError(f"{place}: {name} must be a finite number, got {_short(value)}")
-
-
-def _short(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+        number(hyp, name, place)

@@ -1,10 +1,9 @@
 """Reader of the weights that `tune` chose on a development set."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.json_files import number, read_object
 
 DECODING = ("lm_weight", "insertion_bonus")
 
@@ -26,18 +25,13 @@ def read_tuning(path: str | Path, names: Sequence[str] = DECODING) -> dict[str, 
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; `tune` writes it (a stage of the recipes)")
-    try:
-        found = json.loads(read_text(path, nfc=False))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
+    found = read_object(path, ())
     weights = {}
     for name in names:
-        value = found.get(name) if isinstance(found, dict) else None
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise ValueError(
-                f"{path}: {name} must be a number, got {value!r}; tune again{_hint(name)}"
-            )
-        weights[name] = float(value)
+        try:
+            weights[name] = number(found, name, path)
+        except ValueError as error:
+            raise ValueError(f"{error}; tune again{_hint(name)}") from None
     return weights
 
 

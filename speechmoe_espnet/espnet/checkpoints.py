@@ -1,6 +1,7 @@
 """Checkpoints repaired after a kill, and a readable record of training."""
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -83,4 +84,6 @@ def write_train_stats(output_dir: Path, accum_grad: int = 1) -> None:
 
 
 def _numbers(phase: dict[str, Any]) -> dict[str, float]:
-    return {key: float(v) for key, v in phase.items() if key not in ("time", "total_count")}
+    """Means of an epoch; what is not finite is left out, for JSON has no such numbers."""
+    found = {key: float(v) for key, v in phase.items() if key not in ("time", "total_count")}
+    return {key: value for key, value in found.items() if math.isfinite(value)}

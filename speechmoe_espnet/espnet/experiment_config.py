@@ -17,7 +17,7 @@ import yaml
 from speechmoe_espnet.data.checksums import check_as_made
 from speechmoe_espnet.data.fbank_config import FRONTEND, FbankConfig
 from speechmoe_espnet.data.stats_file import check_stats
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.yaml_file import read_mapping
 
 DEFAULT_MODEL_FILE = "valid.loss.ave.pth"
 """Checkpoint that ESPnet averages over the epochs of lowest loss on the development set."""
@@ -49,9 +49,7 @@ def load_config(config_file: str | Path) -> dict[str, Any]:
     """
     config_file = Path(config_file)
     check_as_made(config_file)
-    conf = yaml.safe_load(read_text(config_file, nfc=False))
-    if not isinstance(conf, dict):
-        raise ValueError(f"{config_file}: expected ESPnet's training configuration")
+    conf = read_mapping(config_file)
     for section, key in file_entries(conf):
         section[key] = str(_find(section[key], config_file))
     check_normalization(conf)

@@ -211,4 +211,13 @@ def check_shape_files(
 
 def _first_dimension(path: str) -> Mapping[str, int]:
     """Length of each utterance from an ESPnet shape file (`utt 123` or `utt 123,40`)."""
-    return {utt: int(shape.split(",")[0]) for utt, shape in entries(path).items()}
+    found: dict[str, int] = {}
+    for utt, shape in entries(path).items():
+        length = shape.split(",")[0]
+        if not (length.isascii() and length.isdecimal() and len(length) < 19):
+            raise ValueError(
+                f"{path}: {utt}: expected a length and sizes, such as 123,40, got "
+                f"{shape[:60]!r}; make the statistics again (stage 4 of a recipe)"
+            )
+        found[utt] = int(length)
+    return found

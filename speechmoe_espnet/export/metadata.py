@@ -12,6 +12,7 @@ import numpy as np
 
 from speechmoe_espnet import __version__
 from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.json_files import parse_json
 from speechmoe_espnet.export.seal import UNSEALED
 
 FORMAT = "speechmoe_espnet.ctc/1"
@@ -87,7 +88,7 @@ class Metadata:
                 f"`python -m speechmoe_espnet.bin.export`"
             )
         try:
-            values = {name: json.loads(props[name]) for name in names}
+            values = {name: parse_json(props[name], name) for name in names}
             return cls(**{**values, "units": tuple(values["units"])})
         except (json.JSONDecodeError, TypeError, ValueError) as error:
             raise ValueError(f"{source}: {error}") from None

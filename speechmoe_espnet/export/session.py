@@ -38,7 +38,22 @@ def open_session(
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         # onnxruntime's exceptions share no base class of their own.
-        if type(error).__module__.startswith("onnxruntime"):
-            name = "the graph" if isinstance(model, bytes) else str(model)
-            raise ValueError(f"{name}: onnxruntime cannot load it: {error}") from None
-        raise
+        name = "the graph" if isinstance(model, bytes) else str(model)
+        raise ValueError(f"{name}: onnxruntime cannot load it: {_one_line(error)}") from None
+
+
+def metadata_of(session: "onnxruntime.InferenceSession", source: str | Path) -> dict[str, str]:
+    """Return the metadata of a loaded file.
+
+    Raises:
+        ValueError: A text in it is not UTF-8.
+    """
+    try:
+        found: dict[str, str] = session.get_modelmeta().custom_metadata_map
+    except (UnicodeDecodeError, RuntimeError) as error:
+        raise ValueError(f"{source}: its metadata are damaged: {_one_line(error)}") from None
+    return found
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500]

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.yaml_file import read_mapping
 from speechmoe_espnet.recipe.recipe_options import DEV
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,23}")
@@ -258,17 +256,3 @@ def typed[T](value: Any, kind: type[T], place: str) -> T:
     if not isinstance(value, kind):
         raise ValueError(f"{place}: expected a {kind.__name__}, got {value!r}")
     return value
-
-
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It holds something else; the message names it.
-    """
-    try:
-        content = yaml.safe_load(read_text(path, nfc=False))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not YAML: {error}") from None
-    return dict(typed(content, dict, str(path)))

@@ -5,7 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from speechmoe_espnet.grids.grid import Grid, SystemSpec, read_mapping, typed
+from speechmoe_espnet.data.yaml_file import read_mapping
+from speechmoe_espnet.grids.grid import Grid, SystemSpec, typed
 
 FOLDER = "grids"
 MAX_SEEDS = 2**32

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechmoe_espnet.data.json_files import read_json_file
 from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.grids.finished import FinishedRun, by_system
 from speechmoe_espnet.grids.summary import TOTAL
@@ -104,10 +105,7 @@ def read_json(path: Path) -> list[Row]:
         FileNotFoundError: There is no such file.
         ValueError: It is not a JSON list of objects.
     """
-    try:
-        rows = json.loads(read_text(path, nfc=False))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
+    rows = read_json_file(path)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError(f"{path}: expected a list of objects, one a run")
     return rows

@@ -1,5 +1,6 @@
 """Decoding of whole sets: utterances listed, recognised and written, with the real-time factor."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ def list_sets(
     """
     sets: dict[str, list[Utterance]] = {}
     for data_dir in data_dirs:
-        name = data_dir.resolve().name
+        name = os.path.basename(os.path.realpath(data_dir))
         if name in sets:
             raise ValueError(
                 f"--data_dirs: two directories are named {name}; results are written by that "

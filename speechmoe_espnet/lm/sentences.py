@@ -4,6 +4,7 @@ Transcripts of a corpus are Kaldi tables with ids, other text is plain. Both are
 same rule as in the lexicon and the search.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def read_sentences(
     """
     if not paths:
         raise ValueError("no text file is named; name at least one")
-    resolved = [Path(path).resolve() for path in paths]
+    resolved = [os.path.realpath(path) for path in paths]
     for index, path in enumerate(resolved):
         if path in resolved[:index]:
             raise ValueError(f"text file {paths[index]} is named twice; its counts would double")

@@ -5,6 +5,7 @@ option. The commands themselves stand in the script.
 """
 
 import dataclasses
+import os
 from pathlib import Path
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
@@ -89,9 +90,8 @@ class _Plan:
         if "--corpus_dir" not in words[:-1]:
             return
         made_from = words[words.index("--corpus_dir") + 1]
-        if (
-            self.place.absolute(made_from).resolve()
-            != self.place.absolute(self.options.corpus_dir).resolve()
+        if os.path.realpath(self.place.absolute(made_from)) != os.path.realpath(
+            self.place.absolute(self.options.corpus_dir)
         ):
             raise ValueError(
                 f"--corpus-dir {self.options.corpus_dir}: {data} was made from {made_from}; give "

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-import yaml
-
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.yaml_file import read_mapping
 
 # At most, whatever the configuration says: --preset tiny shows that all works.
 TINY_EPOCHS, TINY_ITERATIONS = 2, 4
@@ -93,10 +91,4 @@ def _last(args: Sequence[str], name: str) -> str | None:
 
 
 def _read(config: Path) -> dict[str, object]:
-    try:
-        settings = yaml.safe_load(read_text(config, nfc=False))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{config}: not YAML: {error}") from None
-    if not isinstance(settings, dict):
-        raise ValueError(f"{config}: expected `key: value` lines, got {settings!r}")
-    return settings
+    return read_mapping(config)

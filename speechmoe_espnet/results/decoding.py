@@ -5,13 +5,12 @@ use, and `rescoring.json` may replace weights. This module finds the effective v
 command line, the table, `results.json` and the page.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from speechmoe_espnet.data.json_files import read_object
+from speechmoe_espnet.data.json_files import number, read_object, shown
 from speechmoe_espnet.decode.config import CTC_PREFIX_BEAM, WFST
 
 DECODE_FILE, RESCORING_FILE = "decode.json", "rescoring.json"
@@ -58,23 +57,23 @@ class Decoding:
         fields = read_object(path, ("method",))
         method = fields["method"]
         if not isinstance(method, str) or not method:
-            raise ValueError(f"{path}: method must be a name, got {method!r}")
+            raise ValueError(f"{path}: method must be a name, got {shown(method)}")
         weights: dict[str, float | None] = dict.fromkeys(WEIGHTS)
         origin = None
         if method == WFST or (method == CTC_PREFIX_BEAM and fields.get("use_ngram")):
-            weights = {name: _number(fields, name, path) for name in WEIGHTS}
+            weights = {name: number(fields, name, path) for name in WEIGHTS}
             origin = _origin(fields, path)
         if not rescoring_path.is_file():
             return cls(method, **weights, origin=origin)
         rescoring = read_object(rescoring_path, ("nn_lm_weight",))
         if rescoring.get("lm_weight") is not None:
-            weights = {"lm_weight": _number(rescoring, "lm_weight", rescoring_path)}
+            weights = {"lm_weight": number(rescoring, "lm_weight", rescoring_path)}
             bonus = rescoring.get("insertion_bonus")
             weights["insertion_bonus"] = (
-                0.0 if bonus is None else _number(rescoring, "insertion_bonus", rescoring_path)
+                0.0 if bonus is None else number(rescoring, "insertion_bonus", rescoring_path)
             )
             origin = _origin(rescoring, rescoring_path) if "tuned" in rescoring else "of rescoring"
-        nn_lm_weight = _number(rescoring, "nn_lm_weight", rescoring_path)
+        nn_lm_weight = number(rescoring, "nn_lm_weight", rescoring_path)
         return cls(method, **weights, origin=origin, nn_lm_weight=nn_lm_weight)
 
     def describe(self) -> str:
@@ -131,17 +130,10 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:g}"
 
 
-def _number(fields: Mapping[str, Any], name: str, path: Path) -> float:
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{path}: {name} must be a finite number, got {value!r}")
-    return float(value)
-
-
 def _origin(fields: Mapping[str, Any], path: Path) -> str:
     tuned = fields.get("tuned") or {}
     if not isinstance(tuned, dict):
-        raise ValueError(f"{path}: tuned must be an object of weights by name, got {tuned!r}")
+        raise ValueError(f"{path}: tuned must be an object of weights by name, got {shown(tuned)}")
     names = [name for name in WEIGHTS if name in tuned]
     if len(names) == len(WEIGHTS):
         return "tuned on dev"

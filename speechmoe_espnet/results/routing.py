@@ -1,7 +1,6 @@
 """Routing records of a decoding: load of the experts, and one utterance in full."""
 
 import itertools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.array_file import read_arrays
+from speechmoe_espnet.data.json_files import number, read_object, shown
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,16 @@ class LayerRouting:
         return {"load": list(self.load), "confidence": self.confidence, "entropy": self.entropy}
 
 
+def _layer(fields: object, place: str) -> LayerRouting:
+    load = fields.get("load") if isinstance(fields, dict) else None
+    if not isinstance(fields, dict) or not isinstance(load, list):
+        raise ValueError(f"{place}: not a routing summary, got {shown(fields)}")
+    shares = tuple(number({"a share of load": share}, "a share of load", place) for share in load)
+    return LayerRouting(
+        shares, number(fields, "confidence", place), number(fields, "entropy", place)
+    )
+
+
 @dataclass(frozen=True)
 class RoutingSummary:
     """Routing of all MoE layers on one set, first layer first."""
@@ -44,24 +54,18 @@ class RoutingSummary:
         Raises:
             ValueError: The file has no layers, or the load of a layer does not sum to 1.
         """
-        try:
-            fields = json.loads(read_text(path, nfc=False))
-            layers = tuple(
-                LayerRouting(
-                    tuple(float(share) for share in layer["load"]),
-                    float(layer["confidence"]),
-                    float(layer["entropy"]),
-                )
-                for layer in fields["layers"]
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: not a routing summary: {error!r}") from None
+        fields = read_object(path, ("layers",))
+        if not isinstance(fields["layers"], list):
+            raise ValueError(f"{path}: layers must be a list, got {shown(fields['layers'])}")
+        layers = tuple(
+            _layer(layer, f"{path}: layer {count}") for count, layer in enumerate(fields["layers"])
+        )
         if not layers:
             raise ValueError(f"{path}: no layers")
-        for number, layer in enumerate(layers):
+        for index, layer in enumerate(layers):
             if abs(sum(layer.load) - 1.0) > 1e-3:
                 raise ValueError(
-                    f"{path}: layer {number}: the shares of the experts must sum to 1, got "
+                    f"{path}: layer {index}: the shares of the experts must sum to 1, got "
                     f"{sum(layer.load)}"
                 )
         return cls(layers)
@@ -94,18 +98,20 @@ class RoutingExample:
         Raises:
             ValueError: An array is missing or the shapes disagree.
         """
-        with np.load(path, allow_pickle=False) as arrays:
-            try:
-                example = cls(
-                    utt=str(arrays["utt"]),
-                    feats=np.asarray(arrays["feats"], dtype=np.float32),
-                    expert=np.asarray(arrays["expert"], dtype=np.int64),
-                    prob=np.asarray(arrays["prob"], dtype=np.float32),
-                    units=tuple(str(unit) for unit in arrays["units"]),
-                    subsampling=int(arrays["subsampling"]),
-                )
-            except KeyError as error:
-                raise ValueError(f"{path}: lacks an array: {error.args[0]}") from None
+        arrays = read_arrays(path)
+        try:
+            example = cls(
+                utt=str(arrays["utt"]),
+                feats=np.asarray(arrays["feats"], dtype=np.float32),
+                expert=np.asarray(arrays["expert"], dtype=np.int64),
+                prob=np.asarray(arrays["prob"], dtype=np.float32),
+                units=tuple(str(unit) for unit in arrays["units"]),
+                subsampling=int(arrays["subsampling"]),
+            )
+        except KeyError as error:
+            raise ValueError(f"{path}: lacks an array: {error.args[0]}") from None
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{path}: an array is of another kind: {error}") from None
         num_frames = len(example.units)
         if (
             example.feats.ndim != 2

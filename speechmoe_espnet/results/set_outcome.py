@@ -1,11 +1,10 @@
 """Results of one system on one set, read from the files of its decoding and scoring."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechmoe_espnet.data.json_files import read_object
+from speechmoe_espnet.data.json_files import number, read_object
 from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.results.routing import RoutingExample, RoutingSummary
 from speechmoe_espnet.scoring.cer import Counts, UtteranceScore, pool, pool_by_speaker
@@ -75,14 +74,16 @@ def load_set_outcome(directory: Path, *, scored_in_units: Sequence[str]) -> SetO
     syllables = _load_syllables(directory, utterances, scored_in_units)
     rtf_path = directory / "rtf.json"
     rtf = read_object(rtf_path, ("seconds_audio", "seconds_decode"))
-    if not (rtf["seconds_audio"] > 0 and math.isfinite(rtf["seconds_decode"])):
-        raise ValueError(f"{rtf_path}: seconds_audio must be positive, got {rtf}")
+    seconds_audio = number(rtf, "seconds_audio", rtf_path)
+    seconds_decode = number(rtf, "seconds_decode", rtf_path)
+    if seconds_audio <= 0:
+        raise ValueError(f"{rtf_path}: seconds_audio must be positive, got {seconds_audio}")
     routing, example = directory / "routing.json", directory / "routing_example.npz"
     return SetOutcome(
         metric=metric,
         utterances=utterances,
-        seconds_audio=float(rtf["seconds_audio"]),
-        seconds_decode=float(rtf["seconds_decode"]),
+        seconds_audio=seconds_audio,
+        seconds_decode=seconds_decode,
         threads=rtf.get("threads"),
         routing=RoutingSummary.load(routing) if routing.exists() else None,
         example=RoutingExample.load(example) if example.exists() else None,

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechmoe_espnet.data.json_files import parse_object, read_object
+from speechmoe_espnet.data.json_files import (
+    number,
+    parse_object,
+    read_object,
+    shown,
+    whole_number,
+)
 from speechmoe_espnet.data.text_file import read_lines
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.results.decoding import Decoding
@@ -24,6 +30,8 @@ MODEL_KEYS = (
     "flops_per_second_of_audio",
     "flops_without_embedding_network",
 )
+
+_MEASURED = ("seconds_train", "seconds_waiting")
 
 
 @dataclass(frozen=True)
@@ -66,10 +74,9 @@ class System:
     @property
     def share_waiting(self) -> float | None:
         """Share of the training epochs spent waiting for data; None if not recorded."""
-        keys = ("seconds_train", "seconds_waiting")
-        if any(key not in epoch for epoch in self.epochs for key in keys):
+        if any(key not in epoch for epoch in self.epochs for key in _MEASURED):
             return None
-        training, waiting = (sum(float(epoch[key]) for epoch in self.epochs) for key in keys)
+        training, waiting = (sum(float(epoch[key]) for epoch in self.epochs) for key in _MEASURED)
         return waiting / training
 
     @property
@@ -192,7 +199,7 @@ def _check_references(
 def _read_model(path: Path) -> dict[str, int]:
     fields = read_object(path, MODEL_KEYS)
     for key in MODEL_KEYS:
-        if not isinstance(fields[key], int | float) or not fields[key] > 0:
+        if not number(fields, key, path) > 0:
             raise ValueError(f"{path}: {key} must be a positive number, got {fields[key]!r}")
     return {key: round(fields[key]) for key in MODEL_KEYS}
 
@@ -204,9 +211,16 @@ def _read_commit(path: Path) -> str:
 
 def _read_epochs(path: Path) -> tuple[dict[str, Any], ...]:
     by_epoch: dict[int, dict[str, Any]] = {}
-    for number, line in enumerate(read_lines(path, nfc=False), start=1):
-        record = parse_object(line, ("epoch", "steps", "seconds", "train"), f"{path}:{number}")
-        by_epoch[int(record["epoch"])] = record
+    for count, line in enumerate(read_lines(path, nfc=False), start=1):
+        place = f"{path}:{count}"
+        # A mean that is not finite is left out of curves; earlier versions wrote it as NaN.
+        record = parse_object(line, ("epoch", "steps", "seconds", "train"), place, finite=False)
+        for key in ("steps", "seconds", *(key for key in _MEASURED if key in record)):
+            number(record, key, place)
+        for part in ("train", "valid"):
+            if not isinstance(record.get(part) or {}, dict):
+                raise ValueError(f"{place}: {part} must be an object, got {shown(record[part])}")
+        by_epoch[whole_number(record, "epoch", place)] = record
     if not by_epoch:
         raise ValueError(f"{path}: no epochs; has the training finished one?")
     return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))

@@ -6,6 +6,7 @@ It keeps the alignment of each utterance: the report, the bootstrap and the erro
 the same alignment.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from typing import Self
 
 import jiwer
 
+from speechmoe_espnet.data.json_files import parse_object, shown, whole_number
 from speechmoe_espnet.data.kaldi_dir import check_same_ids
 from speechmoe_espnet.data.markup import UNKNOWN_UNIT
 from speechmoe_espnet.data.table import join_error
@@ -97,19 +99,26 @@ class UtteranceScore:
         return self.sub + self.del_ + self.ins
 
     @classmethod
-    def from_json(cls, line: str) -> Self:
+    def from_json(cls, line: str, place: str) -> Self:
         """Read a line of `utts.jsonl`.
+
+        Args:
+            line: The line.
+            place: Its place in messages.
 
         Raises:
             ValueError: The line is not such an object; the message says what is wrong.
         """
-        fields = json.loads(line)
-        if not isinstance(fields, dict):
-            raise ValueError(f"expected an object, got {line!r}")
+        fields = parse_object(line, (), place)
         fields["del_"] = fields.pop("del", None)
-        expected = set(cls.__dataclass_fields__)
-        if fields.keys() != expected or None in fields.values():
-            raise ValueError(f"expected the keys {sorted(expected)}, got {line!r}")
+        kinds = {field.name: field.type for field in dataclasses.fields(cls)}
+        if fields.keys() != kinds.keys():
+            raise ValueError(f"{place}: expected the keys {sorted(kinds)}, got {shown(line)}")
+        for name, kind in kinds.items():
+            if kind is int:
+                whole_number(fields, name, place)
+            elif not isinstance(fields[name], str):
+                raise ValueError(f"{place}: {name} must be text, got {shown(fields[name])}")
         return cls(**fields)
 
     def to_json(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from speechmoe_espnet.data.json_files import read_object
+from speechmoe_espnet.data.json_files import read_object, shown, whole_number
 from speechmoe_espnet.data.markup import UNKNOWN_UNIT
 from speechmoe_espnet.data.mixed_units import is_word, mixed_units
 from speechmoe_espnet.scoring.cer import UNKNOWN_CHARACTER, Counts, align
@@ -78,9 +78,11 @@ def read_mixed(directory: Path) -> Counts | None:
     fields = read_object(path, ()).get(MIXED)
     if fields is None:
         return None
-    if not isinstance(fields, dict) or not all(isinstance(fields.get(key), int) for key in _KEYS):
-        raise ValueError(f"{path}: {MIXED} needs whole numbers {', '.join(_KEYS)}; score again")
-    num_utts, num_units, sub, del_, ins = (fields[key] for key in _KEYS)
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path}: {MIXED} must be an object, got {shown(fields)}; score again")
+    num_utts, num_units, sub, del_, ins = (
+        whole_number(fields, key, f"{path}: {MIXED}") for key in _KEYS
+    )
     if num_units < 1:
         raise ValueError(f"{path}: {MIXED} needs num_units of at least 1, got {num_units}")
     return Counts(num_utts, num_units, sub, del_, ins)

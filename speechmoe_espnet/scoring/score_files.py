@@ -24,10 +24,7 @@ def read_scores(directory: Path) -> tuple[str, tuple[UtteranceScore, ...]]:
     utterances = []
     path = directory / "utts.jsonl"
     for number, line in enumerate(read_lines(path, nfc=False), start=1):
-        try:
-            utterances.append(UtteranceScore.from_json(line))
-        except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from None
+        utterances.append(UtteranceScore.from_json(line, f"{path}:{number}"))
     counts = pool(utterances)
     if (counts.num_utts, counts.num_chars) != (score["num_utts"], score["num_chars"]):
         raise ValueError(

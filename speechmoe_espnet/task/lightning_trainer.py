@@ -15,8 +15,8 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from speechmoe_espnet.augment import FeatureVariation
-from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.data.tokens import TokenList
+from speechmoe_espnet.data.yaml_file import read_mapping
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.espnet.data_files import utterances
 from speechmoe_espnet.espnet.experiment_config import CONFIG_FILE
@@ -99,7 +99,7 @@ def _take_files_in(experiment: Path) -> None:
     path = experiment / CONFIG_FILE
     if not path.is_file():
         return
-    conf = yaml.safe_load(read_text(path, nfc=False))
+    conf = read_mapping(path)
     args = argparse.Namespace(**conf)
     take_files_in(args, experiment)
     if isinstance(args.token_list, str):

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
-import yaml
-
 from speechmoe_espnet.data.checksums import file_sha256
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.yaml_file import read_mapping
 from speechmoe_espnet.espnet.experiment_config import file_entries
 
 META, CARD, EXP, GRAPH = "meta.yaml", "README.md", "exp", "graph"
@@ -91,13 +89,7 @@ def inner_path(name: object) -> PurePosixPath:
 def _read_mapping(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{path.parent}: not a packed model: it has no {path.name}")
-    try:
-        found = yaml.safe_load(read_text(path, nfc=False))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path}: expected `key: value` lines, got {type(found).__name__}")
-    return found
+    return read_mapping(path)
 
 
 def _named(folder: Path, meta: Mapping[str, Any], section: str, key: str) -> Path:

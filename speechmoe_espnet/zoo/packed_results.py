@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechmoe_espnet.data.json_files import read_object
+from speechmoe_espnet.data.json_files import number, read_object, whole_number
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.results.decoding import Decoding
 
 _SCORES = ("score", "score_ser")
 _PLACE = "{out}"
+
+_PARAMS = ("params_total", "params_active")
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,16 @@ def read_results(decode_dirs: Iterable[Path]) -> Results:
         if (decoding := Decoding.load(folder)) is not None:
             searches.append((name, decoding.describe()))
         if (folder / "model.json").is_file():
-            model = read_object(folder / "model.json", ("params_total", "params_active"))
-            params = (int(model["params_total"]), int(model["params_active"]))
+            model = read_object(folder / "model.json", _PARAMS)
+            place = folder / "model.json"
+            total, active = (number(model, key, place) for key in _PARAMS)
+            params = (round(total), round(active))
         rates += [_rate(name, path) for path in found]
         for target in (folder, *(path.parent for path in found)):
             mark = read_mark(target / DONE) or {}
-            if words := [str(word) for word in mark.get("command", [])]:
-                commands[_command(words, target)] = None
+            words = mark.get("command")
+            if words and isinstance(words, list):
+                commands[_command(list(map(str, words)), target)] = None
             if commit := mark.get("commit"):
                 commits[str(commit)] = None
     return Results(tuple(rates), tuple(searches), tuple(commands), tuple(commits), params)
@@ -91,9 +96,9 @@ def read_results(decode_dirs: Iterable[Path]) -> Results:
 def _rate(decoding: str, path: Path) -> Rate:
     score = read_object(path, ("metric", "num_utts", "cer"))
     set_name = path.parents[1].name
-    return Rate(
-        decoding, set_name, int(score["num_utts"]), score["metric"].upper(), float(score["cer"])
-    )
+    num_utts = whole_number(score, "num_utts", path)
+    metric, rate = str(score["metric"]).upper(), number(score, "cer", path)
+    return Rate(decoding, set_name, num_utts, metric, rate)
 
 
 def _command(words: list[str], target: Path) -> str:

@@ -37,7 +37,7 @@ def check_options(path: Path, options: str) -> None:
         elif (earlier := read_text(begun, nfc=False).strip()) != options:
             raise ValueError(
                 f"{path} was begun with other options; name another directory, or give those: "
-                f"{earlier} (now: {options})"
+                f"{' '.join(earlier.split())[:500]} (now: {options})"
             )
 
 

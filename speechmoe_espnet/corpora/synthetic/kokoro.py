@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from speechmoe_espnet.corpora.synthetic.mixed_voices import Mix, MixedVoice
 from speechmoe_espnet.corpora.synthetic.signal import Signal
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.array_file import read_arrays
+from speechmoe_espnet.data.json_files import read_object
 
 SAMPLE_RATE = 24000
 STYLE_SIZE = 256
@@ -247,8 +248,7 @@ def _read_styles(file: Path) -> dict[str, NDArray[np.float32]]:
     with open(file, "rb") as opened:
         is_archive = opened.read(len(_ARCHIVE_SIGN)) == _ARCHIVE_SIGN
     if is_archive:
-        with np.load(file) as archive:
-            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+        arrays = read_arrays(file)
     else:
         size = file.stat().st_size
         if size == 0 or size % (4 * STYLE_SIZE):
@@ -256,7 +256,13 @@ def _read_styles(file: Path) -> dict[str, NDArray[np.float32]]:
         arrays = {file.stem: np.fromfile(file, dtype="<f4")}
     styles = {}
     for name, array in arrays.items():
-        if array.size % STYLE_SIZE or not array.size or not np.isfinite(array).all():
+        is_float = array.dtype.kind == "f"
+        if (
+            not is_float
+            or array.size % STYLE_SIZE
+            or not array.size
+            or not np.isfinite(array).all()
+        ):
             raise ValueError(f"{file}: {name} is no style (finite rows of {STYLE_SIZE} values)")
         styles[name] = array.astype(np.float32).reshape(-1, STYLE_SIZE)
     return styles
@@ -265,8 +271,9 @@ def _read_styles(file: Path) -> dict[str, NDArray[np.float32]]:
 def _read_vocabulary(file: Path) -> Mapping[str, int]:
     if not file.exists():
         return FIRST_VOCABULARY
+    fields = read_object(file, ())
     try:
-        vocabulary = json.loads(read_text(file, nfc=False))["vocab"]
+        vocabulary = fields["vocab"]
         return {str(symbol): int(number) for symbol, number in vocabulary.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise ValueError(f"{file}: has no vocabulary (`vocab`: symbols and numbers)") from None

@@ -24,6 +24,7 @@ from speechmoe_espnet.corpora.synthetic.signal import (
 )
 from speechmoe_espnet.corpora.synthetic.sources import news_sentences
 from speechmoe_espnet.corpora.synthetic.voices import Speaker, make_speakers
+from speechmoe_espnet.data.array_file import read_arrays
 from speechmoe_espnet.data.text_norm import normalize_text
 
 _NUM_ROOMS = {"train": 192, "dev": 24, "eval": 24}
@@ -100,8 +101,10 @@ class Surroundings:
 def _read_or_make[T: Signals](path: Path, make: Callable[[], T]) -> T:
     """Read what another process made; two that make an item at once write the same."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            signals = tuple(arrays[name] for name in sorted(arrays))
+        arrays = read_arrays(path)
+        signals = tuple(arrays[name] for name in sorted(arrays))
+        if not signals:
+            raise ValueError(f"{path}: holds no arrays; remove it, it is made again")
         # One signal is an item by itself, several are a tuple.
         return signals if len(signals) > 1 else signals[0]  # type: ignore[return-value]
     except FileNotFoundError:

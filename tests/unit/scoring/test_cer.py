@@ -125,14 +125,14 @@ def test_unknown_metric():
 
 def test_jsonl_round_trip():
     score = one("今天天气", "今天启好")
-    assert UtteranceScore.from_json(score.to_json()) == score
+    assert UtteranceScore.from_json(score.to_json(), "utts.jsonl:1") == score
     assert '"del"' in score.to_json()
 
 
 @pytest.mark.parametrize("line", ["[]", '{"utt": "a"}', "{"])
 def test_bad_jsonl(line):
-    with pytest.raises(ValueError, match=r"xpect"):
-        UtteranceScore.from_json(line)
+    with pytest.raises(ValueError, match=r"utts.jsonl:1: "):
+        UtteranceScore.from_json(line, "utts.jsonl:1")
 
 
 def test_nothing_to_align():
