@@ -14,6 +14,8 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 SECONDS_BETWEEN_LINES = 10.0
+LONGEST_MESSAGE = 2000
+OUT_OF_MEMORY = "not enough memory; close other programs, or give fewer or shorter files at a time"
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -76,7 +78,7 @@ def run(
         argv: Arguments without the program name; None reads sys.argv.
 
     Returns:
-        Exit status: 0; 1 if the command raised ValueError or OSError. If the reader of the output
+        Exit status: 0; 1 if the command raised ValueError, OSError or MemoryError. If the reader of the output
         has ended (`| head`), the status of a program ended by SIGPIPE, without a message.
     """
     args = parser.parse_args(argv)
@@ -88,9 +90,24 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (ValueError, OSError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        print(f"{parser.prog}: error: {said(error)}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"{parser.prog}: error: {OUT_OF_MEMORY}", file=sys.stderr)
         return 1
     return 0
+
+
+def said(error: Exception) -> str:
+    """Return what a user is told of an error: one line, without the middle of what is too long.
+
+    Messages quote files, and a damaged file may be one line of a million characters.
+    """
+    message = _CONTROL.sub(" ", str(error)) or type(error).__name__
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2
+    return f"{message[:half]} ... {message[-half:]}"
 
 
 def run_espnet(name: str, command: Callable[[], object]) -> int:
@@ -112,7 +129,7 @@ def run_espnet(name: str, command: Callable[[], object]) -> int:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if not str(frame.f_globals["__name__"]).startswith("speechmoe_espnet."):
             raise
-        print(f"{name}: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {said(error)}", file=sys.stderr)
         return 1
     return 0
 

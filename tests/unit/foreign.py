@@ -13,8 +13,9 @@ from typing import Any
 from damage import damage, folder_in_place, missing, unreadable
 from formats import Format
 
+from speechmoe_espnet.system.cli import said
+
 MOST_SECONDS = 10
-MOST_CHARACTERS = 2000
 MOST_BYTES = 3 << 30
 
 
@@ -54,13 +55,11 @@ def verdict(form: Format, folder: Path, name: str) -> str | None:
             warnings.simplefilter("ignore")
             form.read(folder)
     except (ValueError, OSError) as error:
-        message = str(error)
+        message = said(error)
         kind = type(error).__name__
         if type(error).__module__ != "builtins" or isinstance(error, UnicodeError):
             return f"{kind}: {message[:200]!r}"
-        if len(message) > MOST_CHARACTERS:
-            return f"{len(message)} characters: {kind}: {message[:200]!r}"
-        if "\n" in message:
+        if "\n" in str(error):
             return f"several lines: {kind}: {message[:200]!r}"
         if not any(word and word in message for word in (name.rpartition("/")[2], form.named)):
             return f"names no file: {kind}: {message[:200]!r}"

@@ -501,11 +501,13 @@ FORMATS: dict[str, Format] = {
         _kaldi_with_audio,
         lambda folder: validate_data_dir(DataDir.load(folder).path),
         ("wav.scp", "segments", "text", "utt2spk", "spk2utt"),
+        "case",
     ),
     "data directory, validated": Format(
         _kaldi_with_audio,
         _checked,
         ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur", "utt2num_frames", "a.wav"),
+        "case",
     ),
     "data directory, decoded": Format(_kaldi_with_audio, _hear, ("wav.scp", "segments")),
     "data directory, trained on": Format(_kaldi_with_audio, _kinds, ("wav.scp",)),
@@ -527,7 +529,7 @@ FORMATS: dict[str, Format] = {
     "features of stage 4": Format(
         _stage_4, _collect, ("train/a.ark", "train/feats.scp", "dev/text", "tokens.txt"), "a ("
     ),
-    "shapes": Format(_shapes, _read_shapes, ("shape", "cut/num_splits", "cut/split.2")),
+    "shapes": Format(_shapes, _read_shapes, ("shape", "cut/num_splits", "cut/split.2"), "cut"),
     "statistics": from_file(_stats, check_stats, "feats_stats.npz"),
     "sums": from_file(lambda path: np.save(path, np.ones((2, 5))), check_stats, "sums.npy"),
     "wav": audio("a.wav", subtype="PCM_16"),

@@ -31,11 +31,11 @@ from speechmoe_espnet.data.table import read_scp, read_table
 from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.data.units import BpeTokenizer
+from speechmoe_espnet.data.yaml_file import read_mapping
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.decode.graph.fst_arrays import FstArrays
 from speechmoe_espnet.decode.nbest import read_nbest
 from speechmoe_espnet.decode.tuning_file import read_tuning
-from speechmoe_espnet.data.yaml_file import read_mapping
 from speechmoe_espnet.grids.run_table import read_csv, read_json
 from speechmoe_espnet.inference.utterances import Utterance, list_audio, list_features
 from speechmoe_espnet.lm.arpa import read_arpa
