@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from speechmoe_espnet.data.text_file import PLACEHOLDER_BYTES, refuse_placeholder
+
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, OSError, TypeError),
     *(SyntaxError, tokenize.TokenError, RuntimeError, MemoryError, OverflowError),
@@ -33,6 +35,8 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
+    with path.open("rb") as file:
+        refuse_placeholder(file.read(PLACEHOLDER_BYTES), path)
     try:
         with path.open("rb") as file:
             found = np.load(file, allow_pickle=False)

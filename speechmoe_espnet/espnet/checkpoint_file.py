@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from speechmoe_espnet.data.text_file import PLACEHOLDER_BYTES, refuse_placeholder
 from speechmoe_espnet.espnet.steps import is_count
 
-_GIT_LFS = b"version https://git-lfs"
 _ZIP = b"PK\x03\x04"
 _SHOWN = 3
 
@@ -135,9 +135,8 @@ def load_into(model: nn.Module, path: str | Path) -> None:
 
 def _check_zip(path: Path) -> None:
     with open(path, "rb") as file:
-        head = file.read(len(_GIT_LFS))
-    if head == _GIT_LFS:
-        raise ValueError(f"{path}: a pointer of Git LFS, not the file itself; run `git lfs pull`")
+        head = file.read(PLACEHOLDER_BYTES)
+    refuse_placeholder(head, path)
     if not head.startswith(_ZIP):
         raise ValueError(
             f"{path}: not a checkpoint, or damaged at its begin ({path.stat().st_size} bytes); "

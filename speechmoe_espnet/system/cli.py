@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 SECONDS_BETWEEN_LINES = 10.0
-LONGEST_MESSAGE = 2000
+LONGEST_LINE = 2000
 OUT_OF_MEMORY = "not enough memory; close other programs, or give fewer or shorter files at a time"
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 
@@ -78,8 +78,8 @@ def run(
         argv: Arguments without the program name; None reads sys.argv.
 
     Returns:
-        Exit status: 0; 1 if the command raised ValueError, OSError or MemoryError. If the reader of the output
-        has ended (`| head`), the status of a program ended by SIGPIPE, without a message.
+        Exit status: 0; 1 if the command raised ValueError, OSError or MemoryError. If the reader
+        of the output has ended (`| head`), the status of a program ended by SIGPIPE, without one.
     """
     args = parser.parse_args(argv)
     try:
@@ -99,15 +99,18 @@ def run(
 
 
 def said(error: Exception) -> str:
-    """Return what a user is told of an error: one line, without the middle of what is too long.
+    """Return what a user is told of an error, without the middle of a line that is too long.
 
-    Messages quote files, and a damaged file may be one line of a million characters.
+    Messages quote files, and a damaged file may be one line of a million characters. Lists of
+    faults have a line each.
     """
-    message = _CONTROL.sub(" ", str(error)) or type(error).__name__
-    if len(message) <= LONGEST_MESSAGE:
-        return message
-    half = LONGEST_MESSAGE // 2
-    return f"{message[:half]} ... {message[-half:]}"
+    return "\n".join(map(_short, (str(error) or type(error).__name__).split("\n")))
+
+
+def _short(line: str) -> str:
+    line = _CONTROL.sub(" ", line)
+    half = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
 
 
 def run_espnet(name: str, command: Callable[[], object]) -> int:
