@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from espnet2.bin import asr_inference
 
+from speechmoe_espnet.espnet.option_files import check_option_files
 from speechmoe_espnet.espnet.patches import (
     files_alone,
     inference_help,
@@ -30,8 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 1 for a damaged or incomplete model; ESPnet's own errors are raised.
     """
+
+    def command() -> None:
+        check_option_files(argv)
+        asr_inference.main(cmd=argv)
+
     with inference_help(), inference_task(SpeechMoEASRTask), files_alone():
-        return run_espnet("asr_inference", lambda: asr_inference.main(cmd=argv))
+        return run_espnet("asr_inference", command)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from speechmoe_espnet.espnet.option_files import check_option_files
 from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 from speechmoe_espnet.system.cli import run_espnet
 
@@ -25,7 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         Exception: Code outside this package failed, so that the traceback is needed.
     """
-    return run_espnet("asr_train", lambda: SpeechMoEASRTask.main(cmd=argv))
+
+    def command() -> None:
+        check_option_files(argv)
+        SpeechMoEASRTask.main(cmd=argv)
+
+    return run_espnet("asr_train", command)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from speechmoe_espnet.espnet.lm_task import CheckpointedLMTask
+from speechmoe_espnet.espnet.option_files import check_option_files
 from speechmoe_espnet.system.cli import run_espnet
 
 
@@ -23,7 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, or 1 for a mistake in the data; errors of ESPnet are raised, with their
         traceback.
     """
-    return run_espnet("lm_train", lambda: CheckpointedLMTask.main(cmd=argv))
+
+    def command() -> None:
+        check_option_files(argv)
+        CheckpointedLMTask.main(cmd=argv)
+
+    return run_espnet("lm_train", command)
 
 
 if __name__ == "__main__":

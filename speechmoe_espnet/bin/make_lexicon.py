@@ -1,7 +1,6 @@
 """Make the lexicon of a vocabulary, for the search over words."""
 
 import argparse
-import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,17 +54,16 @@ def make(args: argparse.Namespace) -> None:
     """Make the lexicon and print its coverage of the vocabulary."""
     tokens = TokenList.load(args.token_list)
     words = _read_words(Path(args.words))
-    if args.token_type == "char":
-        build = spell_lexicon(words, units=tokens.units)
-    else:
-        build = build_lexicon(
-            words,
-            itertools.chain.from_iterable(
-                read_lines(path, simplified=args.simplify) for path in args.texts
-            ),
-            units=tokens.units,
-            max_pronunciations=args.max_pronunciations,
-        )
+    texts = [line for path in args.texts for line in read_lines(path, simplified=args.simplify)]
+    try:
+        if args.token_type == "char":
+            build = spell_lexicon(words, units=tokens.units)
+        else:
+            build = build_lexicon(
+                words, texts, units=tokens.units, max_pronunciations=args.max_pronunciations
+            )
+    except ValueError as error:
+        raise ValueError(f"{args.words}: {error}") from None
     output_dir = Path(args.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     build.lexicon.write(output_dir / "lexicon.txt")

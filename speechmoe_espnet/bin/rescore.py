@@ -5,7 +5,6 @@ The output has the layout of `decode`: scoring and reports accept both.
 
 import argparse
 import dataclasses
-import json
 import shutil
 import sys
 import time
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import torch
 
+from speechmoe_espnet.data.json_files import number, read_object
 from speechmoe_espnet.data.table import write_table
-from speechmoe_espnet.data.text_file import read_text
 from speechmoe_espnet.decode.hypothesis_files import write_json
 from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest, write_nbest
 from speechmoe_espnet.decode.rescoring import WEIGHTS, RescoringWeights, rescore
@@ -215,15 +214,18 @@ def _ctm_lines(place: str, utt: str, hyp: Hyp) -> list[str]:
 def _add_seconds(source: Path, target: Path, seconds: float, resources: Resources) -> None:
     """Write the real-time factor of decoding and rescoring together."""
     try:
-        rtf = json.loads(read_text(source, nfc=False))
-        total = rtf["seconds_decode"] + seconds
+        rtf = read_object(source, ("seconds_decode", "seconds_audio"))
+        total = number(rtf, "seconds_decode", source) + seconds
         write_json(
             target,
             {
                 **rtf,
                 "seconds_decode": total,
-                "rtf": total / rtf["seconds_audio"],
-                "seconds_rescore": rtf.get("seconds_rescore", 0.0) + seconds,
+                "rtf": total / number(rtf, "seconds_audio", source),
+                "seconds_rescore": number(
+                    {"seconds_rescore": 0.0, **rtf}, "seconds_rescore", source
+                )
+                + seconds,
                 RESCORED_WITH: dataclasses.asdict(resources),
             },
         )

@@ -90,7 +90,10 @@ def collect_stats(
     # As many parts of both sets, none of them empty: the data alone decide how sums are rounded.
     num_parts = min(-(-len(tables[0]) // utterances_a_part), len(tables[1]))
     tasks = [part for table in tables for part in _parts(table, num_parts)]
-    sums = list(ordered_map(_add_up, tasks, num_jobs))
+    try:
+        sums = list(ordered_map(_add_up, tasks, num_jobs))
+    except ValueError as error:
+        raise ValueError(f"{train.feats_scp} and {dev.feats_scp}: {error}") from None
     num_units = len(TokenList.load(token_list))
     for place, (name, files) in enumerate(zip(_SETS, (train, dev), strict=True)):
         folder = output_dir / name

@@ -78,7 +78,7 @@ CALLS: dict[str, Call] = {
     ),
     "grid": Call(
         "egs/mix/asr1/grids/g.yaml --list",
-        ("egs/mix/asr1/grids/g.yaml", "train.yaml", "decode.yaml"),
+        ("egs/mix/asr1/grids/g.yaml", "train.yaml"),
     ),
     "make_graph": Call(
         "--lexicon lexicon.txt --arpa lm.arpa --token_list graph_tokens.txt --output_dir out",
@@ -100,7 +100,7 @@ CALLS: dict[str, Call] = {
     "pack": Call("--model_dir model --output_dir out --fbank_config fbank.yaml", MODEL),
     "prepare_corpus": Call(
         "--corpus kaldi --corpus_dir corpus --output_dir out",
-        tuple(f"corpus/train/{name}" for name in ("wav.scp", "text", "utt2spk", "a.wav")),
+        tuple(f"corpus/train/{name}" for name in ("wav.scp", "text", "utt2spk")),
     ),
     "report": Call(
         "--system a=exp --decode ctc_greedy --sets set --output_dir out",
@@ -113,6 +113,7 @@ CALLS: dict[str, Call] = {
     "rescore": Call(
         "--decode_dir nbest --sets dev --lm_dir lm --nn_lm_weight 0.3 --output_dir out --ngpu 0",
         ("nbest/dev/nbest.jsonl", "nbest/dev/rtf.json", "lm/config.yaml", "lm/valid.loss.ave.pth"),
+        ("nbest/dev/rtf.json",),
     ),
     "score": Call(
         "--ref_dir refs/set --hyp_dir exp/decode_ctc_greedy/set --output_dir out",
