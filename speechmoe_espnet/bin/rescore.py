@@ -216,16 +216,14 @@ def _add_seconds(source: Path, target: Path, seconds: float, resources: Resource
     try:
         rtf = read_object(source, ("seconds_decode", "seconds_audio"))
         total = number(rtf, "seconds_decode", source) + seconds
+        earlier = number({"seconds_rescore": 0.0, **rtf}, "seconds_rescore", source)
         write_json(
             target,
             {
                 **rtf,
                 "seconds_decode": total,
                 "rtf": total / number(rtf, "seconds_audio", source),
-                "seconds_rescore": number(
-                    {"seconds_rescore": 0.0, **rtf}, "seconds_rescore", source
-                )
-                + seconds,
+                "seconds_rescore": earlier + seconds,
                 RESCORED_WITH: dataclasses.asdict(resources),
             },
         )

@@ -1,5 +1,6 @@
 """Kaldi's text tables (lines `id value`); errors name file and line."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from speechmoe_espnet.data.text_file import decode_text, read_bytes, split_lines
 _BLANKS = " \t\r"
 _BLANK = re.compile(f"[{_BLANKS}]+")
 _NUM_SHOWN = 5
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096
 
 
 def read_table(path: str | Path, *, allow_empty: bool = False) -> dict[str, str]:
@@ -75,8 +77,11 @@ def check_location(location: str) -> None:
     """Check that a location of a table is a file, not a command (a pipe) or standard input.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It is not, or no file system has so long a name or one with a NUL byte.
     """
+    names = [len(os.fsencode(name)) for name in location.split("/")]
+    if max(names) > _LONGEST_NAME or sum(names) > _LONGEST_PATH or "\0" in location:
+        raise ValueError(f"is no name of a file: {location[:60]!r}; the table is damaged")
     if "|" in location or location.strip() == "-":
         raise ValueError(
             f"pipes are not supported, got {location!r}; write the command's output to a file and "

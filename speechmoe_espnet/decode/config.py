@@ -149,6 +149,8 @@ class DecodeConfig:
         if "method" not in values:
             raise ValueError(f"method: missing; it is one of {', '.join(METHODS)}")
         method = values["method"]
+        if not isinstance(method, str):
+            raise ValueError(f"method: {method!r} is not one of {', '.join(METHODS)}")
         known = ("method", "batch_frames", *OPTIONS.get(method, allowed))
         if useless := [name for name in values if name not in known]:
             raise ValueError(

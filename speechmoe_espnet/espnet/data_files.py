@@ -6,6 +6,7 @@ from pathlib import Path
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.data.text_file import read_text
 
+_DIGITS = 6
 # Their lines do not begin with the id of an utterance, each once.
 NOT_BY_UTTERANCE = ("hdf5", "rttm")
 
@@ -50,7 +51,7 @@ def _parts(path: Path) -> Iterator[Path]:
         yield path
         return
     text = read_text(path / "num_splits").strip()
-    if not text.isdecimal():
-        raise ValueError(f"{path / 'num_splits'}: expected a whole number, got {text!r}")
+    if not (text.isdecimal() and len(text) <= _DIGITS):
+        raise ValueError(f"{path / 'num_splits'}: expected a whole number, got {text[:60]!r}")
     for number in range(1, int(text) + 1):
         yield path / f"split.{number}"

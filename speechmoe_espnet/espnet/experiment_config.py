@@ -52,7 +52,12 @@ def load_config(config_file: str | Path) -> dict[str, Any]:
     conf = read_mapping(config_file)
     for section, key in file_entries(conf):
         section[key] = str(_find(section[key], config_file))
-    check_normalization(conf)
+    try:
+        check_normalization(conf)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{config_file}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{config_file}: {error}") from None
     return conf
 
 
@@ -63,6 +68,9 @@ def check_normalization(conf: Mapping[str, Any]) -> None:
         FileNotFoundError: There is no file of statistics.
         ValueError: It is damaged, or not of the model's features.
     """
+    for key in ("normalize_conf", "frontend_conf"):
+        if not isinstance(conf.get(key) or {}, dict):
+            raise ValueError(f"{key} must be a mapping, got {type(conf[key]).__name__}")
     stats_file = (conf.get("normalize_conf") or {}).get("stats_file")
     if conf.get("normalize") == "global_mvn" and stats_file:
         size = conf.get("input_size")

@@ -81,7 +81,10 @@ def read_csv(path: Path) -> list[Row]:
         FileNotFoundError: There is no such file.
         ValueError: A row has more or fewer cells than there are columns; the message names it.
     """
-    lines = list(csv.reader(io.StringIO(read_text(path, nfc=False), newline="")))
+    try:
+        lines = list(csv.reader(io.StringIO(read_text(path, nfc=False), newline="")))
+    except csv.Error as error:
+        raise ValueError(f"{path}: not a table of runs: {error}") from None
     head = lines[0] if lines else []
     for number, cells in enumerate(lines[1:], start=2):
         if len(cells) != len(head):
@@ -154,6 +157,6 @@ def _from_cell(cell: str) -> object:
 def _is_json(cell: str) -> bool:
     try:
         json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

@@ -196,7 +196,15 @@ def _load(conf: dict[str, Any], path: Path) -> torch.nn.Module:
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "dropout option adds dropout")
-        model = LMTask.build_model(argparse.Namespace(**conf))
+        try:
+            model = LMTask.build_model(argparse.Namespace(**conf))
+        except Exception as error:
+            # ESPnet and PyTorch raise what a value makes of their code.
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"{path.parent / 'config.yaml'}: no language model can be built from it: "
+                f"{type(error).__name__}: {reason}"
+            ) from None
     load_into(model, path)
     lm: torch.nn.Module = model.lm
     return lm

@@ -51,7 +51,10 @@ class PackedModel:
         search = meta.get("search") or {}
         if not isinstance(search, dict) or set(search) - set(SEARCH_KEYS):
             raise ValueError(f"{folder / META}: search takes {', '.join(SEARCH_KEYS)}")
-        for name, digest in (meta.get("sha256") or {}).items():
+        digests = meta.get("sha256") or {}
+        if not isinstance(digests, dict):
+            raise ValueError(f"{folder / META}: sha256 must be digests by name of file")
+        for name, digest in digests.items():
             if file_sha256(_existing(folder, name)) != digest:
                 raise ValueError(f"{folder / name}: damaged or changed since it was packed")
         _check_references(folder, config)

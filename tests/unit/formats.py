@@ -486,7 +486,7 @@ FORMATS: dict[str, Format] = {
     "tuning": text(TUNING, read_tuning),
     "weights of rescoring": text(TUNING, RescoringWeights.from_tuning),
     "n-best lists": text(json.dumps(NBEST) + "\n", partial(read_nbest, numbers=("score",))),
-    "experiment": Format(_experiment, _outcome, _OUTCOME_FILES),
+    "experiment": Format(_experiment, _outcome, _OUTCOME_FILES, "/set"),
     "scores": Format(
         _experiment, lambda folder: read_scores(folder / _SET / "score"), _OUTCOME_FILES[5:7]
     ),
@@ -518,6 +518,7 @@ FORMATS: dict[str, Format] = {
             "bpe", folder / "train", (), folder / "new", token_list=folder / "old/tokens.txt"
         ),
         ("train/text", "old/tokens.txt", "old/bpe.model"),
+        "train",
     ),
     "bpe": from_file(_bpe, BpeTokenizer.load),
     "features CM": features(compression_method=3),
