@@ -71,7 +71,7 @@ def write_nbest(path: str | Path, lists: Mapping[str, Sequence[Mapping[str, Any]
 
 
 def _parse_line(place: str, line: str) -> tuple[str, list[Hyp]]:
-    value = parse_json(line, place)
+    value = parse_json(line, place, finite=False)  # `_check_hyp` names what is not
     if not isinstance(value, dict):
         raise ValueError(f"{place}: expected an object with utt and hyps, got {shown(value)}")
     utt, hyps = value.get("utt"), value.get("hyps")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import formats
 import numpy as np
+from fake_voices import make_voices
 from tiny_graph import LEXICON, TOKENS
 
 from speechmoe_espnet.bin import export
@@ -151,7 +152,7 @@ def make_place(place: Path) -> None:
     experiment(place / "model")
     words = ["--model_dir", str(place / "model"), "--output", str(place / "model.onnx")]
     assert export.main(words) == 0
-    (place / "voices").mkdir()
+    make_voices(place / "voices")
     _texts(place)
 
 

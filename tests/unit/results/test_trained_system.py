@@ -66,7 +66,7 @@ def test_a_missing_set_is_named(copy):
         ),
         ("decode_ctc_greedy/read/score/utts.jsonl", "{}\n", "utts.jsonl:1: expected the keys"),
         ("decode_ctc_greedy/read/score/utts.jsonl", "", "score again"),
-        ("decode_ctc_greedy/read/routing.json", "{}", "not a routing summary"),
+        ("decode_ctc_greedy/read/routing.json", "{}", "lacks layers"),
         ("decode_ctc_greedy/read/routing.json", '{"layers": []}', "no layers"),
         (
             "decode_ctc_greedy/read/routing.json",
