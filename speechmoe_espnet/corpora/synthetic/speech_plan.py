@@ -143,5 +143,7 @@ def _of_style(style: str, seed: int) -> Iterator[str]:
 
 def _of_file(path: Path, seed: int) -> Iterator[str]:
     sentences = list(dict.fromkeys(sayable(read_lines(path))))
+    if not sentences:
+        raise ValueError(f"{path}: no sentence that can be said")
     for index in rng_for(seed, "speech order", path.stem).permutation(len(sentences)):
         yield sentences[index]
