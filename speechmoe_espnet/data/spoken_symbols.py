@@ -34,6 +34,8 @@ from speechmoe_espnet.data.hanzi_numbers import hanzi_decimal, hanzi_digits
 _MAY_BE_SPOKEN = re.compile(r"[^\w\s，。！？、；“”‘’（）《》…]|[²³¹⁰⁴-⁹₀-₉㎡㎥]|[^\W\d_]?[¼-¾⅐-⅞]")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _NUM = r"(?:\d+(?:,\d{3})+|\d+)(?:\.\d+)?"
+_MOST = 50
+"""Operands that are read as one sum; nobody says longer ones, which take linear time, too."""
 _MONEY = {"¥": "元", "€": "欧元", "£": "英镑", "₩": "韩元", "₽": "卢布"}
 _DOLLARS = {"US": "美元", "HK": "港元", "NT": "新台币", "A": "澳元", "C": "加元", "S": "新元"}
 _CURRENCY_NAMES = {"¥": "人民币", "$": "美元", "€": "欧元", "£": "英镑", "₩": "韩元", "₽": "卢布"}
@@ -205,7 +207,7 @@ _RULES = (
         rf"{_NOT_IN_NUMBER}(?P<year>[12]\d{{3}})/(?P<month>\d{{1,2}})(?P<day>)(?![\d/]*\d)", _date
     ),
     _rule(r"(?<![\d:.])(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?(?![:\d])", _time),
-    _rule(rf"{_NUM}(?:\s?:\s?{_NUM})+", _ratio),
+    _rule(rf"{_NUM}(?:\s?:\s?{_NUM}){{1,{_MOST}}}", _ratio),
     # Shares, money, degrees.
     _rule(
         rf"(?:{_SIGN_BEFORE}(?:(?P<minus>[{_MINUS}])|(?P<plus>\+)))?"
@@ -225,11 +227,11 @@ _RULES = (
     ),
     # Arithmetic of numbers, where a relation or an operator that is nothing else shows that it is.
     _rule(
-        rf"{_NUM}(?:\s?[+×÷*/{_MINUS}]\s?{_NUM})*\s?[=≠≈≥≤<>]\s?{_NUM}"
-        rf"(?:\s?[+×÷*/=≠≈≥≤<>{_MINUS}]\s?{_NUM})*",
+        rf"{_NUM}(?:\s?[+×÷*/{_MINUS}]\s?{_NUM}){{0,{_MOST}}}\s?[=≠≈≥≤<>]\s?{_NUM}"
+        rf"(?:\s?[+×÷*/=≠≈≥≤<>{_MINUS}]\s?{_NUM}){{0,{_MOST}}}",
         _arithmetic,
     ),
-    _rule(rf"{_NUM}(?:\s?[+×÷*]\s?{_NUM})+", _arithmetic),
+    _rule(rf"{_NUM}(?:\s?[+×÷*]\s?{_NUM}){{1,{_MOST}}}", _arithmetic),
     _rule(
         r"(?<![\d/.])(?P<above>\d+)\s?[/⁄]\s?(?P<below>\d+)(?![\d/.]*\d)",
         lambda match: f"{hanzi_decimal(match['below'])}分之{hanzi_decimal(match['above'])}",

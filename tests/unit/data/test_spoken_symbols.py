@@ -1,5 +1,7 @@
 """Symbols that are spoken: never silent beside a number, read as they are said."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,3 +122,14 @@ def test_what_stays_silent_is_listed():
 def test_units_say_the_symbols():
     units = SyllablePhoneTokenizer().text_to_units("3.5%")
     assert units == ["bai3", "fen1", "zhi1", "san1", "dian3", "wu3"]
+
+
+@pytest.mark.parametrize("piece", ["1-", "1+", "1/", "1:", "1,", "- ", "1.", "¥", "1~"])
+def test_time_is_linear_in_the_length(piece):
+    def seconds(count):
+        begun = time.process_time()
+        speak_symbols(piece * count)
+        return time.process_time() - begun
+
+    # Quadratic time took minutes here.
+    assert seconds(40_000) < 10
