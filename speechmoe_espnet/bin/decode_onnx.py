@@ -12,19 +12,11 @@ from pathlib import Path
 
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.decode.resources import Resources
-from speechmoe_espnet.decode.search.factory import make_search
-from speechmoe_espnet.decode.unit_text import UnitText
-from speechmoe_espnet.export.metadata import Metadata
-from speechmoe_espnet.export.seal import check_seal
-from speechmoe_espnet.export.session import metadata_of, open_session
-from speechmoe_espnet.inference.onnx_model import OnnxAcousticModel
-from speechmoe_espnet.inference.recognizer import Recognizer
+from speechmoe_espnet.inference.onnx_model import load_onnx
 from speechmoe_espnet.inference.set_decoding import decode_set, list_sets
 from speechmoe_espnet.inference.utterances import list_features
 from speechmoe_espnet.system import cli
 from speechmoe_espnet.system.provenance import machine, machine_words
-
-PIECE_SPACE = "▁"
 
 
 def get_parser() -> cli.ArgumentParser:
@@ -78,30 +70,17 @@ def decode(args: argparse.Namespace) -> None:
     if args.num_threads < 1:
         raise ValueError(f"--num_threads must be at least 1, got {args.num_threads}")
     config = DecodeConfig.from_yaml(args.config)
-    if not args.model.is_file():
-        raise FileNotFoundError(f"--model: there is no file {args.model}")
-    data = args.model.read_bytes()
-    check_seal(data, args.model)
-    session = open_session(data, args.num_threads)
-    metadata = Metadata.from_props(metadata_of(session, args.model), args.model)
     sets = list_sets(args.data_dirs, args.output_dir, list_features)
-    recognizer = Recognizer(
-        OnnxAcousticModel(session, metadata.least_frames),
-        make_search(config, metadata.units, graph_dir=args.graph_dir, ngram=args.ngram),
-        unit_text(metadata),
-        num_bins=metadata.num_features,
-        too_short=OnnxAcousticModel.TooShortError,
+    recognizer, _ = load_onnx(
+        args.model,
+        config,
+        num_threads=args.num_threads,
+        graph_dir=args.graph_dir,
+        ngram=args.ngram,
     )
     resources = Resources(1, args.num_threads, "CPU", machine_words(machine()))
     for name, utterances in sets.items():
         decode_set(recognizer, config, utterances, args.output_dir / name, resources)
-
-
-def unit_text(metadata: Metadata) -> UnitText:
-    """Return the converter of units to text; pieces contain spaces, so it needs no model."""
-    if metadata.token_type != "bpe":
-        return UnitText(metadata.units, metadata.token_type)
-    return UnitText([unit.replace(PIECE_SPACE, " ") for unit in metadata.units], "char")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,6 @@ Files are read to the end of their data, whatever the header says; then both are
 | libsndfile does not know the format | read by PyAV (`containers`), or an error |
 """
 
-import mmap
-import struct
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,17 +18,18 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES, corrections
-from speechmoe_espnet.data.audio_streams import check_last_page, check_log, mp3_length_is_known
+from speechmoe_espnet.data.audio_blocks import (
+    check_finite,
+    data_blocks,
+    file_blocks,
+    joined,
+    opened,
+)
+from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES
 from speechmoe_espnet.data.kaldi_dir import TO_THE_END
 from speechmoe_espnet.data.samples import Samples, as_float, one_channel
 
 MAX_OVERSHOOT = 0.5
-# Formats that libsndfile reads into 16-bit samples without loss.
-INT16_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "NIST"})
-_UNKNOWN = 1 << 62
-_BLOCK = 1 << 22
-"""Samples that are read at a time: a damaged header may promise more than memory holds."""
 
 
 @dataclass(frozen=True)
@@ -120,15 +117,14 @@ def read_channels(
         ValueError: As `read_audio`.
     """
     path = Path(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         if file is None:
             samples, rate = _whole(path)
             first, last = _sample_range(len(samples), rate, start, end)
             samples = samples[first:last]
         else:
             samples, rate = _part(file, start, end)
-    if samples.dtype != np.int16 and not np.isfinite(samples).all():
-        raise ValueError("has samples that are not finite")
+    check_finite(samples)
     return samples, rate
 
 
@@ -140,66 +136,11 @@ def audio_info(path: str | Path) -> AudioInfo:
         ValueError: The file cannot be read as audio, or is cut as far as its header tells.
     """
     path = Path(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         if file is not None:
             return AudioInfo(file.frames, file.samplerate, file.channels)
         samples, rate = _whole(path)
         return AudioInfo(len(samples), rate, samples.shape[1])
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile | None]:
-    """Open a file by libsndfile; None where it has to be read whole to know its length."""
-    if path.suffix.lower() == ".raw":
-        raise ValueError(
-            "is named like audio without a header, which states no sample rate or encoding; "
-            "convert it, e.g. `sox -r 16000 -e signed -b 16 -c 1 in.raw out.wav`"
-        )
-    if path.stat().st_size == 0:
-        raise ValueError("cannot be read as audio: it has 0 bytes")
-    with ExitStack() as stack:
-        found = None
-        try:
-            file = stack.enter_context(_corrected(path))
-            found = file if _length_is_known(path, file) else None
-        except soundfile.LibsndfileError:
-            pass  # perhaps PyAV knows the format
-        try:
-            yield found
-        except soundfile.LibsndfileError as error:
-            raise ValueError(f"cannot be read as audio: {error.error_string}") from None
-
-
-class _Content(mmap.mmap):
-    """A file in memory, in which libsndfile may seek beyond the end, as in a file on disk."""
-
-    def seek(self, position: int, whence: int = 0) -> None:
-        origin = (0, self.tell(), len(self))[whence]
-        super().seek(min(max(0, origin + position), len(self)))
-
-
-@contextmanager
-def _corrected(path: Path) -> Iterator[soundfile.SoundFile]:
-    """Open a file by libsndfile, with the sizes in its header put right in memory."""
-    fixes = corrections(path)
-    if not fixes:
-        with soundfile.SoundFile(path) as file:
-            yield file
-        return
-    with path.open("rb") as raw, _Content(raw.fileno(), 0, access=mmap.ACCESS_COPY) as content:
-        for fix in fixes:
-            struct.pack_into(fix.format, content, fix.position, fix.value)
-        with soundfile.SoundFile(content) as file:
-            yield file
-
-
-def _length_is_known(path: Path, file: soundfile.SoundFile) -> bool:
-    if file.format == "MP3":
-        return mp3_length_is_known(path)
-    if file.format == "OGG":
-        check_last_page(path)
-    check_log(file.format, file.extra_info, file.frames)
-    return file.frames < _UNKNOWN
 
 
 def _part(file: soundfile.SoundFile, start: float, end: float) -> tuple[Samples, int]:
@@ -208,26 +149,13 @@ def _part(file: soundfile.SoundFile, start: float, end: float) -> tuple[Samples,
     run_up = min(first, rate) if file.format == "MP3" else 0
     if first > run_up:
         file.seek(first - run_up)
-    samples = _read(file, last - first + run_up)[run_up:]
+    samples = joined([*file_blocks(file, last - first + run_up)])[run_up:]
     if len(samples) < last - first:
         raise ValueError(
             f"is cut: it ends after {first + len(samples)} samples, its header promises "
             f"{file.frames}; {CURE_OF_CUT_FILES}"
         )
     return samples, rate
-
-
-def _read(file: soundfile.SoundFile, count: int) -> Samples:
-    """Read up to count samples of every channel, (num_samples, channels)."""
-    exact = file.subtype == "PCM_16" and file.format in INT16_FORMATS
-    blocks = []
-    while count > 0:
-        size = min(count, _BLOCK)
-        blocks.append(file.read(size, dtype="int16" if exact else "float32", always_2d=True))
-        if len(blocks[-1]) < size:
-            break
-        count -= size
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _whole(path: Path) -> tuple[Samples, int]:
@@ -238,17 +166,8 @@ def _whole(path: Path) -> tuple[Samples, int]:
 @lru_cache(maxsize=1)  # segments of a recording come one after the other
 def _read_whole(path: Path, *_state: int) -> tuple[Samples, int]:
     """Read a file to the end of its data, (num_samples, channels), whatever its header says."""
-    from speechmoe_espnet.data.containers import decode
-
-    complaint = ""
-    try:
-        with _corrected(path) as file:
-            if file.format != "MP3":
-                return _read(file, _UNKNOWN), file.samplerate
-    except soundfile.LibsndfileError as error:
-        # Of an MP3 file that is all too short it says that there is none.
-        complaint = "" if "does not exist" in error.error_string else error.error_string
-    return decode(path, complaint)
+    blocks, rates = zip(*data_blocks(path), strict=True)
+    return joined(blocks), rates[0]
 
 
 def _sample_range(num_samples: int, rate: int, start: float, end: float) -> tuple[int, int]:

@@ -1,13 +1,15 @@
 """Decoder of the containers that PyAV (FFmpeg) opens: MP4, WebM, MP3 without a length and more."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES
 from speechmoe_espnet.data.audio_streams import mpeg_frame_size
+from speechmoe_espnet.data.samples import Samples
 
 # Playlists, lists of files and devices are left out: a file read as audio opens nothing else.
 FORMATS = (
@@ -20,30 +22,33 @@ _MAX_LACK = 0.1
 """Seconds by which audio may be shorter than its container says: encoders add silence."""
 
 
-def decode(path: Path, complaint: str = "") -> tuple[NDArray[Any], int]:
-    """Decode the first audio stream of a file to its end.
+def decoded_blocks(path: Path, complaint: str = "") -> Iterator[tuple[Samples, int]]:
+    """Decode the first audio stream of a file to its end, one block after the other.
 
     Args:
         path: The file.
         complaint: What another reader said of it, for the error if PyAV cannot read it either.
 
-    Returns:
+    Yields:
         Samples (num_samples, channels), int16 where the codec yields these and float32 in [-1, 1]
-        otherwise, and the sample rate in Hz.
+        otherwise, and the sample rate in Hz; at least one block.
 
     Raises:
         OSError: The file cannot be opened.
         ValueError: The file is of no known format, has no audio stream, is protected, cut or
-            damaged, or changes its rate or channels on the way.
+            damaged, or changes its rate or channels on the way; of an error at its end after the
+            blocks.
     """
     from av import FFmpegError
-    from av import open as open_container
 
+    count, rate, promised = 0, 0, 0.0
     with path.open("rb") as raw:
         try:
-            with open_container(raw, options={"format_whitelist": ",".join(FORMATS)}) as container:
+            with _container(raw) as container:
                 stream = _audio_stream(container)
-                blocks, rate = _decoded(container, stream)
+                for samples, rate in _decoded(container, stream):
+                    count += len(samples)
+                    yield samples, rate
                 promised = _promised(container, stream)
         except FFmpegError as error:
             said = complaint or error.strerror or str(error)
@@ -51,16 +56,30 @@ def decode(path: Path, complaint: str = "") -> tuple[NDArray[Any], int]:
             if raw.read(8)[4:] == b"ftyp":
                 said = "an MP4 file that is cut, damaged or protected"
             raise ValueError(f"cannot be read as audio: {said}") from None
-    if not blocks:
+    if not count:
         raise ValueError("is empty (no samples)")
-    samples = np.concatenate(blocks)
-    seconds = len(samples) / rate
-    if seconds < promised - _MAX_LACK:
+    if count / rate < promised - _MAX_LACK:
         raise ValueError(
-            f"is cut: its header promises {promised:.2f} s, {seconds:.2f} s are there; "
+            f"is cut: its header promises {promised:.2f} s, {count / rate:.2f} s are there; "
             f"{CURE_OF_CUT_FILES}"
         )
-    return samples, rate
+
+
+def seconds_guessed(path: Path) -> float:
+    """Return the duration that FFmpeg reads in the header or guesses; 0 without a guess."""
+    from av import FFmpegError
+
+    try:
+        with path.open("rb") as raw, _container(raw) as container:
+            return float(container.duration or 0) / 1e6
+    except FFmpegError:
+        return 0.0
+
+
+def _container(raw: BinaryIO) -> Any:
+    from av import open as open_container
+
+    return open_container(raw, options={"format_whitelist": ",".join(FORMATS)})
 
 
 def _audio_stream(container: Any) -> Any:
@@ -83,9 +102,10 @@ def _promised(container: Any, stream: Any) -> float:
     return 0.0
 
 
-def _decoded(container: Any, stream: Any) -> tuple[list[NDArray[Any]], int]:
-    blocks: list[NDArray[Any]] = []
-    shape = (0, 0)
+def _decoded(container: Any, stream: Any) -> Iterator[tuple[Samples, int]]:
+    """Decode packets into blocks of about a second."""
+    frames: list[NDArray[Any]] = []
+    shape: tuple[int, int] | None = None
     last = b""
     is_mpeg = stream.codec_context.name.startswith(("mp2", "mp3"))
     for packet in container.demux(stream):
@@ -94,7 +114,7 @@ def _decoded(container: Any, stream: Any) -> tuple[list[NDArray[Any]], int]:
             continue  # tags between files that were put one after the other
         for frame in packet.decode():
             found = (frame.sample_rate, frame.layout.nb_channels)
-            if blocks and found != shape:
+            if shape is not None and found != shape:
                 raise ValueError(
                     f"changes on the way from {shape[0]} Hz and {shape[1]} channels to {found[0]} "
                     f"Hz and {found[1]}; convert it by `ffmpeg -i in -ar {shape[0]} -ac 1 out.wav`"
@@ -102,10 +122,14 @@ def _decoded(container: Any, stream: Any) -> tuple[list[NDArray[Any]], int]:
             shape = found
             values = frame.to_ndarray()
             values = values.T if frame.format.is_planar else values
-            blocks.append(_scaled(values.reshape(-1, shape[1])))
+            frames.append(_scaled(values.reshape(-1, shape[1])))
+            if sum(map(len, frames)) >= shape[0]:
+                yield np.concatenate(frames), shape[0]
+                frames = []
     if is_mpeg and len(last) < mpeg_frame_size(last):
         raise ValueError(f"is cut: its last frame is not whole; {CURE_OF_CUT_FILES}")
-    return blocks, shape[0]
+    if shape is not None and frames:
+        yield np.concatenate(frames), shape[0]
 
 
 def _scaled(values: NDArray[Any]) -> NDArray[Any]:

@@ -133,6 +133,11 @@ class DecodeConfig:
         return self.method == CTC_PREFIX_BEAM and self.use_ngram
 
     @classmethod
+    def fast(cls, graph_dir: Path | None = None) -> Self:
+        """Return the default for recordings: the graph if there is one, else the best path."""
+        return cls(method=CTC_GREEDY if graph_dir is None else WFST)
+
+    @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Make a configuration from named values.
 

@@ -31,7 +31,8 @@ class Hypothesis(NamedTuple):
             them.
         words: Words, for a search over words; None for a search over units.
         unit_frames: First frame of each unit and the frame after its last one, for searches that
-            follow a single path; None for others.
+            follow a single path, or after `TimedSearch`; None for others.
+        unit_confidences: Greatest posterior of each unit within its frames, after `TimedSearch`.
     """
 
     units: tuple[int, ...]
@@ -40,3 +41,4 @@ class Hypothesis(NamedTuple):
     lm_score: float = 0.0
     words: tuple[Word, ...] | None = None
     unit_frames: tuple[tuple[int, int], ...] | None = None
+    unit_confidences: tuple[float, ...] | None = None

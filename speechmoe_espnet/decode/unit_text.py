@@ -7,6 +7,8 @@ import sentencepiece
 
 UNKNOWN = "<unk>"
 SPACE = "<space>"
+PIECE_SPACE = "▁"
+"""SentencePiece's mark of a space."""
 TOKEN_TYPES = ("char", "word", "bpe")
 
 
@@ -31,6 +33,7 @@ class UnitText:
         self, units: Sequence[str], token_type: str, bpemodel: str | Path | None = None
     ) -> None:
         self.units = tuple(units)
+        self._is_spelled = token_type != "word"
         self._join = _joiner(token_type, bpemodel)
         self._silent = {self.units[0], UNKNOWN, "<sos/eos>", "<sos>", "<eos>"}
 
@@ -42,6 +45,31 @@ class UnitText:
         """Return the units of unit ids, without those that have no text."""
         units = [self.units[unit_id] for unit_id in unit_ids]
         return [unit for unit in units if unit not in self._silent]
+
+    def words(self, unit_ids: Sequence[int]) -> list[tuple[str, int, int]]:
+        """Group units into what has a time of its own: words, characters or syllables.
+
+        Letters and pieces of alphabetic script are joined up to a space, others stand alone.
+
+        Returns:
+            Text of each, and its first unit and the one after its last in the sequence.
+        """
+        found: list[tuple[str, int, int]] = []
+        goes_on = False
+        for number, unit_id in enumerate(unit_ids):
+            unit = self.units[unit_id]
+            if unit in self._silent:
+                continue
+            text = unit if not self._is_spelled else unit.replace(PIECE_SPACE, " ")
+            text = " " if unit == SPACE else text
+            begins = not goes_on or text.startswith(" ") or not _is_alphabetic(text)
+            word = text.strip()
+            if word and begins:
+                found.append((word, number, number + 1))
+            elif word:
+                found[-1] = (found[-1][0] + word, found[-1][1], number + 1)
+            goes_on = self._is_spelled and _is_alphabetic(text)
+        return found
 
 
 def join_words(words: Sequence[str]) -> str:
@@ -55,6 +83,12 @@ def join_words(words: Sequence[str]) -> str:
         is_latin = text[-1:].isascii() and text[-1:].isalpha() and word[:1].isascii()
         text += f" {word}" if is_latin and word[:1].isalpha() else word
     return text
+
+
+def _is_alphabetic(text: str) -> bool:
+    """Whether a text ends in a letter of a script that has cases, or an apostrophe."""
+    last = text[-1:]
+    return last == "'" or (last.isalpha() and (last.islower() or last.isupper()))
 
 
 def _joiner(token_type: str, bpemodel: str | Path | None) -> Callable[[list[str]], str]:

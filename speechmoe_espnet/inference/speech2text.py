@@ -7,7 +7,6 @@ text, tokens, token_ids, hypothesis = speech2text("utterance.wav")[0]
 With `graph_dir="lang/synthetic/graph_syllable_phone5"` a syllable model writes Hanzi.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,9 @@ from speechmoe_espnet.espnet.experiment_config import (
     sample_rate,
 )
 from speechmoe_espnet.inference.recognizer import SHORTEST_SPEECH, Recognizer, make_recognizer
+from speechmoe_espnet.inference.speech_finder import SILERO, SpeechFinder, make_speech_finder
+from speechmoe_espnet.inference.transcript import Transcript
+from speechmoe_espnet.inference.transcription import Transcriber
 from speechmoe_espnet.zoo.find_model import find_model
 from speechmoe_espnet.zoo.packed_model import is_packed
 
@@ -89,7 +91,10 @@ class Speech2Text(asr_inference.Speech2Text):
             )
         frontend = self.asr_model.frontend is not None
         self.sample_rate = sample_rate(conf) if frontend else self.fbank.sample_frequency
-        self._recognizer = self._word_recognizer(conf, graph_dir, decode_config, tuning)
+        self._conf = conf
+        self._graph_dir = None if graph_dir is None else Path(graph_dir)
+        self._recognizer = self._word_recognizer(decode_config, tuning)
+        self._default_transcriber: Transcriber | None = None
 
     @classmethod
     def from_experiment(
@@ -171,6 +176,58 @@ class Speech2Text(asr_inference.Speech2Text):
         except TooShortUttError:
             return self._nothing()
 
+    def transcribe(self, path: str | Path, channel: int | str = MEAN) -> Transcript:
+        """Transcribe a recording of any length, with the default of `transcriber`.
+
+        Args:
+            path: A recording in any container that libsndfile or PyAV opens.
+            channel: The channel to take, from 1, or "mean".
+
+        Returns:
+            Text with times and confidences.
+
+        Raises:
+            FileNotFoundError: There is no such recording.
+            ValueError: It cannot be read; the message names it.
+        """
+        if self._default_transcriber is None:
+            self._default_transcriber = self.transcriber()
+        try:
+            return self._default_transcriber(path, channel)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    def transcriber(
+        self, search: DecodeConfig | None = None, find_speech: SpeechFinder | None = None
+    ) -> Transcriber:
+        """Return what transcribes recordings of any length: cut at pauses, in batches.
+
+        Args:
+            search: The search; None: that of the graph if there is one, else the best path, which
+                is fast. ESPnet's beam search is method espnet_joint.
+            find_speech: Finds speech; None: Silero VAD.
+
+        Raises:
+            ValueError: The model has no CTC head, the search needs a file that is not there, or
+                silero-vad is not installed.
+        """
+        if self.asr_model.ctc is None:
+            raise ValueError(
+                "the model has no CTC head (ctc_weight 0), which transcription needs; call "
+                "Speech2Text with utterances instead"
+            )
+        if search is None and self._recognizer is not None:
+            recognizer = self._recognizer
+        else:
+            recognizer = self._with_search(search or DecodeConfig.fast())
+        return Transcriber(
+            recognizer,
+            sample_rate=self.sample_rate,
+            fbank=self.fbank if self.asr_model.frontend is None else None,
+            find_speech=find_speech or make_speech_finder(SILERO),
+            batch_frames=(search or DecodeConfig()).batch_frames,
+        )
+
     def _inputs(
         self, speech: Any, rate: int | None, name: str
     ) -> tuple[torch.Tensor | None, float]:
@@ -240,12 +297,10 @@ class Speech2Text(asr_inference.Speech2Text):
 
     def _word_recognizer(
         self,
-        conf: Mapping[str, Any],
-        graph_dir: str | Path | None,
         decode_config: str | Path | None,
         tuning: str | Path | None,
     ) -> Recognizer | None:
-        if graph_dir is None:
+        if self._graph_dir is None:
             if decode_config is not None or tuning is not None:
                 raise ValueError("decode_config and tuning need graph_dir=, the decoding graph")
             return None
@@ -254,6 +309,13 @@ class Speech2Text(asr_inference.Speech2Text):
             search = DecodeConfig.from_mapping({"method": WFST, **weights})
         else:
             search = DecodeConfig.from_yaml(decode_config, weights)
+        return self._with_search(search)
+
+    def _with_search(self, search: DecodeConfig) -> Recognizer:
         return make_recognizer(
-            self.asr_model, conf, search, device=self.device, graph_dir=Path(graph_dir)
+            self.asr_model,
+            self._conf,
+            search,
+            device=self.device,
+            graph_dir=self._graph_dir if search.needs_graph else None,
         )

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +165,19 @@ def list_audio(data_dir: Path, sample_rate: int) -> list[Utterance]:
     return utterances
 
 
-def make_batches(utterances: Sequence[Utterance], batch_frames: int) -> list[list[Utterance]]:
+class Sized(Protocol):
+    """What `make_batches` groups."""
+
+    @property
+    def name(self) -> str:
+        """Unique name; decides between equal lengths."""
+
+    @property
+    def num_frames(self) -> int:
+        """Duration in frames of 10 ms."""
+
+
+def make_batches[T: Sized](utterances: Sequence[T], batch_frames: int) -> list[list[T]]:
     """Group utterances of similar length, longest first.
 
     Args:
@@ -175,7 +188,7 @@ def make_batches(utterances: Sequence[Utterance], batch_frames: int) -> list[lis
     Returns:
         Batches; they depend on the set of utterances, not on its order.
     """
-    batches: list[list[Utterance]] = []
+    batches: list[list[T]] = []
     for utterance in sorted(utterances, key=lambda utt: (-utt.num_frames, utt.name)):
         if batches:
             longest = batches[-1][0].num_frames

@@ -137,7 +137,9 @@ def run_espnet(name: str, command: Callable[[], object]) -> int:
     return 0
 
 
-def progress[T](items: Iterable[T], total: int, desc: str) -> Iterator[T]:
+def progress[T](
+    items: Iterable[T], total: int, desc: str, amount: Callable[[T], float] = lambda _: 1
+) -> Iterator[T]:
     """Yield items and show the progress.
 
     A terminal gets a bar; a log file gets a line every ten seconds, with the time that is left at
@@ -145,25 +147,29 @@ def progress[T](items: Iterable[T], total: int, desc: str) -> Iterator[T]:
 
     Args:
         items: Items to yield.
-        total: Number of items.
+        total: Number of items, or sum of their amounts.
         desc: Description of the items.
+        amount: How much an item counts; default: 1.
     """
     if sys.stderr.isatty():
         from tqdm import tqdm  # commands that show no bar start sooner without it
 
-        yield from tqdm(items, total=total, desc=desc, unit="item")
+        with tqdm(total=total, desc=desc, unit="item") as bar:
+            for item in items:
+                yield item
+                bar.update(amount(item))
         return
     begun = last = time.monotonic()
-    count = 0
+    count = 0.0
     for item in items:
         yield item
-        count += 1
+        count += amount(item)
         now = time.monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES:
-            left = _duration((now - begun) / count * (total - count))
-            print(f"{desc}: {count}/{total}, {left} left", file=sys.stderr, flush=True)
+        if now - last >= SECONDS_BETWEEN_LINES and count:
+            left = _duration((now - begun) / count * max(0, total - count))
+            print(f"{desc}: {count:.0f}/{total}, {left} left", file=sys.stderr, flush=True)
             last = now
-    print(f"{desc}: {count}/{total} done", file=sys.stderr, flush=True)
+    print(f"{desc}: {count:.0f}/{total} done", file=sys.stderr, flush=True)
 
 
 def _duration(seconds: float) -> str:

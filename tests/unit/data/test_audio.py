@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechmoe_espnet.data.audio import INT16_FORMATS, audio_info, read_audio, read_samples
+from speechmoe_espnet.data.audio import audio_info, read_audio, read_samples
+from speechmoe_espnet.data.audio_blocks import INT16_FORMATS
 from speechmoe_espnet.data.samples import as_float
 
 RATE = 16000

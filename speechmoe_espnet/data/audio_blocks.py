@@ -1,0 +1,197 @@
+"""Blocks of audio files: opened by libsndfile with its header put right, else decoded by PyAV."""
+
+import mmap
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES, corrections
+from speechmoe_espnet.data.audio_streams import check_last_page, check_log, mp3_length_is_known
+from speechmoe_espnet.data.samples import Samples
+
+# Formats that libsndfile reads into 16-bit samples without loss.
+INT16_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "NIST"})
+_UNKNOWN = 1 << 62
+_BLOCK = 1 << 22
+"""Samples that are read at a time: a damaged header may promise more than memory holds."""
+
+
+def audio_blocks(path: str | Path) -> Iterator[tuple[Samples, int]]:
+    """Read a recording of any length in blocks, in bounded memory.
+
+    A cut file is an error at its end, after the blocks that are there.
+
+    Args:
+        path: A file in any container that libsndfile or PyAV opens.
+
+    Yields:
+        Samples (num_samples, channels), int16 where the file holds these and float32 in [-1, 1)
+        otherwise, and the sample rate in Hz, which is the same for all.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: It cannot be read, is cut or protected, has no audio, no samples, or values
+            that are not finite.
+    """
+    is_empty = True
+    for samples, rate in _any_blocks(Path(path)):
+        is_empty = is_empty and not len(samples)
+        check_finite(samples)
+        yield samples, rate
+    if is_empty:
+        raise ValueError("is empty (no samples)")
+
+
+def check_finite(samples: Samples) -> None:
+    """Check that no sample is NaN or infinite.
+
+    Raises:
+        ValueError: One is.
+    """
+    if samples.dtype != np.int16 and not np.isfinite(samples).all():
+        raise ValueError("has samples that are not finite")
+
+
+def seconds_promised(path: str | Path) -> float:
+    """Return the duration by the header, without reading the file; 0 if that cannot be told.
+
+    It is for estimates: errors of the file are left to whoever reads it.
+    """
+    path = Path(path)
+    try:
+        with opened(path) as file:
+            if file is not None:
+                return float(file.frames / file.samplerate)
+        from speechmoe_espnet.data.containers import seconds_guessed
+
+        return seconds_guessed(path)
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _any_blocks(path: Path) -> Iterator[tuple[Samples, int]]:
+    with opened(path) as file:
+        if file is None:
+            yield from data_blocks(path)
+            return
+        count = 0
+        for samples in file_blocks(file, file.frames):
+            count += len(samples)
+            yield samples, file.samplerate
+        if count < file.frames:
+            raise ValueError(
+                f"is cut: it ends after {count} samples, its header promises {file.frames}; "
+                f"{CURE_OF_CUT_FILES}"
+            )
+
+
+def data_blocks(path: Path) -> Iterator[tuple[Samples, int]]:
+    """Read a file to the end of its data, whatever its header says.
+
+    Yields:
+        Samples (num_samples, channels) and the sample rate in Hz; at least one block.
+
+    Raises:
+        ValueError: Neither libsndfile nor PyAV reads it.
+    """
+    from speechmoe_espnet.data.containers import decoded_blocks
+
+    complaint = ""
+    has_begun = False
+    try:
+        with _corrected(path) as file:
+            if file.format != "MP3":
+                for samples in file_blocks(file, _UNKNOWN):
+                    yield samples, file.samplerate
+                    has_begun = True
+                return
+    except soundfile.LibsndfileError as error:
+        if has_begun:
+            raise
+        # Of an MP3 file that is all too short it says that there is none.
+        complaint = "" if "does not exist" in error.error_string else error.error_string
+    yield from decoded_blocks(path, complaint)
+
+
+def file_blocks(file: soundfile.SoundFile, count: int) -> Iterator[Samples]:
+    """Read up to count samples of every channel.
+
+    Yields:
+        Blocks (num_samples, channels), at least one; the last may be empty.
+    """
+    exact = file.subtype == "PCM_16" and file.format in INT16_FORMATS
+    left = count
+    while left > 0 or left == count:
+        size = min(left, max(1, _BLOCK // file.channels))
+        samples = file.read(size, dtype="int16" if exact else "float32", always_2d=True)
+        yield samples
+        if len(samples) < size or not size:
+            return
+        left -= size
+
+
+def joined(blocks: Sequence[Samples]) -> Samples:
+    """Put blocks (num_samples, channels) one after the other."""
+    samples: NDArray[Any] = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    return samples
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[soundfile.SoundFile | None]:
+    """Open a file by libsndfile; None where it has to be read whole to know its length."""
+    if path.suffix.lower() == ".raw":
+        raise ValueError(
+            "is named like audio without a header, which states no sample rate or encoding; "
+            "convert it, e.g. `sox -r 16000 -e signed -b 16 -c 1 in.raw out.wav`"
+        )
+    if path.stat().st_size == 0:
+        raise ValueError("cannot be read as audio: it has 0 bytes")
+    with ExitStack() as stack:
+        found = None
+        try:
+            file = stack.enter_context(_corrected(path))
+            found = file if _length_is_known(path, file) else None
+        except soundfile.LibsndfileError:
+            pass  # perhaps PyAV knows the format
+        try:
+            yield found
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"cannot be read as audio: {error.error_string}") from None
+
+
+class _Content(mmap.mmap):
+    """A file in memory, in which libsndfile may seek beyond the end, as in a file on disk."""
+
+    def seek(self, position: int, whence: int = 0) -> None:
+        origin = (0, self.tell(), len(self))[whence]
+        super().seek(min(max(0, origin + position), len(self)))
+
+
+@contextmanager
+def _corrected(path: Path) -> Iterator[soundfile.SoundFile]:
+    """Open a file by libsndfile, with the sizes in its header put right in memory."""
+    fixes = corrections(path)
+    if not fixes:
+        with soundfile.SoundFile(path) as file:
+            yield file
+        return
+    with path.open("rb") as raw, _Content(raw.fileno(), 0, access=mmap.ACCESS_COPY) as content:
+        for fix in fixes:
+            struct.pack_into(fix.format, content, fix.position, fix.value)
+        with soundfile.SoundFile(content) as file:
+            yield file
+
+
+def _length_is_known(path: Path, file: soundfile.SoundFile) -> bool:
+    if file.format == "MP3":
+        return mp3_length_is_known(path)
+    if file.format == "OGG":
+        check_last_page(path)
+    check_log(file.format, file.extra_info, file.frames)
+    return file.frames < _UNKNOWN
