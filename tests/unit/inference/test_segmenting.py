@@ -1,5 +1,7 @@
 """Segments: nothing of the speech is lost or heard twice, however the recording arrives."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,7 +65,7 @@ def test_speech_is_covered_once(recording, sizes):
 def test_a_cut_within_speech_overlaps(finder, seconds):
     segments = cut(np.ones(int(seconds * RATE), np.float32), finder=finder)
     assert segments[0].begin == segments[0].first == 0
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in pairwise(segments):
         assert before.last == after.first
         assert after.first - after.begin == OVERLAP * RATE
         assert before.begin + len(before.samples) > before.last
