@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import sentencepiece
 
-from speechmoe_espnet.decode.unit_text import UnitText
+from speechmoe_espnet.decode import unit_text
+from speechmoe_espnet.decode.unit_text import SPACE, UnitText
 
 
 def test_characters_are_joined_and_special_units_have_no_text() -> None:
@@ -44,3 +45,25 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         UnitText(["<blank>"], "bpe")
     with pytest.raises(FileNotFoundError, match="no SentencePiece model"):
         UnitText(["<blank>"], "bpe", tmp_path / "none.model")
+
+
+@pytest.mark.parametrize(
+    ("token_type", "units", "words"),
+    [
+        ("char", "一 二", [("一", 0, 1), ("二", 2, 3)]),
+        ("char", "ab'c 一d", [("ab'c", 0, 4), ("一", 5, 6), ("d", 6, 7)]),
+        ("word", ["ni3", "hao3", "<unk>", "ni3"], [("ni3", 0, 1), ("hao3", 1, 2), ("ni3", 3, 4)]),
+    ],
+)
+def test_words_are_what_has_a_time(token_type, units, words):
+    units = [SPACE if unit == " " else unit for unit in units]
+    known = ["<blank>", *dict.fromkeys(units), "<sos/eos>"]
+    text = UnitText(known, token_type)
+    assert text.words([known.index(unit) for unit in units]) == words
+
+
+def test_words_of_pieces_begin_at_their_mark(monkeypatch):
+    monkeypatch.setattr(unit_text, "_joiner", lambda *_: "".join)
+    text = UnitText(["<blank>", "▁a", "b", "▁", "c", "▁一", "<sos/eos>"], "bpe")
+    found = [word for word, _, _ in text.words([1, 2, 1, 3, 4, 5, 5, 2])]
+    assert found == ["ab", "a", "c", "一", "一", "b"]

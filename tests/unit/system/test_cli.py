@@ -95,3 +95,11 @@ def test_control_characters_are_refused_in_every_word(
     assert caught.value.code == 2
     assert "count: error: a control character, such as" in capsys.readouterr().err
     assert parser.parse_args(["--name", "a b", "好 "]).more == ["好 "]
+
+
+def test_progress_counts_amounts(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "SECONDS_BETWEEN_LINES", 0)
+    assert list(cli.progress([30.0, 60.0, 10.0], 100, "heard (s)", amount=float)) == [30, 60, 10]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines[:2]] == ["heard (s): 30/100", "heard (s): 90/100"]
+    assert lines[-1] == "heard (s): 100/100 done"
