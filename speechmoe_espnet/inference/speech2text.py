@@ -10,16 +10,11 @@ With `graph_dir="lang/synthetic/graph_syllable_phone5"` a syllable model writes 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from espnet2.bin import asr_inference
 from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
 
-from speechmoe_espnet.data.audio import read_audio
 from speechmoe_espnet.data.fbank_config import MEAN, FbankConfig
-from speechmoe_espnet.data.features import compute_features
-from speechmoe_espnet.data.samples import as_float, resampled
-from speechmoe_espnet.data.waveform import as_array, as_waveform
 from speechmoe_espnet.decode.config import WFST, DecodeConfig
 from speechmoe_espnet.decode.hypothesis import Hypothesis
 from speechmoe_espnet.decode.tuning_file import read_tuning
@@ -31,7 +26,8 @@ from speechmoe_espnet.espnet.experiment_config import (
     portable_config,
     sample_rate,
 )
-from speechmoe_espnet.inference.recognizer import SHORTEST_SPEECH, Recognizer, make_recognizer
+from speechmoe_espnet.inference.model_input import model_input
+from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
 from speechmoe_espnet.inference.speech_finder import SILERO, SpeechFinder, make_speech_finder
 from speechmoe_espnet.inference.transcript import Transcript
 from speechmoe_espnet.inference.transcription import Transcriber
@@ -164,7 +160,13 @@ class Speech2Text(asr_inference.Speech2Text):
             return [self(item, rate, **kwargs) for item in speech]
         name = str(speech) if isinstance(speech, str | Path) else "speech"
         try:
-            inputs, seconds = self._inputs(speech, rate, name)
+            inputs, seconds = model_input(
+                speech,
+                self.sample_rate if rate is None else rate,
+                name,
+                sample_rate=self.sample_rate,
+                fbank=self.fbank if self.asr_model.frontend is None else None,
+            )
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         if inputs is None:
@@ -227,42 +229,6 @@ class Speech2Text(asr_inference.Speech2Text):
             find_speech=find_speech or make_speech_finder(SILERO),
             batch_frames=(search or DecodeConfig()).batch_frames,
         )
-
-    def _inputs(
-        self, speech: Any, rate: int | None, name: str
-    ) -> tuple[torch.Tensor | None, float]:
-        """Return what the model takes, None for too little of it, and its duration in seconds."""
-        if isinstance(speech, str | Path):
-            if not Path(speech).is_file():
-                raise FileNotFoundError(f"{speech}: no such file")
-            samples, rate = read_audio(speech, channel=MEAN)
-        else:
-            array = as_array(speech)
-            takes_features = self.asr_model.frontend is None
-            if takes_features and array.ndim == 2 and array.shape[1] == self.fbank.feature_size:
-                return self._features(array)
-            samples = as_waveform(array)
-        rate = self.sample_rate if rate is None else rate
-        if isinstance(rate, bool) or not (isinstance(rate, int) and rate > 0):
-            raise ValueError(f"rate must be a sample rate in Hz above 0, got {rate!r}")
-        seconds = len(samples) / rate
-        if seconds < SHORTEST_SPEECH:
-            return None, seconds
-        samples = as_float(resampled(samples, rate, self.sample_rate))
-        if self.asr_model.frontend is not None:
-            return torch.from_numpy(samples), seconds
-        if len(samples) < self.fbank.frame_samples:
-            return None, seconds
-        features = compute_features(samples, self.sample_rate, self.fbank, name)
-        return torch.from_numpy(features), seconds
-
-    def _features(self, array: np.ndarray) -> tuple[torch.Tensor | None, float]:
-        seconds = len(array) * self.fbank.frame_shift / 1000
-        if seconds < SHORTEST_SPEECH:
-            return None, seconds
-        if not np.isfinite(array).all():
-            raise ValueError("features are not finite")
-        return torch.from_numpy(array.astype(np.float32)), seconds
 
     def _nothing(self) -> list[tuple[Any, ...]]:
         """Return the n-best list of no speech."""
