@@ -17,7 +17,7 @@ import yaml
 pytest.importorskip("onnxruntime")
 
 from speechmoe_espnet.bin import decode as decode_command
-from speechmoe_espnet.bin import decode_onnx
+from speechmoe_espnet.bin import decode_onnx, transcribe
 from speechmoe_espnet.bin.export import main
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.features import compute_features
@@ -303,6 +303,9 @@ def test_the_example_decodes_a_recording(
     capsys.readouterr()
     assert onnx_decode.main([str(paper / "model.onnx"), str(tmp_path / "a.wav")]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'a.wav'} {text}\n"
+    words = ["--model", str(paper / "model.onnx"), "--vad", "none", str(tmp_path / "a.wav")]
+    assert transcribe.main(words) == 0
+    assert capsys.readouterr().out == f"{text}\n"
     write_wav(tmp_path / "stereo.wav", np.zeros(3200), channels=2)
     assert onnx_decode.main([str(paper / "model.onnx"), str(tmp_path / "stereo.wav")]) == 1
     assert "one channel" in capsys.readouterr().err
