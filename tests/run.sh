@@ -22,7 +22,7 @@ declare_option slow flag "the slow set only, which the default command leaves ou
 nj="$(nproc)"
 [ "${nj}" -le 4 ] || nj=4
 declare_option nj int "test processes side by side, each with PyTorch and ESPnet in its memory"
-parse_options "Sets up .venv when needed and runs every check; about 15 minutes on two idle cores." "$@"
+parse_options "Sets up .venv when needed and runs every check; about 20 minutes on two idle cores." "$@"
 
 utils/setup.sh
 # shellcheck source=utils/path.sh
