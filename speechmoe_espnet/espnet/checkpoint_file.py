@@ -157,7 +157,7 @@ def _check_zip(path: Path) -> None:
         ) from None
     if bad is not None:
         raise ValueError(
-            f"{path}: damaged: the checksum of {bad} is wrong; copy it again or take an earlier "
+            f"{path}: damaged: the checksum of {bad!r} is wrong; copy it again or take an earlier "
             f"checkpoint"
         )
 

@@ -100,9 +100,9 @@ def test_weights_of_a_tuning(tmp_path):
     ("content", "said"),
     [
         ("{", "not JSON"),
-        ("[]", "nn_lm_weight must be a number, got None"),
-        ('{"lm_weight": 1, "insertion_bonus": 0}', "nn_lm_weight must be a number, got None"),
-        ('{"nn_lm_weight": true}', "nn_lm_weight must be a number, got True"),
+        ("[]", "expected an object, got list"),
+        ('{"lm_weight": 1, "insertion_bonus": 0}', "nn_lm_weight must be a finite number, got None"),
+        ('{"nn_lm_weight": true}', "nn_lm_weight must be a finite number, got True"),
     ],
 )
 def test_tunings_without_the_weights_are_named(tmp_path, content, said):

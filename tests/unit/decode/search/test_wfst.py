@@ -92,7 +92,7 @@ def test_batching_and_padding_do_not_matter(graph):
         together = search(padded, lengths)
         alone = [search(f[None], torch.tensor([len(f)]))[0] for f in utterances]
         assert together == alone
-    assert together[4] == [((), 0.0, 0.0, 0.0, (), ())]
+    assert together[4] == [((), 0.0, 0.0, 0.0, (), (), None)]
 
 
 def test_a_doubled_unit_needs_a_blank_between(graph):
