@@ -101,7 +101,10 @@ def test_weights_of_a_tuning(tmp_path):
     [
         ("{", "not JSON"),
         ("[]", "expected an object, got list"),
-        ('{"lm_weight": 1, "insertion_bonus": 0}', "nn_lm_weight must be a finite number, got None"),
+        (
+            '{"lm_weight": 1, "insertion_bonus": 0}',
+            "nn_lm_weight must be a finite number, got None",
+        ),
         ('{"nn_lm_weight": true}', "nn_lm_weight must be a finite number, got True"),
     ],
 )
