@@ -135,20 +135,7 @@ def mixed_table(systems: Sequence[System]) -> Table | None:
         The table, or None where no reference has a Latin word.
     """
     by_system = [system.mixed_counts for system in systems]
-    first = next((counts for counts in by_system if counts), None)
-    if first is None:
-        return None
-    rows: list[list[str | Cell]] = [
-        [
-            name,
-            *(f"{counts[name].cer:.2f}" if name in counts else "-" for counts in by_system),
-            *_size_cells(size),
-        ]
-        for name, size in first.items()
-    ]
-    head: list[str | Cell] = ["set"]
-    head += [*(Cell(system.name, "MER %") for system in systems), "utterances"]
-    return Table([*head, "characters and words"], rows)
+    return _rate_table(systems, by_system, "MER %", "characters and words", total=False)
 
 
 def syllable_table(systems: Sequence[System]) -> Table | None:
@@ -161,21 +148,31 @@ def syllable_table(systems: Sequence[System]) -> Table | None:
         The table, or None where no system was scored in units.
     """
     by_system = [system.syllable_counts for system in systems]
+    return _rate_table(systems, by_system, "SER %", "units", total=True)
+
+
+def _rate_table(
+    systems: Sequence[System],
+    by_system: Sequence[Mapping[str, Counts]],
+    measure: str,
+    counted: str,
+    *,
+    total: bool,
+) -> Table | None:
+    """Error rates by set and system, `-` where a system has none; None where no system has any."""
     first = next((counts for counts in by_system if counts), None)
     if first is None:
         return None
     rows: list[list[str | Cell]] = [
         [
             name,
-            *(f"{counts[name].cer:.2f}" if counts else "-" for counts in by_system),
-            str(size.num_utts),
-            str(size.num_chars),
+            *(f"{counts[name].cer:.2f}" if name in counts else "-" for counts in by_system),
+            *_size_cells(size),
         ]
         for name, size in first.items()
     ]
-    head: list[str | Cell] = ["set"]
-    head += [*(Cell(system.name, "SER %") for system in systems), "utterances", "units"]
-    return Table(head, rows, total=True)
+    head: list[str | Cell] = ["set", *(Cell(system.name, measure) for system in systems)]
+    return Table([*head, "utterances", counted], rows, total=total)
 
 
 def speaker_tables(systems: Sequence[System]) -> dict[str, Table]:
