@@ -35,11 +35,24 @@ def read_experiment(model_dir: Path, model_file: str) -> dict[str, Any]:
             f"in {model_dir} by --model_file: {found}"
         )
     config = load_config(path)
-    if missing := [key for key in ("token_type", "token_list", "input_size") if key not in config]:
+    check_config(config, path)
+    return config
+
+
+def check_config(conf: dict[str, Any], path: str | Path) -> None:
+    """Check that a configuration is that of a trained model.
+
+    Args:
+        conf: From `load_config`.
+        path: Its file, for the message.
+
+    Raises:
+        ValueError: It lacks what ESPnet writes.
+    """
+    if missing := [key for key in ("token_type", "token_list", "input_size") if key not in conf]:
         raise ValueError(
             f"{path}: lacks {', '.join(missing)}; expected the config.yaml that ESPnet writes"
         )
-    return config
 
 
 def load_model(conf: dict[str, Any], model_file: str | Path, device: str = "cpu") -> Any:

@@ -26,6 +26,7 @@ from speechmoe_espnet.espnet.experiment_config import (
     portable_config,
     sample_rate,
 )
+from speechmoe_espnet.inference.experiment import check_config
 from speechmoe_espnet.inference.model_input import model_input
 from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
 from speechmoe_espnet.inference.speech_finder import SILERO, SpeechFinder, make_speech_finder
@@ -72,6 +73,7 @@ class Speech2Text(asr_inference.Speech2Text):
     ) -> None:
         asr_train_config = Path(asr_train_config)
         conf = load_config(asr_train_config)
+        check_config(conf, asr_train_config)
         if conf.get("decoder") is None:
             kwargs.setdefault("ctc_weight", 1.0)
         with portable_config(conf) as config:

@@ -124,6 +124,10 @@ CALLS: dict[str, Call] = {
         "--texts sentences.txt --dev_text dev.txt --order 2 --output_dir out",
         ("sentences.txt", "dev.txt"),
     ),
+    "transcribe": Call(
+        "kaldi/a.wav --model model --output_dir out",
+        (*MODEL, "kaldi/a.wav"),
+    ),
     "tune": Call(
         "--decode_dir nbest/dev --data_dir nbest/dev --output_dir out",
         ("nbest/dev/nbest.jsonl", "nbest/dev/text"),

@@ -107,8 +107,8 @@ class Spoken:
             nj: Number of processes.
 
         Yields:
-            For each saying, in the order of the list, the seconds said by this call; 0 where it
-            was said already, or by another process meanwhile.
+            For each saying the seconds said by this call; 0 where it was said already, or by
+            another process meanwhile. Those that another process was saying come last.
 
         Raises:
             ValueError: Something cannot be said; the message has it.
@@ -118,24 +118,40 @@ class Spoken:
         if sayings:
             # Processes that are copies of this one share the model.
             _model(self.voices_dir)
-        yield from ordered_map(partial(_say, self), sayings, nj, fork=True)
+        # What another process is saying comes last: a wait in between would keep both in step.
+        waited_for = []
+        said = ordered_map(partial(_say_unclaimed, self), sayings, nj, fork=True)
+        for saying, seconds in zip(sayings, said, strict=True):
+            if seconds is None:
+                waited_for.append(saying)
+            else:
+                yield seconds
+        for saying in waited_for:
+            yield _say(self, saying)
 
     def missing(self, sayings: Sequence[Saying]) -> list[Saying]:
         """Return the sayings without speech, each once."""
         return [s for s in dict.fromkeys(sayings) if not self.file(s).exists()]
 
 
-def _say(spoken: Spoken, saying: Saying) -> float:
+def _say_unclaimed(spoken: Spoken, saying: Saying) -> float | None:
+    """Say what no other process is saying; return its seconds, or None where one is."""
     file = spoken.file(saying)
-    while not file.exists():
-        with _Claim(spoken.path, file.stem) as claimed:
-            if claimed and not file.exists():
-                signal = _synthesise(spoken, saying)
-                _write(file, signal)
-                return len(signal) / SAMPLE_RATE
+    with _Claim(spoken.path, file.stem) as claimed:
+        if file.exists():
+            return 0.0
         if not claimed:
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-    return 0.0
+            return None
+        signal = _synthesise(spoken, saying)
+        _write(file, signal)
+        return len(signal) / SAMPLE_RATE
+
+
+def _say(spoken: Spoken, saying: Saying) -> float:
+    """Say something, or wait until another process has said it."""
+    while (seconds := _say_unclaimed(spoken, saying)) is None:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    return seconds
 
 
 def _synthesise(spoken: Spoken, saying: Saying) -> Signal:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -73,15 +74,16 @@ def test_two_processes_say_the_same_as_one(folder, voices_dir, tmp_path):
         assert np.array_equal(folder.read(saying), other.read(saying))
 
 
-def _count(folder: Spoken, wanted: list[Saying], results) -> None:
+def _count(folder: Spoken, wanted: list[Saying], results, together) -> None:
     true_one = spoken._synthesise
 
     def slow(where: Spoken, what: Saying) -> np.ndarray:
         time.sleep(0.05)
-        results.put(what.phonemes)
+        results.put((os.getpid(), what.phonemes))
         return true_one(where, what)
 
     spoken._synthesise = slow
+    together.wait(60)
     list(folder.say_all(wanted, nj=1))
 
 
@@ -89,9 +91,8 @@ def test_processes_side_by_side_share_the_work(folder):
     wanted = sayings(folder, 10)
     context = multiprocessing.get_context("fork")
     results = context.Queue()
-    workers = [
-        context.Process(target=_count, args=(folder, order, results)) for order in (wanted, wanted)
-    ]
+    shared = (folder, wanted, results, context.Barrier(2))
+    workers = [context.Process(target=_count, args=shared) for _ in range(2)]
     for worker in workers:
         worker.start()
     said = [results.get(timeout=60) for _ in wanted]
@@ -99,7 +100,9 @@ def test_processes_side_by_side_share_the_work(folder):
         worker.join(60)
         assert worker.exitcode == 0
     assert results.empty()
-    assert sorted(said) == sorted(saying.phonemes for saying in wanted)
+    assert sorted(words for _, words in said) == sorted(saying.phonemes for saying in wanted)
+    assert min(Counter(process for process, _ in said).values()) >= 3
+    assert len({process for process, _ in said}) == 2
     assert not folder.missing(wanted)
 
 
