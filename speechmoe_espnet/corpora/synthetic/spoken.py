@@ -1,4 +1,4 @@
-"""Natural speech that was synthesised once: a folder of Ogg Opus files, named by what they say.
+"""Natural speech that was synthesised once: a folder of FLAC files, named by what they say.
 
 Synthesis takes most of the time that speech lasts, so nothing is said twice. A name is a digest of
 model, speaker, speed and phonemes: corpora, recipes and seeds share a folder, and what was killed
@@ -27,9 +27,7 @@ from speechmoe_espnet.pipeline.pool import ordered_map
 
 _LEVEL_DB = -23.0
 _MARGIN = SAMPLE_RATE // 10
-_VERSION = 1
-# libsndfile's level that makes about 24 kbit/s of one channel.
-_COMPRESSION = 0.928
+_VERSION = 2
 _LOCK = ".lock"
 _SECONDS_BETWEEN_LOOKS = 1.0
 _MAX_OFFSET = 2**62
@@ -85,7 +83,7 @@ class Spoken:
         said += [saying.phonemes, voice.timbre, voice.prosody]
         said += [voice.speed, voice.shift, saying.factor]
         name = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
-        return self.path / name[:2] / f"{name}.ogg"
+        return self.path / name[:2] / f"{name}.flac"
 
     def read(self, saying: Saying) -> Signal:
         """Return what was said, at 16 kHz, shape (samples,).
@@ -176,9 +174,8 @@ def _write(file: Path, signal: Signal) -> None:
             beside,
             signal,
             SAMPLE_RATE,
-            format="OGG",
-            subtype="OPUS",
-            compression_level=_COMPRESSION,
+            format="FLAC",
+            subtype="PCM_16",
         )
         beside.replace(file)
     finally:
