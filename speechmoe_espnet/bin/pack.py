@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
 from speechmoe_espnet.inference.experiment import load_model, read_experiment
 from speechmoe_espnet.system import cli
 from speechmoe_espnet.zoo.archive import write_zip
+from speechmoe_espnet.zoo.compact import compact
 from speechmoe_espnet.zoo.model_card import NOT_STATED, CardFacts, model_card
 from speechmoe_espnet.zoo.packed_model import CARD, SEARCH_KEYS, PackedModel
 from speechmoe_espnet.zoo.packed_results import read_results
@@ -57,6 +59,13 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument("--corpus", help="corpus that it was trained on, as in recipes")
     parser.add_argument("--data", help="sentences about that corpus for the card")
     parser.add_argument(
+        "--compact",
+        action="store_true",
+        help="write the zip alone, with int8 weights, and the n-gram of the graph in place of the "
+        "graph: the model is made whole where it is loaded",
+    )
+    parser.add_argument("--arpa", type=Path, help="with --compact: n-gram of --graph_dir")
+    parser.add_argument(
         "--licence", default=NOT_STATED, help="licence of the model, such as Apache-2.0"
     )
     return parser
@@ -82,6 +91,8 @@ def pack_model(args: argparse.Namespace) -> None:
         if path.exists():
             raise ValueError(f"--output_dir: {path} exists already; name another or remove it")
     read_experiment(args.model_dir, args.model_file)
+    if args.arpa is not None and not args.compact:
+        raise ValueError("--arpa: only a compact model (--compact) takes the n-gram of its graph")
     search = {key: getattr(args, key) for key in SEARCH_KEYS if getattr(args, key) is not None}
     source = Source(args.model_dir, args.model_file, args.fbank_config, search)
     results = read_results(args.decode_dirs)
@@ -92,7 +103,13 @@ def pack_model(args: argparse.Namespace) -> None:
     facts = CardFacts(name, args.licence, _data(args.corpus, args.data), Path.cwd().name)
     card = model_card(facts, conf, args.model_file, results, words="graph_dir" in search)
     (folder / CARD).write_text(card, encoding="utf-8")
+    if args.compact:
+        compact(folder, args.arpa)
     write_zip(folder, archive)
+    if args.compact:
+        shutil.rmtree(folder)
+        print(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB; made whole where it is loaded")
+        return
     size = archive.stat().st_size / 1e6
     print(f"{archive}: {size:.1f} MB; {folder}: the same as a folder, with its card in {CARD}")
 

@@ -82,19 +82,20 @@ class NgramModel:
         return backoff + found[0]
 
 
-def write_arpa(path: str | Path, model: NgramModel) -> None:
-    """Write a model with seven decimals; the suffix `.gz` compresses the file.
+def write_arpa(path: str | Path, model: NgramModel, decimals: int = 7) -> None:
+    """Write a model; the suffix `.gz` compresses the file.
 
     Args:
         path: File to write.
         model: The model; its words contain no white space.
+        decimals: Decimals of the logarithms.
     """
     sections: list[list[str]] = [[] for _ in range(model.order)]
     for ngram, log10_prob, log10_backoff in model.entries():
         # The reader allows for rounding; a probability above 1 is read by nobody else.
-        line = f"{min(log10_prob, 0.0):.7f}\t{' '.join(ngram)}"
+        line = f"{min(log10_prob, 0.0):.{decimals}f}\t{' '.join(ngram)}"
         if log10_backoff:
-            line += f"\t{log10_backoff:.7f}"
+            line += f"\t{log10_backoff:.{decimals}f}"
         sections[len(ngram) - 1].append(line)
     lines = ["\\data\\"]
     lines += [f"ngram {n}={len(section)}" for n, section in enumerate(sections, start=1)]

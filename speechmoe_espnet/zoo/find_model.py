@@ -1,5 +1,6 @@
 """A packed model by its path or by its name: a folder, a zip, a shipped name, a tag of the Hub."""
 
+import logging
 import os
 import re
 import shutil
@@ -8,10 +9,12 @@ from pathlib import Path
 from speechmoe_espnet.data.checksums import file_sha256
 from speechmoe_espnet.pipeline.target import fresh_directory
 from speechmoe_espnet.zoo.archive import unpack_zip
+from speechmoe_espnet.zoo.compact import expand, is_compact
 from speechmoe_espnet.zoo.packed_model import META, PackedModel, is_packed
 from speechmoe_espnet.zoo.shipped import shipped_models
 
 CACHE_VARIABLE = "SPEECHMOE_CACHE"
+logger = logging.getLogger(__name__)
 _TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 
 
@@ -62,6 +65,9 @@ def _unpacked(archive: Path) -> PackedModel:
     with fresh_directory(target) as out:
         unpack_zip(archive, out)
         try:
+            if is_compact(out):
+                logger.warning("%s: made whole once, which takes up to a minute", archive.stem)
+                expand(out)
             PackedModel.load(out)
         except ValueError as error:
             raise ValueError(f"{archive}: {_without(out, error)}") from None

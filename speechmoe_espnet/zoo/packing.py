@@ -81,31 +81,24 @@ def pack(source: Source, folder: Path) -> None:
     packed = for_waveforms(conf, source)
     exp = folder / EXP
     exp.mkdir(parents=True)
-    files = [f"{EXP}/{source.model_file}"]
-    shutil.copyfile(source.experiment / source.model_file, folder / files[0])
+    checkpoint = f"{EXP}/{source.model_file}"
+    shutil.copyfile(source.experiment / source.model_file, folder / checkpoint)
     # `load_config` has found the files; in the packed model they lie beside the configuration.
     for section, key in file_entries(packed):
         name = Path(section[key]).name
         shutil.copyfile(section[key], exp / name)
         section[key] = f"{EXP}/{name}"
-        files.append(section[key])
     search = _copy_search(source, folder)
-    files += sorted(
-        path.relative_to(folder).as_posix() for path in folder.glob(f"{GRAPH}/*") if path.is_file()
-    )
     config = f"{EXP}/{CONFIG_FILE}"
-    _write_yaml(folder / config, packed)
+    write_yaml(folder / config, packed)
     meta = {
-        "files": {CHECKPOINT_KEY: files[0]},
+        "files": {CHECKPOINT_KEY: checkpoint},
         "yaml_files": {CONFIG_KEY: config},
         **versions(),
-        # Not of YAML files: ESPnet's unpacking writes them anew.
-        "sha256": {
-            name: file_sha256(folder / name) for name in files if not name.endswith(".yaml")
-        },
+        "sha256": digests_of(folder),
         **({"search": search} if search else {}),
     }
-    _write_yaml(folder / META, meta)
+    write_yaml(folder / META, meta)
 
 
 def for_waveforms(conf: Mapping[str, Any], source: Source) -> dict[str, Any]:
@@ -172,7 +165,21 @@ def _copy_search(source: Source, folder: Path) -> dict[str, str]:
     return names
 
 
-def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+def digests_of(folder: Path) -> dict[str, str]:
+    """Return the digest of each file in `exp` and `graph` by its name.
+
+    Those of YAML files are left out: ESPnet's unpacking writes them anew.
+    """
+    paths = [*folder.glob(f"{EXP}/*"), *folder.glob(f"{GRAPH}/*")]
+    return {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in sorted(paths)
+        if path.is_file() and path.suffix != ".yaml"
+    }
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a mapping."""
     path.write_text(
         yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False), encoding="utf-8"
     )

@@ -47,7 +47,12 @@ class PartsSession:
             ) from None
         self._before = open_session(folder / BEFORE)
         self._after = open_session(folder / AFTER)
-        options = {"INFERENCE_NUM_THREADS": "1", "INFERENCE_PRECISION_HINT": "bf16"}
+        # Every utterance has another length: what was compiled for the last one is not needed again.
+        options = {
+            "INFERENCE_NUM_THREADS": "1",
+            "INFERENCE_PRECISION_HINT": "bf16",
+            "CPU_RUNTIME_CACHE_CAPACITY": "0",
+        }
         core = openvino.Core()
         try:
             network = core.compile_model(core.read_model(folder / NETWORK), "CPU", options)
