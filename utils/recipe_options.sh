@@ -97,6 +97,9 @@ declare_option decode_config str "decoding: its key method chooses the search"
 lm_text=""
 declare_option lm_text str "more text for the language model, files with one sentence per line, separated by spaces;
         it has the training transcripts anyway, and the synthetic corpus its own text"
+lm_transcripts=true
+declare_option lm_transcripts "true|false" "the language model has the training transcripts too; false: --lm-text alone,
+        where transcripts repeat the same words or were spoken from that text"
 lm_order=5
 declare_option lm_order int "length of the longest n-grams, 1 to 5"
 lm_prune=""

@@ -118,6 +118,8 @@ def name_directories(
     units = f"{kind}{features}"
     texts = list(lm_texts)
     ngram = ngram_name(options.lm_order, options.lm_prune, texts)
+    alone = "" if options.lm_transcripts else "_no_transcripts"
+    ngram += alone
     level = "char" if decoding is not None and decoding.needs_ngram else "word"
     of_units = f"{units}{'_' if units != options.token_type else ''}{ngram}"
     expname = _expname(options, units)
@@ -143,7 +145,7 @@ def name_directories(
         ngram=f"lang/{corpus}/ngram_{level}{ngram}",
         lexicon=f"lang/{corpus}/lexicon_{of_units}",
         graph=f"lang/{corpus}/graph_{of_units}",
-        neural_lm=f"exp/{corpus}/lm_{lm_name}{_text_name(texts)}",
+        neural_lm=f"exp/{corpus}/lm_{lm_name}{_text_name(texts)}{alone}",
         decode_dir=f"{exp}/decode_{name_decoding(tune=options.tune)}",
         rescored=f"{exp}/decode_{decode}_rescored{rescored_by}",
         tune_dir=f"{exp}/tune_{decode}",

@@ -65,6 +65,7 @@ class Options:
     inference_model: str
     decode_config: str
     lm_text: str
+    lm_transcripts: bool
     lm_order: int
     lm_prune: str
     tune: bool
@@ -81,6 +82,8 @@ class Options:
             raise ValueError(f"--lm-order {self.lm_order}: from 1 to 5")
         if self.lm_prune and not _is_threshold(self.lm_prune):
             raise ValueError(f"--lm-prune {self.lm_prune}: a number of at least 0, such as 1e-7")
+        if not self.lm_transcripts and not self.lm_text:
+            raise ValueError("--lm-transcripts false needs --lm-text: there is no other text")
         if self.rescore and not self.tune:
             raise ValueError(
                 "--rescore --tune false: rescoring chooses its weights on the n-best lists of "

@@ -240,7 +240,9 @@ class _Plan:
         # hardly any n-gram occurs once, and that is what Kneser-Ney smoothing estimates the
         # unseen from.
         texts = [f"{names.dump}/train/text", *self.lm_texts]
-        if options.corpus == SYNTHETIC:
+        if not options.lm_transcripts:
+            texts = self.lm_texts
+        elif options.corpus == SYNTHETIC:
             texts = [*self.lm_texts, f"{names.data}/lm_text"]
         return {
             "lm_level": "char" if self._needs("ngram") else "word",

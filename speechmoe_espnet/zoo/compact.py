@@ -52,7 +52,8 @@ def compact(folder: Path, arpa: Path | None) -> None:
     checkpoint = meta["files"][CHECKPOINT_KEY]
     weights = str(Path(checkpoint).with_name(WEIGHTS))
     # Kept as integers, of which the zip's compression takes more than of an archive's.
-    np.savez(folder / weights, **_pack(read_state(folder / checkpoint)))
+    arrays: dict[str, Any] = _pack(read_state(folder / checkpoint))
+    np.savez(folder / weights, **arrays)
     (folder / checkpoint).unlink()
     plan: dict[str, Any] = {"weights": weights}
     if arpa is not None:

@@ -47,7 +47,7 @@ class PartsSession:
             ) from None
         self._before = open_session(folder / BEFORE)
         self._after = open_session(folder / AFTER)
-        # Every utterance has another length: what was compiled for the last one is not needed again.
+        # Every utterance has another length: what was compiled for one is not needed again.
         options = {
             "INFERENCE_NUM_THREADS": "1",
             "INFERENCE_PRECISION_HINT": "bf16",

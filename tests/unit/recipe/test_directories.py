@@ -23,6 +23,8 @@ TABLE: list[tuple[tuple[str, ...], dict[str, str], str, tuple[str, str]]] = [
     (NGRAMS, WFST, "lm_order", ("5", "3")),
     (NGRAMS, WFST, "lm_prune", ("", "1e-5")),
     (NGRAMS, WFST, "lm_text", ("one.txt", "two.txt")),
+    (NGRAMS, {**WFST, "lm_text": "one.txt"}, "lm_transcripts", ("true", "false")),
+    (("neural_lm",), {**RESCORED, "lm_text": "one.txt"}, "lm_transcripts", ("true", "false")),
     (("exp",), {}, "asr_config", ("conf/train_speechmoe.yaml", "conf/train_static.yaml")),
     (("exp",), {}, "init_param", ("one.txt", "two.txt")),
     (("exp",), {"corpus": "kaldi", "corpus_dir": "."}, "seed", ("0", "1")),

@@ -232,3 +232,13 @@ def test_a_corpus_of_ones_own_is_converted_and_bad_utterances_may_be_left_out(
     assert plan(tmp_path, **own, fbank_config=strict)["converts"] == ""
     with pytest.raises(ValueError, match="--skip-bad is for real corpora"):
         plan(tmp_path, skip_bad="bad.txt")
+
+
+def test_a_language_model_without_transcripts(tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("a\n")
+    with_text = {"search": "wfst", "lm_text": "more.txt"}
+    texts = plan(tmp_path, **with_text, lm_transcripts="false")["lm_texts"]
+    assert [Path(str(text)).name for text in texts] == ["more.txt"]
+    assert len(plan(tmp_path, **with_text)["lm_texts"]) == 2
+    with pytest.raises(ValueError, match="--lm-transcripts false needs --lm-text"):
+        plan(tmp_path, lm_transcripts="false")
