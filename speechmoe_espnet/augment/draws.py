@@ -15,6 +15,8 @@ from speechmoe_espnet.augment.variation_options import Range, VariationOptions
 # Standard deviation of coloured noise's spectrum around a white one, dB.
 NOISE_COLOUR = 10.0
 NEPERS_PER_DB = math.log(10.0) / 10.0
+# Steepness of the edges of a band, dB an octave, and the most that they take away, dB.
+LOW_PASS_SLOPE, HIGH_PASS_SLOPE, DEEPEST = 96.0, 24.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -73,23 +75,23 @@ class Draws:
 
 
 def draw(
-    options: VariationOptions, basis: Tensor, bandwidths: Tensor, num_utterances: int
+    options: VariationOptions,
+    basis: Tensor,
+    centres: Tensor,
+    bandwidths: Tensor,
+    num_utterances: int,
 ) -> Draws:
     """Draw a batch's variation from torch's generator of the device of `basis`.
 
     Args:
         options: Variations and their ranges.
         basis: Smooth curves over the mel bins (K, F): see `mel_axis.smooth_basis`.
+        centres: Centres of the mel filters, Hz (F,).
         bandwidths: Bandwidths of the mel filters, Hz (F,).
         num_utterances: B.
     """
     size, device = num_utterances, basis.device
-    response = None
-    if options.channel:
-        response = _curves(basis, size) * (options.channel * NEPERS_PER_DB)
-    if options.gain:
-        level = (_uniform(options.gain, size, device) * NEPERS_PER_DB).unsqueeze(1)
-        response = level.expand(-1, basis.size(1)) if response is None else response + level
+    response = _draw_response(options, basis, centres, size)
     return Draws(
         speed=_uniform(options.speed, size, device) if options.speed else None,
         warp=_uniform(options.warp, size, device) if options.warp else None,
@@ -99,6 +101,34 @@ def draw(
         time_masks=_draw_masks(options.num_time_masks, size, device),
         freq_masks=_draw_masks(options.num_freq_masks, size, device),
     )
+
+
+def _draw_response(
+    options: VariationOptions, basis: Tensor, centres: Tensor, size: int
+) -> Tensor | None:
+    """Draw what is added to log energies (B, F): smooth response, edges of the band, level."""
+    device = basis.device
+    parts = []
+    if options.channel:
+        parts.append(_curves(basis, size) * (options.channel * NEPERS_PER_DB))
+    if options.low_pass and options.low_pass_prob:
+        edge = _uniform(options.low_pass, size, device).unsqueeze(1)
+        loss = LOW_PASS_SLOPE * torch.log2(centres / edge)
+        parts.append(_edge(loss, options.low_pass_prob))
+    if options.high_pass and options.high_pass_prob:
+        edge = _uniform(options.high_pass, size, device).unsqueeze(1)
+        loss = HIGH_PASS_SLOPE * torch.log2(edge / centres)
+        parts.append(_edge(loss, options.high_pass_prob))
+    if options.gain:
+        level = (_uniform(options.gain, size, device) * NEPERS_PER_DB).unsqueeze(1)
+        parts.append(level.expand(-1, basis.size(1)))
+    return sum(parts[1:], start=parts[0]) if parts else None
+
+
+def _edge(loss: Tensor, prob: float) -> Tensor:
+    """Return the response of losses in dB (B, F), for some of the utterances."""
+    chosen = torch.rand(len(loss), 1, device=loss.device) < prob
+    return -loss.clamp(0.0, DEEPEST) * NEPERS_PER_DB * chosen
 
 
 def _draw_reverb(options: VariationOptions, size: int, device: torch.device) -> ReverbDraws | None:

@@ -44,11 +44,13 @@ class FeatureVariation(AbsSpecAug):
         if options.reverb_time:
             self.doublings = num_doublings(options.reverb_time[1], options.frame_shift)
         self.basis: Tensor
+        self.centres: Tensor
         self.bandwidths: Tensor
         self.table: Tensor
         # Not part of checkpoints: all three follow from the options.
         for name, value in (
             ("basis", smooth_basis(options.num_mel_bins)),
+            ("centres", self.axis.centres),
             ("bandwidths", self.axis.bandwidths),
             ("table", fluctuations(self.axis.bandwidths)),
         ):
@@ -100,7 +102,7 @@ class FeatureVariation(AbsSpecAug):
 
     def draw(self, num_utterances: int) -> Draws:
         """Draw the variation of a batch, from torch's generator of this module's device."""
-        return draw(self.options, self.basis, self.bandwidths, num_utterances)
+        return draw(self.options, self.basis, self.centres, self.bandwidths, num_utterances)
 
     def vary(
         self, x: Tensor, x_lengths: Tensor | None, draws: Draws

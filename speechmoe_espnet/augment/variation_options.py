@@ -29,6 +29,10 @@ class VariationOptions:
         noise_speech_prob: Probability that noise is another utterance of the batch rather than
             coloured noise. A batch of one utterance has coloured noise only.
         channel: Standard deviation of a random smooth frequency response, dB; 0 is none.
+        low_pass: Range of the frequency from which a codec or a telephone takes the sound away, Hz.
+        low_pass_prob: Probability that it does.
+        high_pass: Range of the frequency below which a microphone takes the sound away, Hz.
+        high_pass_prob: Probability that it does.
         gain: Range of the change of level, dB.
         num_time_masks: Masks along time for each utterance; 0 is none.
         time_mask_width: Greatest width of a mask along time, frames.
@@ -53,6 +57,10 @@ class VariationOptions:
     noise_prob: float = 0.5
     noise_speech_prob: float = 0.5
     channel: float = 0.0
+    low_pass: Range | None = None
+    low_pass_prob: float = 0.3
+    high_pass: Range | None = None
+    high_pass_prob: float = 0.3
     gain: Range | None = None
     num_time_masks: int = 0
     time_mask_width: int = 20
@@ -121,6 +129,8 @@ RANGES = (
     ("reverb_time", 0.01, 10.0),
     ("reverb_ratio", -40.0, 60.0),
     ("noise_snr", -40.0, 80.0),
+    ("low_pass", 100.0, 1e6),
+    ("high_pass", 1.0, 1e6),
     ("gain", -80.0, 80.0),
 )
 NUMBERS = (
@@ -130,10 +140,15 @@ NUMBERS = (
     ("reverb_prob", 0.0, 1.0),
     ("noise_prob", 0.0, 1.0),
     ("noise_speech_prob", 0.0, 1.0),
+    ("low_pass_prob", 0.0, 1.0),
+    ("high_pass_prob", 0.0, 1.0),
     ("channel", 0.0, 40.0),
     ("time_mask_ratio", 0.0, 1.0),
 )
-OFF_AT_ZERO = ("reverb_prob", "noise_prob", "channel", "num_time_masks", "num_freq_masks")
+OFF_AT_ZERO = (
+    *("reverb_prob", "noise_prob", "channel", "low_pass_prob", "high_pass_prob"),
+    *("num_time_masks", "num_freq_masks"),
+)
 
 
 def _is_number(value: Any) -> bool:

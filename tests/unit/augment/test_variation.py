@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -19,6 +20,10 @@ EVERYTHING = {
     "noise_snr": [0, 20],
     "noise_prob": 0.6,
     "channel": 4,
+    "low_pass": [1000, 8000],
+    "low_pass_prob": 0.5,
+    "high_pass": [50, 400],
+    "high_pass_prob": 0.5,
     "gain": [-6, 6],
     "num_time_masks": 2,
     "num_freq_masks": 2,
@@ -201,9 +206,30 @@ def test_draws_fill_their_ranges_and_probabilities():
     snr = -10 * draws.noise.ratio[draws.noise.ratio > 0].log10()
     assert snr.min().item() == pytest.approx(0, abs=0.1)
     assert snr.max().item() == pytest.approx(20, abs=0.1)
-    decibels = draws.response * 10 / np.log(10)
+    without_edges = FeatureVariation(**{**EVERYTHING, "low_pass": None, "high_pass": None})
+    decibels = without_edges.draw(20000).response * 10 / np.log(10)
     # 4 dB of a response, and a level between -6 and 6 dB.
     assert decibels.var(dim=0).mean().item() == pytest.approx(16 + 12, rel=0.05)
+
+
+def test_edges_of_the_band_take_away_what_lies_beyond_them():
+    edges = {"low_pass": [2000, 2000], "high_pass": [500, 500]}
+    variation = FeatureVariation(**edges, low_pass_prob=1, high_pass_prob=1)
+    change = variation(features(), LENGTHS)[0][0, 0] - features()[0, 0]
+    decibels = (change * 10 / math.log(10)).tolist()
+    for centre, got in zip(variation.axis.centres.tolist(), decibels, strict=True):
+        above, below = math.log2(centre / 2000), math.log2(500 / centre)
+        expected = -min(max(96 * above, 0), 60) - min(max(24 * below, 0), 60)
+        assert got == pytest.approx(expected, abs=1e-3)
+    assert min(decibels) < -50
+
+
+def test_edges_come_as_often_as_they_should():
+    torch.manual_seed(0)
+    variation = FeatureVariation(low_pass=[1000, 8000], low_pass_prob=0.25)
+    changed = variation.draw(4000).response[:, -1] < -1e-4
+    assert changed.float().mean() == pytest.approx(0.25, abs=0.03)
+    assert FeatureVariation(low_pass=[1000, 8000], low_pass_prob=0).draw(4) == Draws()
 
 
 def test_a_batch_of_one_has_coloured_noise_only():
