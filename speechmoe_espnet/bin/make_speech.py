@@ -124,10 +124,14 @@ class _Clock:
             self._first = done - len(made)
         self._speech += sum(made)
         passed = time.monotonic() - self._begun
-        left = passed / max(done - self._first, 1) * (self._total - done)
+        if done == self._first:
+            print(f"{done}/{self._total} utterances were there", flush=True)
+            return
+        left = passed / (done - self._first) * (self._total - done)
+        rate = f", {passed / self._speech:.2f} x real time" if self._speech else ""
         print(
-            f"{done}/{self._total} utterances, {self._speech / 3600:.2f} h made in this run, "
-            f"{passed / max(self._speech, 1e-9):.2f} x real time, {left / 3600:.1f} h left",
+            f"{done}/{self._total} utterances, {self._speech / 3600:.2f} h made in this run{rate}, "
+            f"{left / 3600:.1f} h left",
             flush=True,
         )
 

@@ -63,7 +63,7 @@ runs() {
 # Sets `recipe` to the command of some stages of one system: recipe_of SYSTEM FIRST LAST.
 recipe_of() {
     recipe=("${ROOT}/utils/recipe.sh" --corpus kaldi --corpus-dir corpus --corpus-name voice --search wfst
-        --expname "$1" --asr-config "conf/train_voice_$1.yaml" --asr-args "${asr_args}" --lm-text "${texts}"
+        --expname "$1" --fbank-config conf/fbank_80.yaml --asr-config "conf/train_voice_$1.yaml" --asr-args "${asr_args}" --lm-text "${texts}"
         --lm-transcripts false --lm-order 4 --lm-prune "${lm_prune}" --num-threads 1 --nj "${nj}"
         --stage "$2" --stop-stage "$3")
 }
