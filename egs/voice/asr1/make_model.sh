@@ -37,6 +37,8 @@ voices_dir=voices/kokoro_fast
 declare_option voices_dir str "natural voices (speechmoe fetch_voices --fast makes them), or voices/kokoro"
 natural_dir=natural
 declare_option natural_dir str "Kaldi directory that the natural voices fill"
+natural_copies=1
+declare_option natural_copies int "how often the training set has the natural voices"
 nj=2
 declare_option nj int "processes for speech and features"
 asr_args=""
@@ -84,7 +86,7 @@ fi
 if runs 3; then
     log "stage 3: training set"
     combine=(python -m speechmoe_espnet.bin.combine_data)
-    "${combine[@]}" "natural=${natural_dir}" formant=formant/train "${real_sources[@]}" --output_dir corpus/train
+    "${combine[@]}" "natural=${natural_dir}*${natural_copies}" formant=formant/train "${real_sources[@]}" --output_dir corpus/train
     "${combine[@]}" "dev=${dev_dir}" --output_dir corpus/dev
     "${combine[@]}" "test=${test_dir}" --output_dir corpus/test
 fi
