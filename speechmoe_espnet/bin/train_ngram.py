@@ -43,6 +43,20 @@ def get_parser() -> cli.ArgumentParser:
         action="store_true",
         help=f"also write {UNPRUNED}, the model before pruning",
     )
+    parser.add_argument(
+        "--mix_arpa",
+        type=Path,
+        help="general n-gram (ARPA over words) that the one of the text is interpolated with",
+    )
+    parser.add_argument(
+        "--mix_weight", type=float, default=NgramOptions.mix_weight, help="its weight"
+    )
+    parser.add_argument(
+        "--mix_words",
+        type=int,
+        default=NgramOptions.mix_words,
+        help="so many of its most probable words, beside those of the text and single Hanzi",
+    )
     add_simplify_option(parser)
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     return parser
@@ -65,6 +79,9 @@ def train(args: argparse.Namespace) -> None:
         args.prune_threshold,
         args.keep_unpruned,
         args.simplify,
+        args.mix_arpa,
+        args.mix_weight,
+        args.mix_words,
     )
     start = time.monotonic()
     begun = 0

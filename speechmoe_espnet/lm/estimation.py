@@ -115,6 +115,16 @@ def to_model(arpa: Arpa) -> NgramModel:
     return NgramModel(order, ngrams)
 
 
+def from_model(model: NgramModel) -> Arpa:
+    """Convert to kaldingram's model, the inverse of `to_model`."""
+    arpa = Arpa()
+    for length, count in enumerate(model.counts(), start=1):
+        arpa.add_count(length, count)
+    for ngram, log10_prob, log10_backoff in model.entries():
+        arpa.add_entry(ngram, log10_prob, log10_backoff or None)
+    return arpa
+
+
 def _to_arpa(counts: NgramCounts) -> Arpa:
     arpa = Arpa()
     for length in range(1, counts.ngram_order + 1):

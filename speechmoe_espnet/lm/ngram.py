@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kaldingram.prune import Arpa
+
 from speechmoe_espnet.lm.arpa import NgramModel, read_arpa, write_arpa
 from speechmoe_espnet.lm.estimation import (
     check_order,
     check_threshold,
     estimate,
+    from_model,
     prune_entropy,
     to_model,
 )
 from speechmoe_espnet.lm.evaluation import NgramPerplexity, highest_sum_error, perplexity
+from speechmoe_espnet.lm.interpolation import interpolate, likely_words, limit_words
 from speechmoe_espnet.lm.sentences import read_sentences
-from speechmoe_espnet.lm.vocabulary import Vocabulary
+from speechmoe_espnet.lm.vocabulary import RESERVED, Vocabulary
 
 PRUNED = "lm_pruned.arpa"
 UNPRUNED = "lm.arpa.gz"
@@ -39,6 +43,10 @@ class NgramOptions:
         prune_threshold: Relative increase of perplexity below which an n-gram is pruned.
         keep_unpruned: Whether to write the unpruned model as well.
         simplify: Whether to write traditional characters as simplified ones.
+        mix_arpa: A general model that the one of the text is mixed with; None: no mixture.
+        mix_weight: Its weight, above 0 and below 1.
+        mix_words: So many of its most probable words come into the mixture, with the words of the
+            text and each single Hanzi.
     """
 
     level: str = "word"
@@ -47,6 +55,9 @@ class NgramOptions:
     prune_threshold: float = 1e-7
     keep_unpruned: bool = False
     simplify: bool = False
+    mix_arpa: Path | None = None
+    mix_weight: float = 0.5
+    mix_words: int = 60_000
 
 
 def train_ngram(
@@ -78,6 +89,8 @@ def train_ngram(
     """
     check_order(options.order)
     check_threshold(options.prune_threshold)
+    if options.mix_words < 0:
+        raise ValueError(f"mix_words must be at least 0, got {options.mix_words}")
     timer = _Timer(report)
     timer.begin("read text")
     sentences = read_sentences(texts, options.level, simplified=options.simplify)
@@ -90,7 +103,9 @@ def train_ngram(
 
     timer.begin(f"estimate order {options.order}")
     arpa = estimate(sentences, options.order, vocabulary.unseen)
-    unpruned = _facts([n for _, n in arpa.counts()], perplexity(arpa.log_p_raw, options.order, dev))
+    if options.mix_arpa is not None:
+        arpa, vocabulary = _mixture(arpa, vocabulary, options)
+    unpruned = _facts([n for _, n in arpa.counts()], perplexity(arpa.log_p_raw, arpa.order(), dev))
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     if options.keep_unpruned:
@@ -111,6 +126,7 @@ def train_ngram(
         "order": options.order,
         "min_count": options.min_count,
         "prune_threshold": options.prune_threshold,
+        **_mixture_facts(options),
         "sources": [_source(path) for path in texts],
         "dev": {
             **_source(dev_text),
@@ -131,6 +147,23 @@ def train_ngram(
         json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
     )
     return facts
+
+
+def _mixture_facts(options: NgramOptions) -> dict[str, Any]:
+    if options.mix_arpa is None:
+        return {}
+    facts = {"weight": options.mix_weight, "words": options.mix_words}
+    return {"mixed_with": {**_source(options.mix_arpa), **facts}}
+
+
+def _mixture(arpa: Arpa, vocabulary: Vocabulary, options: NgramOptions) -> tuple[Arpa, Vocabulary]:
+    assert options.mix_arpa is not None
+    general = read_arpa(options.mix_arpa)
+    words = likely_words(general, options.mix_words) | set(vocabulary.counts)
+    general = limit_words(general, words)
+    mixed = interpolate(general, to_model(arpa), options.mix_weight)
+    new = (ngram[0] for ngram in mixed.ngrams if len(ngram) == 1 and ngram[0] not in RESERVED)
+    return from_model(mixed), vocabulary.extended(new)
 
 
 def _facts(counts: Sequence[int], measured: NgramPerplexity) -> dict[str, Any]:

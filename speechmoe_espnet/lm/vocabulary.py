@@ -79,6 +79,10 @@ class Vocabulary:
                 words.extend(word)
         return words
 
+    def extended(self, words: Iterable[str]) -> Self:
+        """Return a vocabulary that also has other words, with count 0."""
+        return type(self)({**self.counts, **{w: 0 for w in words if w not in self.counts}})
+
     @property
     def unseen(self) -> list[str]:
         """Return the characters that occur only inside words of the training text."""

@@ -1,0 +1,103 @@
+"""Linear interpolation of two back-off models into one, as SRILM's `ngram -mix-lm` does.
+
+Each n-gram that one of the models has gets the mixture of both models' probabilities, and the
+back-off weights follow from that all probabilities after a history add up to 1. A word that one
+model lacks has probability 0 in it.
+"""
+
+import heapq
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+from speechmoe_espnet.data.segmentation import is_hanzi
+from speechmoe_espnet.lm.arpa import Ngram, NgramModel
+from speechmoe_espnet.lm.vocabulary import BEGIN, RESERVED, UNKNOWN
+
+_NO_PROBABILITY = -99.0
+_LEAST = 1e-9
+
+
+def interpolate(first: NgramModel, second: NgramModel, weight: float) -> NgramModel:
+    """Mix two models.
+
+    Args:
+        first: A model.
+        second: Another model; its words may differ.
+        weight: Weight of the first, above 0 and below 1.
+
+    Returns:
+        A model of the greater order of both.
+
+    Raises:
+        ValueError: The weight is not between 0 and 1.
+    """
+    if not 0 < weight < 1:
+        raise ValueError(f"weight must be above 0 and below 1, got {weight}")
+    names = {**dict.fromkeys(second.ngrams), **dict.fromkeys(first.ngrams)}
+    probs: dict[Ngram, float] = {}
+    for ngram in sorted(names, key=len):
+        mixed = weight * _prob(first, ngram) + (1 - weight) * _prob(second, ngram)
+        probs[ngram] = math.log10(mixed) if mixed > 0 else _NO_PROBABILITY
+    return _with_backoffs(max(first.order, second.order), probs)
+
+
+def limit_words(model: NgramModel, words: Collection[str]) -> NgramModel:
+    """Return a model of some of its words; the probability of the others goes to `<unk>`.
+
+    Args:
+        model: A model.
+        words: Words to keep; those of RESERVED always stay.
+    """
+    kept = {*words, *RESERVED}
+    probs = {
+        ngram: log10_prob
+        for ngram, log10_prob, _ in model.entries()
+        if all(word in kept for word in ngram)
+    }
+    others = sum(
+        10**log10_prob
+        for ngram, log10_prob, _ in model.entries()
+        if len(ngram) == 1 and ngram[0] not in kept
+    )
+    unknown = 10 ** probs.get((UNKNOWN,), _NO_PROBABILITY) + others
+    probs[UNKNOWN,] = math.log10(max(unknown, _LEAST))
+    return _with_backoffs(model.order, probs)
+
+
+def likely_words(model: NgramModel, count: int) -> set[str]:
+    """Return the most probable words of a model, and each single Hanzi."""
+    unigrams = {ngram[0]: log10_prob for ngram, log10_prob, _ in model.entries() if len(ngram) == 1}
+    most = heapq.nlargest(count, unigrams, key=unigrams.__getitem__)
+    return set(most) | {word for word in unigrams if len(word) == 1 and is_hanzi(word)}
+
+
+def _prob(model: NgramModel, ngram: Ngram) -> float:
+    try:
+        return float(10 ** model.log10_prob(ngram))
+    except KeyError:
+        return 0.0
+
+
+def _with_backoffs(order: int, probs: Mapping[Ngram, float]) -> NgramModel:
+    """Return the model of some probabilities, shorter n-grams first, with its back-off weights."""
+    by_length: list[list[Ngram]] = [[] for _ in range(order)]
+    for ngram in probs:
+        by_length[len(ngram) - 1].append(ngram)
+    while not by_length[-1]:
+        by_length.pop()
+    ngrams = {ngram: (probs[ngram], 0.0) for ngram in by_length[0]}
+    model = NgramModel(len(by_length), ngrams)
+    for longer in by_length[1:]:
+        left: dict[Ngram, float] = defaultdict(lambda: 1.0)
+        left_below: dict[Ngram, float] = defaultdict(lambda: 1.0)
+        for ngram in longer:
+            left[ngram[:-1]] -= 10 ** probs[ngram]
+            left_below[ngram[:-1]] -= 10 ** model.log10_prob(ngram[1:])
+        for history in left:
+            ratio = max(left[history], _LEAST) / max(left_below[history], _LEAST)
+            ngrams[history] = (ngrams[history][0], math.log10(ratio))
+        ngrams |= {ngram: (probs[ngram], 0.0) for ngram in longer}
+    if (BEGIN,) in ngrams:
+        ngrams[BEGIN,] = (_NO_PROBABILITY, ngrams[BEGIN,][1])
+    return model
