@@ -5,7 +5,7 @@
 
 # The corpora that belong to the recipe come first; the first of them is its default.
 read -r -d '' -a corpora <<<"${RECIPE_CORPORA:-synthetic}" || true
-for name in synthetic kaldi aidatatang_200zh aishell aishell2 ali_meeting commonvoice kespeech magicdata \
+for name in synthetic folder kaldi aidatatang_200zh aishell aishell2 ali_meeting commonvoice kespeech magicdata \
     primewords speechio stcmds tal_asr thchs_30 wenet_speech; do
     [[ " ${corpora[*]} " == *" ${name} "* ]] || corpora+=("${name}")
 done
@@ -28,9 +28,11 @@ declare_option num_threads int "threads of each process of training, decoding an
         by several processes: 1). Data, features and statistics take one in each of --nj processes"
 corpus="${corpora[0]}"
 declare_option corpus "${corpora_words%|}" \
-    "synthetic, kaldi (ready directories train, dev and test), or a public corpus; those of this recipe first"
+    "synthetic, folder (recordings of your own), kaldi (ready directories train, dev and test), or a public
+        corpus; those of this recipe first"
 corpus_dir=""
-declare_option corpus_dir str "where the real corpus lies"
+declare_option corpus_dir str "where the real corpus lies; of --corpus folder: recordings with a .txt each, a .csv or .tsv
+        (path, text, perhaps speaker), or Kaldi directories; what has no dev and test is split"
 corpus_name=""
 declare_option corpus_name str "name of the directories of a real corpus in data, dump, units and exp; none: that of --corpus"
 absolute_paths=false

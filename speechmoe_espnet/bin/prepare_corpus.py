@@ -25,10 +25,15 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--corpus",
         default=SYNTHETIC,
-        help="synthetic, kaldi (ready train, dev and test directories), or a public corpus "
-        "that lhotse can read, such as aishell",
+        help="synthetic, folder (recordings of your own), kaldi (ready train, dev and test "
+        "directories), or a public corpus that lhotse can read, such as aishell",
     )
-    parser.add_argument("--corpus_dir", type=Path, help="directory of a real corpus")
+    parser.add_argument(
+        "--corpus_dir",
+        type=Path,
+        help="directory of a real corpus; for folder: recordings with a .txt each, or a .csv or "
+        ".tsv (path, text, perhaps speaker), or Kaldi directories",
+    )
     parser.add_argument(
         "--sets",
         nargs="+",
@@ -99,7 +104,12 @@ def prepare(args: argparse.Namespace) -> None:
         raise ValueError(f"corpus {args.corpus} needs --corpus_dir, the directory of the corpus")
     try:
         sets = prepare_public(
-            args.corpus, args.corpus_dir, args.output_dir, args.nj, skip_bad=args.skip_bad
+            args.corpus,
+            args.corpus_dir,
+            args.output_dir,
+            args.nj,
+            skip_bad=args.skip_bad,
+            note=print,
         )
     except FaultsError as error:
         raise listed(error, args.faults) from None

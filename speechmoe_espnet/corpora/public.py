@@ -7,22 +7,22 @@ use is an error here, before any feature is computed.
 import hashlib
 import importlib
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from speechmoe_espnet.corpora.folder import FOLDER, SETS, read_folder
+from speechmoe_espnet.corpora.kaldi_sets import read_kaldi_sets
 from speechmoe_espnet.corpora.manifests import data_dir_from_manifests
-from speechmoe_espnet.data.dir_check import check_dir
-from speechmoe_espnet.data.faults import LEFT_OUT, FaultsError, Harm, write_left_out
+from speechmoe_espnet.data.faults import LEFT_OUT, write_left_out
 from speechmoe_espnet.data.kaldi_dir import DataDir, join_error, spk2utt_from
-from speechmoe_espnet.data.segment_ends import with_ends
 
 KALDI = "kaldi"
-SETS = ("train", "dev", "test")
+OWN = (KALDI, FOLDER)
+"""Corpora of a user's own, which promise no sample rate and no channels."""
 _NUM_WARNINGS_SHOWN = 3
 
 logger = logging.getLogger(__name__)
@@ -116,35 +116,46 @@ PUBLIC_CORPORA: dict[str, PublicCorpus] = {
 
 
 def prepare_public(
-    corpus: str, corpus_dir: Path, output_dir: Path, nj: int = 1, *, skip_bad: bool = False
+    corpus: str,
+    corpus_dir: Path,
+    output_dir: Path,
+    nj: int = 1,
+    *,
+    skip_bad: bool = False,
+    note: Callable[[str], None] = logger.info,
 ) -> list[DataDir]:
     """Write the data directories of a real corpus.
 
     Args:
-        corpus: A name in `PUBLIC_CORPORA`, or `kaldi` for ready data directories.
+        corpus: A name in `PUBLIC_CORPORA`, `kaldi` for ready data directories, or `folder` for
+            recordings of one's own.
         corpus_dir: Directory of the corpus, in the layout that lhotse expects; for `kaldi` the
-            directory with `train`, `dev` and `test`.
+            directory with `train`, `dev` and `test`; for `folder` see `read_folder`.
         output_dir: Directory to write, with one subdirectory per set.
         nj: Number of processes, if lhotse supports it for the corpus.
         skip_bad: Whether to go on without utterances that have a fault; the table `left_out` of
             each set then says why.
+        note: Takes what a user should know of a folder.
 
     Returns:
         The written data directories.
 
     Raises:
-        FaultsError: Directories for `kaldi` have faults, and `skip_bad` is not set.
+        FaultsError: A corpus of one's own has faults, and `skip_bad` is not set.
         ValueError: The corpus is unknown, or something in it cannot be used; the message
             names the part and up to five utterances or recordings.
         FileNotFoundError: The corpus or one of its audio files does not exist.
     """
-    if corpus != KALDI and corpus not in PUBLIC_CORPORA:
-        known = ", ".join(sorted([*PUBLIC_CORPORA, KALDI]))
+    if corpus not in (*OWN, *PUBLIC_CORPORA):
+        known = ", ".join(sorted([*PUBLIC_CORPORA, *OWN]))
         raise ValueError(f"corpus must be synthetic or one of {known}; got {corpus!r}")
-    if not corpus_dir.is_dir():
+    if corpus != FOLDER and not corpus_dir.is_dir():
         raise FileNotFoundError(f"corpus {corpus}: no directory {corpus_dir}")
-    if corpus == KALDI:
-        sets, left_out = _read_kaldi(corpus_dir, skip_bad=skip_bad)
+    if corpus == FOLDER:
+        sets, left_out = read_folder(corpus_dir, note, skip_bad=skip_bad)
+    elif corpus == KALDI:
+        folders = {name: corpus_dir / name for name in SETS}
+        sets, left_out = read_kaldi_sets(corpus_dir, folders, skip_bad=skip_bad)
     else:
         sets, left_out = _read_public(corpus, corpus_dir, nj, skip_bad=skip_bad)
     _check_distinct(corpus, sets)
@@ -153,27 +164,6 @@ def prepare_public(
         if skip_bad:
             write_left_out(output_dir / name / LEFT_OUT, left_out[name])
     return [DataDir.load(output_dir / name) for name in sets]
-
-
-def _read_kaldi(
-    corpus_dir: Path, *, skip_bad: bool
-) -> tuple[dict[str, DataDir], dict[str, Mapping[str, str]]]:
-    """Return the sets, and what was left out of each."""
-    checked = {name: check_dir(corpus_dir / name) for name in SETS}
-    faults = [
-        fault
-        for found in checked.values()
-        for fault in found.faults
-        if fault.harm is Harm.STOP and not (skip_bad and found.data is not None)
-    ]
-    sets = {}
-    for name, found in checked.items():
-        if faults or found.data is None:
-            raise FaultsError(corpus_dir if faults else corpus_dir / name, faults)
-        data = found.data
-        wav_scp = {recording: os.path.abspath(wav) for recording, wav in data.wav_scp.items()}
-        sets[name] = with_ends(replace(data, wav_scp=wav_scp))
-    return sets, {name: found.left_out for name, found in checked.items()}
 
 
 def _read_public(

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, get_type_hints
 
-from speechmoe_espnet.corpora.public import KALDI
+from speechmoe_espnet.corpora.folder import FOLDER
+from speechmoe_espnet.corpora.public import OWN
 from speechmoe_espnet.corpora.synthetic.presets import ESPEAK, STYLES
 
 LAST_STAGE = 13
@@ -189,7 +190,7 @@ class Options:
     @property
     def is_own(self) -> bool:
         """Whether the corpus is the user's own: it promises no sample rate and no channels."""
-        return self.corpus == KALDI
+        return self.corpus in OWN
 
     @property
     def is_tiny(self) -> bool:
@@ -240,6 +241,8 @@ def _is_threshold(text: str) -> bool:
 def _how_to_get(corpus: str) -> str:
     from speechmoe_espnet.corpora.public import PUBLIC_CORPORA
 
+    if corpus == FOLDER:
+        return ": the folder of your recordings, or a .csv or .tsv with the columns path and text"
     entry = PUBLIC_CORPORA.get(corpus)
     if entry is None:
         return ": the directory of train, dev and test"

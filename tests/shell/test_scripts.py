@@ -123,7 +123,7 @@ def test_missing_input_names_the_stage_that_makes_it(sh: Shell, tmp_path: Path) 
 
 def test_names_in_the_options_are_those_the_commands_know(sh: Shell) -> None:
     assert set(_allowed(sh, "egs/mix/asr1/run.sh", "corpus")) == {
-        *("synthetic", "kaldi"),
+        *("synthetic", "folder", "kaldi"),
         *PUBLIC_CORPORA,
     }
     assert _allowed(sh, "egs/mix/asr1/run.sh", "preset") == list(PRESETS)
@@ -157,7 +157,7 @@ def test_a_recipe_names_its_own_corpora_first(sh: Shell, name: str, first: list[
     script = f"egs/{name}/asr1/run.sh"
     corpora = _allowed(sh, script, "corpus")
     assert corpora[:2] == first
-    assert len(corpora) == len(set(corpora)) == len(PUBLIC_CORPORA) + 2
+    assert len(corpora) == len(set(corpora)) == len(PUBLIC_CORPORA) + 3
     assert f"(default: {first[0]})" in _help(sh, script).split("--corpus-dir")[0]
 
 
