@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from speechmoe_espnet.espnet.auxiliary_losses import AuxiliaryLosses
 from speechmoe_espnet.espnet.checkpoint_file import read_state
+from speechmoe_espnet.espnet.new_tokens import tokens_beside, with_new_tokens
 from speechmoe_espnet.espnet.option_effects import OF_INIT_PARAM
 from speechmoe_espnet.espnet.steps import is_count
 from speechmoe_espnet.moe import ExpertInit, Experts
@@ -58,6 +59,9 @@ def load_init_param(
     it by name; those of experts also with `ignore_init_mismatch`. The file's count of training
     steps is not loaded: a new training starts from 0.
 
+    Where the config.yaml beside the file lists tokens, and the model has these and more, output
+    layers are filled by token (`new_tokens`).
+
     Args:
         init_param: `file[:src_key[:dst_key[:exclude,...]]]`, as in ESPnet.
         model: The model that receives the parameters.
@@ -76,6 +80,7 @@ def load_init_param(
         {key: value for key, value in state.items() if not is_count(key)}
         for state in (_read_source(spec, map_location), target.state_dict())
     )
+    source = _with_new_tokens(source, wanted, spec, model)
     experts = _expert_tensors(target)
     copied = {
         key for key in experts & set(source) if source[key].size(0) == 1 < wanted[key].size(0)
@@ -123,6 +128,18 @@ def _read_source(spec: InitParam, map_location: str) -> dict[str, Tensor]:
         return dict(state)
     prefix = spec.src_key + "."
     return {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
+
+
+def _with_new_tokens(
+    source: dict[str, Tensor], wanted: Mapping[str, Tensor], spec: InitParam, model: nn.Module
+) -> dict[str, Tensor]:
+    """Fill output layers by token where the model has all tokens of the file and more."""
+    new = getattr(model, "token_list", None)
+    old = tokens_beside(spec.path) if new is not None else None
+    if new is None or old is None or not set(old) < set(new):
+        return source
+    logging.info(f"init_param: {len(new) - len(old)} new tokens begin as the old ones like them")
+    return with_new_tokens(source, wanted, old, new)
 
 
 def _target(model: nn.Module, spec: InitParam) -> nn.Module:
