@@ -83,6 +83,12 @@ if runs 1; then
         --nj "${nj}" "${path_args[@]}" --output_dir "{out}" --final_dir "{final}"
 fi
 
+if runs 1 && [ -n "${start}" ]; then
+    log "stage 1: the model that training starts from (${start_model})"
+    run_stage 1 "${start}" --input "${start_inputs[@]}" --log "${logs}/unpack_${start##*/}.log" -- \
+        python -m speechmoe_espnet.bin.unpack --model "${start_model}" --output_dir "{out}"
+fi
+
 if runs 2; then
     for set in "${feature_sets[@]}"; do
         log "stage 2: features of ${set}${converts}"
@@ -113,8 +119,7 @@ if runs 5; then
     log "stage 5: training of ${expname} (log: ${exp}/train.log)"
     run_training 5 "${exp}" --input "${training_inputs[@]}" "${asr_config}" -- \
         ../../../utils/train.sh "{out}" "${fbank_config}" -- --config "${asr_config}" "${data_args[@]}" \
-        --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" \
-        --use_tensorboard false --num_att_plot 0 --resume true --ngpu "${ngpu}" \
+        "${normalize_args[@]}" --use_tensorboard false --num_att_plot 0 --resume true --ngpu "${ngpu}" \
         --num_processes "${num_processes}" "${training_args[@]}"
 fi
 
@@ -151,6 +156,11 @@ if runs 8; then
         --log "${logs}/${expname}_${tune_dir##*/}.log" -- \
         python -m speechmoe_espnet.bin.tune --decode_dir "${tune_dir}/nbest/dev" --data_dir "${dump}/dev" \
         --lm_weights 0.1:1.5:0.1 --output_dir "{out}" # a search takes no weight of 0
+fi
+
+if [ "${#before_args[@]}" -gt 0 ]; then
+    log "${start}: decoding and scoring before training"
+    "${ROOT}/utils/recipe.sh" "${before_args[@]}"
 fi
 
 if runs 9; then
@@ -195,9 +205,9 @@ fi
 
 if runs 12; then
     log "stage 12: report"
-    run_stage 12 "${exp}/report" --input "${exp}" "${scored_dir}" "${score_targets[@]}" \
+    run_stage 12 "${exp}/report" --input "${exp}" "${scored_dir}" "${score_targets[@]}" "${report_inputs[@]}" \
         --log "${logs}/report_${expname}.log" -- \
-        python -m speechmoe_espnet.bin.report --system "${expname}=${exp}" --corpus "${corpus}" --seed "${seed}" \
+        python -m speechmoe_espnet.bin.report "${report_systems[@]}" --corpus "${corpus}" --seed "${seed}" \
         --decode "${scored_dir##*/decode_}" --sets "${sets[@]}" --audio_dir "${data}" --feature_dir "${dump}" \
         --output_dir "{out}"
 fi

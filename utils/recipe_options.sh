@@ -83,6 +83,11 @@ declare_option asr_args str "more arguments for training, separated by spaces; a
 init_param=""
 declare_option init_param str "checkpoint that training starts from: FILE or, as in ESPnet,
         FILE:SOURCE_KEY:TARGET_KEY:EXCLUDED_KEYS"
+init_model="${RECIPE_INIT_MODEL:-none}"
+declare_option init_model str "trained model that training starts from: NAME of a shipped one, a packed model (.zip or folder)
+        or an experiment directory. Its features, statistics, tokens (and the new ones of this corpus) and
+        architecture are taken; --asr-config (conf/finetune.yaml) says how to train; the report compares before
+        and after. none: train from nothing"
 tensorboard=false
 declare_option tensorboard flag "write the curves of the training for tensorboard, into tensorboard/ of the experiment;
         needs pip install 'speechmoe_espnet[tensorboard]'"

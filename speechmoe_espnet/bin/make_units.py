@@ -26,6 +26,11 @@ def get_parser() -> cli.ArgumentParser:
         "--token_list",
         help="tokens.txt of a trained model to take over (for bpe with bpe.model beside it)",
     )
+    parser.add_argument(
+        "--extend",
+        action="store_true",
+        help="add the units of the training text that --token_list lacks (char, syllable_phone)",
+    )
     parser.add_argument("--output_dir", required=True, help="directory to write")
     return parser
 
@@ -39,9 +44,11 @@ def make(args: argparse.Namespace) -> None:
         args.output_dir,
         num_pieces=args.nbpe,
         token_list=args.token_list,
+        extend=args.extend,
     )
     origin = args.token_list or args.train_dir
-    print(f"{len(tokens.units)} units ({args.token_type}) from {origin}")
+    more = f" and {args.train_dir}" if args.extend else ""
+    print(f"{len(tokens.units)} units ({args.token_type}) from {origin}{more}")
     for line in coverage:
         print(line)
     if args.token_type == "syllable_phone":

@@ -40,6 +40,11 @@ def get_parser() -> ArgumentParser:
     parser.add_argument("--sets", nargs="+", required=True, help="evaluation sets")
     parser.add_argument("--control", help="reference system of the comparison (needs --candidate)")
     parser.add_argument("--candidate", help="system compared with --control")
+    parser.add_argument(
+        "--intervals",
+        action="store_true",
+        help="show the 95 %% interval of each set's error rate in the table",
+    )
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     parser.add_argument(
         "--audio_dir",
@@ -123,7 +128,7 @@ def report(args: argparse.Namespace) -> None:
         audio=_audio(args.audio_dir, list(systems.values()), comparison),
         left_out=left_out,
     )
-    table = text_table(results)
+    table = text_table(results, intervals=args.intervals)
     for name, found in left_out.items():
         table += f"left out of {name}: {count_left_out(found)}\n"
     args.output_dir.mkdir(parents=True, exist_ok=True)

@@ -62,6 +62,17 @@ class TokenList:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
+    def extended(self, units: Iterable[str]) -> Self:
+        """Return the list with more units, sorted, after those that it has.
+
+        Tokens keep their ids, except `<sos/eos>`, which is last.
+
+        Raises:
+            ValueError: A unit is empty, contains white space or has the name of a special token.
+        """
+        new = sorted(set(units) - set(self.units))
+        return type(self)((*self.tokens[:-1], *new, SOS_EOS))
+
     def write(self, path: str | Path) -> None:
         """Write the list, one token per line."""
         Path(path).write_text("\n".join(self.tokens) + "\n", encoding="utf-8")

@@ -55,6 +55,8 @@ def make_units(
     output_dir: str | Path,
     num_pieces: int | None = None,
     token_list: str | Path | None = None,
+    *,
+    extend: bool = False,
 ) -> tuple[TokenList, list[Coverage]]:
     """Choose the units of a corpus from its training text, or take over those of a trained model.
 
@@ -67,8 +69,10 @@ def make_units(
         set_dirs: Directories with the `text` of other sets; their names must differ.
         output_dir: Directory to write, made if needed.
         num_pieces: Size of the SentencePiece model; required for bpe without a token list.
-        token_list: tokens.txt of a trained model to take over unchanged; for bpe its
-            bpe.model must be in the same directory.
+        token_list: tokens.txt of a trained model to take over; for bpe its bpe.model must be in
+            the same directory.
+        extend: Whether units of the training text that the list lacks are added to it. Pieces of
+            bpe are those of its model alone.
 
     Returns:
         The token list, and its coverage of the training set and the other sets.
@@ -82,6 +86,8 @@ def make_units(
         raise ValueError(f"token_type must be one of {', '.join(TOKEN_TYPES)}, got {token_type!r}")
     if num_pieces is not None and (token_type != "bpe" or token_list is not None):
         raise ValueError("nbpe is for token_type bpe without token_list only")
+    if extend and (token_list is None or token_type == "bpe"):
+        raise ValueError("extend is for a token_list of token_type char or syllable_phone")
     texts = _read_texts([train_dir, *set_dirs])
     train_name = Path(train_dir).name
     tokenizer = _make_tokenizer(token_type, texts[train_name], num_pieces, token_list)
@@ -103,11 +109,14 @@ def make_units(
         tokens = TokenList.from_units(
             unit for value in units[train_name].values() for unit in value
         )
-    coverage = [_coverage(name, value, tokens) for name, value in units.items()]
-    if coverage[0].num_unknown == coverage[0].num_units:
+    unknown = _coverage(train_name, units[train_name], tokens)
+    if unknown.num_unknown == unknown.num_units:
         raise ValueError(
             f"{token_list}: has none of the units of {train_dir}; is its token_type {token_type}?"
         )
+    if extend:
+        tokens = tokens.extended(unit for unit, _ in unknown.unknown)
+    coverage = [_coverage(name, value, tokens) for name, value in units.items()]
     _write(Path(output_dir), tokens, tokenizer, units)
     return tokens, coverage
 

@@ -8,7 +8,8 @@ Two settings that people compare never share a directory; the names of the defau
 | | `_seedN` other than 0 |
 | all of a real corpus | `--corpus-name`; without one, another `--corpus-dir` is refused |
 | dump, units, stats | `_fbank_DIGEST` of settings other than those of conf/fbank.yaml |
-| units, stats | kind of units, number of bpe units, `_DIGEST` of a given list |
+| units, stats | kind of units, number of bpe units, `_DIGEST` of a given list, |
+| | `_more` if it is extended |
 | n-gram, lexicon, graph | order, `_pruneX`, `_text_DIGEST` of the paths of more text |
 | experiment without a name | configuration, units other than characters, starting point, seed |
 | decoding | decode configuration, checkpoint, n-gram other than the default, `_untuned` |
@@ -38,7 +39,7 @@ DEFAULT_PRESET = "small"
 DEFAULT_VOICES = ESPEAK
 DEFAULT_ORDER = 5
 DEFAULT_LM_CONFIG = "train_lm_rnn"
-_RESERVED = re.compile(r"log|stats_.*|lm_.*")
+_RESERVED = re.compile(r"log|stats_.*|lm_.*|start_.*")
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,10 @@ def name_directories(
     fbank: FbankConfig,
     default_fbank: FbankConfig,
     decoding: DecodeConfig | None,
-    token_list: Iterable[Path],
+    token_list: Iterable[bytes],
     lm_texts: Iterable[str],
+    start: str = "",
+    extended: bool = False,
 ) -> Directories:
     """Return the directories of a run.
 
@@ -103,18 +106,21 @@ def name_directories(
         fbank: Settings of its features.
         default_fbank: Those of conf/fbank.yaml.
         decoding: Its search; None where nothing is decoded.
-        token_list: The given list of units, and for bpe its model; empty: none is given.
+        token_list: Content of the given list of units, and for bpe of its model; empty: none is
+            given.
         lm_texts: Paths of more text for the language models.
+        start: Name of the model that training starts from; "" for none.
+        extended: Whether units of the corpus are added to the list.
 
     Raises:
         ValueError: The experiment's name is not allowed.
     """
-    corpus = _corpus_name(options)
+    corpus = name_of_corpus(options)
     features = "" if fbank == default_fbank else f"_fbank_{_digest(_bytes(fbank))}"
     kind = options.token_type + (str(options.nbpe) if options.token_type == BPE else "")
-    given = [path.read_bytes() for path in token_list]
+    given = list(token_list)
     if given:
-        kind = f"{options.token_type}_{_digest(b'|'.join(given))}"
+        kind = f"{options.token_type}_{_digest(b'|'.join(given))}{'_more' if extended else ''}"
     units = f"{kind}{features}"
     texts = list(lm_texts)
     ngram = ngram_name(options.lm_order, options.lm_prune, texts)
@@ -122,7 +128,7 @@ def name_directories(
     ngram += alone
     level = "char" if decoding is not None and decoding.needs_ngram else "word"
     of_units = f"{units}{'_' if units != options.token_type else ''}{ngram}"
-    expname = _expname(options, units)
+    expname = _expname(options, units, start)
     exp = f"exp/{corpus}/{expname}"
     searches = decoding is not None and (decoding.needs_graph or decoding.needs_ngram)
     name_decoding = partial(
@@ -152,20 +158,24 @@ def name_directories(
     )
 
 
-def _corpus_name(options: Options) -> str:
+def name_of_corpus(options: Options) -> str:
+    """Return the name of the directories of a run's corpus."""
     return corpus_name(
         options.corpus, options.preset, options.seed, options.corpus_name, options.voices
     )
 
 
-def _expname(options: Options, units: str) -> str:
+def _expname(options: Options, units: str, start: str) -> str:
     name = options.expname
     if not name and options.model_dir:
         name = Path(options.model_dir).name
     elif not name:
         parts = [Path(options.asr_config).stem.removeprefix("train_")]
-        parts += [units] if units != CHAR else []
-        parts += [f"init_{_digest(options.init_param.encode())}"] if options.init_param else []
+        if start:  # which decides on units and parameters
+            parts += [start]
+        else:
+            parts += [units] if units != CHAR else []
+            parts += [f"init_{_digest(options.init_param.encode())}"] if options.init_param else []
         # The name of the synthetic corpus has its seed already.
         parts += [f"seed{options.seed}"] if options.seed and options.corpus != SYNTHETIC else []
         name = "_".join(parts)
@@ -175,8 +185,8 @@ def _expname(options: Options, units: str) -> str:
         raise ValueError(
             f"--expname: a name has up to {MAX_NAME} letters, digits and any of _.+- , got '{name}'"
         )
-    if _RESERVED.fullmatch(name):
-        corpus = _corpus_name(options)
+    if _RESERVED.fullmatch(name) and not options.model_dir.endswith(f"/{name}"):
+        corpus = name_of_corpus(options)
         raise ValueError(
             f"--expname {name}: exp/{corpus}/{name} is not for experiments; choose another name"
         )

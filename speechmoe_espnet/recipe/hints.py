@@ -7,7 +7,12 @@ from speechmoe_espnet.recipe.recipe_options import DEV, Options
 
 
 def hints(
-    options: Options, names: Directories, sets: Sequence[str], scored: str, scored_by: int
+    options: Options,
+    names: Directories,
+    sets: Sequence[str],
+    scored: str,
+    scored_by: int,
+    start: str = "",
 ) -> list[str]:
     """Return how each input is made, for where one is missing.
 
@@ -17,6 +22,7 @@ def hints(
         sets: Sets to evaluate on.
         scored: Directory of the hypotheses that are scored.
         scored_by: Stage that makes it.
+        start: Directory of the model that training starts from; "" for none.
 
     Returns:
         Options of the stage command.
@@ -30,6 +36,9 @@ def hints(
             makers[f"{scored}/{name}/{file}"] = scored_by
         for target in ("score", "score_ser"):
             makers[f"{scored}/{name}/{target}"] = 11
+    if start:
+        made = (start, options.fbank_config, options.token_list, options.init_param)
+        makers |= dict.fromkeys(made, 1)
     makers |= {f"{names.units}/tokens.txt": 3, names.exp: 5, names.ngram: 6}
     makers |= {names.lexicon: 6, names.graph: 7, f"{names.tune_dir}/nbest": 8}
     makers |= {

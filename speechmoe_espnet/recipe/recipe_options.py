@@ -19,6 +19,7 @@ SYNTHETIC = "synthetic"
 DEV = "dev"
 CHAR, BPE, SYLLABLE_PHONE = "char", "bpe", "syllable_phone"
 WFST_SEARCH = "wfst"
+NO_MODEL = "none"
 MAX_NAME = 40
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.+-]{{0,{MAX_NAME - 1}}}")
 
@@ -60,6 +61,7 @@ class Options:
     asr_config: str
     asr_args: str
     init_param: str
+    init_model: str
     tensorboard: bool
     expname: str
     model_dir: str
@@ -94,6 +96,7 @@ class Options:
             raise ValueError(f"--nj {self.nj}: at least 1")
         self._check_processes()
         self._check_corpus()
+        self._check_start()
         if "nbpe" in self.given:
             if self.token_type != BPE:
                 raise ValueError(f"--nbpe is for --token-type bpe; the units are {self.token_type}")
@@ -121,6 +124,17 @@ class Options:
                 f"--num-processes {self.num_processes} --ngpu {self.ngpu}: a training on GPUs has "
                 f"one process each; leave --num-processes out"
             )
+
+    def _check_start(self) -> None:
+        if not self.starts_from:
+            return
+        for name in ("init_param", "model_dir", "token_list", "token_type", "nbpe", "fbank_config"):
+            if name in self.given:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} and --init-model {self.init_model}: features, "
+                    f"tokens and parameters are that model's; leave one of the two out "
+                    f"(--init-model none trains from nothing)"
+                )
 
     def _check_corpus(self) -> None:
         if self.corpus_name and not NAME.fullmatch(self.corpus_name):
@@ -181,6 +195,17 @@ class Options:
         """Return the options with other values, by name."""
         values: Mapping[str, Any] = changes
         return replace(self, **values)
+
+    @property
+    def starts_from(self) -> str:
+        """The model that the training starts from; empty for none.
+
+        The one that a recipe starts from by default gives way to another start that is given.
+        """
+        given_way = {"init_param", "model_dir"} & self.given
+        if self.init_model == NO_MODEL or (given_way and "init_model" not in self.given):
+            return ""
+        return self.init_model
 
     @property
     def is_natural(self) -> bool:

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from speechmoe_espnet.recipe.directories import Directories
 from speechmoe_espnet.recipe.recipe_options import SYLLABLE_PHONE, Options
-from speechmoe_espnet.recipe.shell_lines import Value
 
 
 def score_columns(
     options: Options, names: Directories, sets: Sequence[str], scored: str, *, writes_words: bool
-) -> dict[str, Value]:
+) -> dict[str, list[str]]:
     """Return the scores to make, as columns of `utils/recipe.sh` (`score_sets`, ...).
 
     Searches that know words write Hanzi, and beside it units.

@@ -6,12 +6,13 @@ option. The commands themselves stand in the script.
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
-from speechmoe_espnet.recipe.directories import name_directories
+from speechmoe_espnet.recipe.directories import name_directories, name_of_corpus
 from speechmoe_espnet.recipe.expected_times import expected_times
 from speechmoe_espnet.recipe.feature_args import corpus_args, feature_args, text_args
 from speechmoe_espnet.recipe.find_files import Place
@@ -19,14 +20,14 @@ from speechmoe_espnet.recipe.hints import hints
 from speechmoe_espnet.recipe.recipe_options import (
     BPE,
     DEV,
-    SYLLABLE_PHONE,
     SYNTHETIC,
     Options,
 )
 from speechmoe_espnet.recipe.score_columns import score_columns
 from speechmoe_espnet.recipe.searches import Stages, tune_config, with_search
 from speechmoe_espnet.recipe.shell_lines import Value
-from speechmoe_espnet.recipe.training_args import curve_args, length_args
+from speechmoe_espnet.recipe.start_model import StartModel, without_start
+from speechmoe_espnet.recipe.training_args import curve_args, data_args, length_args
 
 DEFAULT_FBANK = "conf/fbank.yaml"
 SPEECH = "voices/speech"
@@ -48,14 +49,18 @@ def plan_recipe(options: Options, place: Place) -> dict[str, Value]:
         FileNotFoundError: A configuration does not exist.
         ValueError: A path leads nowhere, options contradict each other, or nothing is to run.
     """
-    return _Plan(options.changed(with_search(options)), place).variables()
+    options = options.changed(with_search(options))
+    start = StartModel.find(options, place, name_of_corpus(options))
+    if start is not None:
+        options = options.changed(start.changes(options))
+    return _Plan(options, place, start).variables()
 
 
 class _Plan:
     """What follows from the options of a run; paths are as the stages see them."""
 
-    def __init__(self, options: Options, place: Place) -> None:
-        self.place = place
+    def __init__(self, options: Options, place: Place, start: StartModel | None) -> None:
+        self.place, self.start = place, start
         Stages(options, None).check()
         options = self._with_paths(options)
         self.decoding: DecodeConfig | None = None
@@ -69,15 +74,22 @@ class _Plan:
         self.options = self._with_paths_of_stages(options)
         self.sets = options.sets_to_evaluate(place.sets)
         self.lm_texts = [place.find("--lm-text", path) for path in options.lm_text.split()]
-        self.fbank = FbankConfig.from_yaml(place.absolute(options.fbank_config))
         self.token_list = self._token_list()
+        if start is None:
+            self.fbank = FbankConfig.from_yaml(place.absolute(options.fbank_config))
+            tokens = [place.absolute(path).read_bytes() for path in self.token_list]
+        else:
+            self.fbank = start.trained.fbank
+            tokens = ["\n".join(start.trained.tokens.tokens).encode()]
         self.directories = name_directories(
             self.options,
             fbank=self.fbank,
             default_fbank=FbankConfig.from_yaml(place.root / DEFAULT_FBANK),
             decoding=self.decoding,
-            token_list=[place.absolute(path) for path in self.token_list],
+            token_list=tokens,
             lm_texts=self.lm_texts,
+            start=start.trained.name if start else "",
+            extended=start is not None and start.is_extended,
         )
         if 1 in self.stages and options.corpus_dir:
             self._check_same_corpus()
@@ -99,16 +111,22 @@ class _Plan:
             )
 
     def _with_paths(self, options: Options) -> Options:
-        changes = {"fbank_config": self.place.find("--fbank-config", options.fbank_config)}
+        changes = {}
+        if self.start is None:
+            changes["fbank_config"] = self.place.find("--fbank-config", options.fbank_config)
         if options.is_natural and options.stage == 1:
             changes["voices_dir"] = self._voices_dir(options.voices_dir)
         for name in ("corpus_dir", "model_dir", "token_list"):
-            if path := getattr(options, name):
+            if (path := getattr(options, name)) and not self._is_made(path):
                 changes[name] = self.place.find(f"--{name.replace('_', '-')}", path)
-        if options.init_param:
+        if options.init_param and not self._is_made(options.init_param):
             file, colon, keys = options.init_param.partition(":")
             changes["init_param"] = f"{self.place.find('--init-param', file)}{colon}{keys}"
         return options.changed(changes)
+
+    def _is_made(self, path: str) -> bool:
+        """Whether a path is in the model to start from, which stage 1 unpacks."""
+        return self.start is not None and path.startswith(f"{self.start.directory}/")
 
     def _voices_dir(self, path: str) -> str:
         try:
@@ -134,13 +152,16 @@ class _Plan:
         files = [self.options.token_list]
         if self.options.token_type == BPE:
             model = str(Path(self.options.token_list).parent / "bpe.model")
-            files.append(self.place.find("--token-list", model))
+            made = self._is_made(model)
+            files.append(model if made else self.place.find("--token-list", model))
         return files
 
     def variables(self) -> dict[str, Value]:
         """Return all variables by name."""
         options, names = self.options, self.directories
         scored, scored_by = (names.rescored, 10) if options.rescore else (names.decode_dir, 9)
+        writes_words = self._needs("graph")
+        columns = score_columns(options, names, self.sets, scored, writes_words=writes_words)
         return {
             "stages": [str(number) for number in self.stages],
             # Times were measured with the formant synthesiser.
@@ -159,12 +180,16 @@ class _Plan:
             "tune_config": options.tune_config,
             "lm_config": options.lm_config,
             "token_type": options.token_type,
-            "hints": hints(self.options, names, self.sets, scored, scored_by),
+            "hints": hints(
+                *(self.options, names, self.sets, scored, scored_by),
+                start=self.start.directory if self.start else "",
+            ),
             **self._corpus(),
             **self._training(),
+            **self._start(scored, columns["score_targets"]),
             **self._language_model(),
             **self._search(),
-            **score_columns(options, names, self.sets, scored, writes_words=self._needs("graph")),
+            **columns,
         }
 
     def _corpus(self) -> dict[str, Value]:
@@ -190,6 +215,7 @@ class _Plan:
         unit_args = ["--sets", *others]
         if self.token_list:
             unit_args += ["--token_list", options.token_list]
+            unit_args += ["--extend"] if self.start and self.start.is_extended else []
         elif options.token_type == BPE:
             unit_args += ["--nbpe", str(options.nbpe)]
         return {
@@ -205,34 +231,35 @@ class _Plan:
 
     def _training(self) -> dict[str, Value]:
         options, names = self.options, self.directories
-        tokens = {
-            BPE: ["--token_type", "bpe", "--bpemodel", f"{names.units}/bpe.model"],
-            SYLLABLE_PHONE: ["--token_type", "word"],
-        }.get(options.token_type, ["--token_type", options.token_type])
-        data = ["--use_preprocessor", "true", "--token_list", f"{names.units}/tokens.txt"]
-        data += ["--input_size", str(self.fbank.feature_size), *tokens]
-        shapes = []
-        for name, folder in (("train", "train"), ("valid", DEV)):
-            texts = names.units if options.token_type == SYLLABLE_PHONE else names.dump
-            feats = f"{names.dump}/{folder}/feats.scp,speech,kaldi_ark"
-            for path in (feats, f"{texts}/{folder}/text,text,text"):
-                data += [f"--{name}_data_path_and_name_and_type", path]
-            for shape in ("speech_shape", "text_shape.units"):
-                shapes += [f"--{name}_shape_file", f"{names.stats}/{name}/{shape}"]
+        data, shapes = data_args(options, names, self.fbank.feature_size)
         init = ["--init_param", options.init_param] if options.init_param else []
         curves = curve_args(options.tensorboard and 5 in self.stages)
         inputs = [f"{names.dump}/train", f"{names.dump}/{DEV}", names.units]
         user = options.asr_args.split()
-        length = []
+        length, model = [], []
         if 5 in self.stages:
             config = self.place.absolute(options.asr_config)
             length = length_args(config, user, tiny=options.is_tiny)
+            model = self.start.training_args(config) if self.start else []
         return {
             "data_args": data,
             "data_inputs": inputs,
-            "training_args": [*shapes, *init, *curves, "--seed", str(options.seed), *user, *length],
-            "training_inputs": [*inputs, names.stats, *(init[1:] and [init[1].split(":")[0]])],
+            "training_args": [
+                *(*model, *shapes, *init, *curves, "--seed", str(options.seed), *user, *length)
+            ],
+            "training_inputs": [
+                *(*inputs, names.stats),
+                *([self.start.directory] if self.start else init[1:] and [init[1].split(":")[0]]),
+            ],
         }
+
+    def _start(self, scored: str, targets: Sequence[str]) -> dict[str, Value]:
+        """Return what follows from the model that training starts from, and without one."""
+        options, names = self.options, self.directories
+        if self.start is None:
+            return without_start(names)
+        before = self.start.before_args(options, self.lm_texts, self.stages)
+        return self.start.variables(options, names, before, [scored, *targets])
 
     def _language_model(self) -> dict[str, Value]:
         options, names = self.options, self.directories

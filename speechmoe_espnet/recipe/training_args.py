@@ -1,10 +1,12 @@
-"""Length of a training, from the preset, the configuration and the user."""
+"""Arguments of a training: its data, and its length from preset, configuration and user."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from speechmoe_espnet.data.yaml_file import read_mapping
+from speechmoe_espnet.recipe.directories import Directories
+from speechmoe_espnet.recipe.recipe_options import BPE, DEV, SYLLABLE_PHONE, Options
 
 # At most, whatever the configuration says: --preset tiny shows that all works.
 TINY_EPOCHS, TINY_ITERATIONS = 2, 4
@@ -49,6 +51,33 @@ def length_args(config: Path, args: Sequence[str], *, tiny: bool) -> list[str]:
         iterations = _number(configured, f"{config}: num_iters_per_epoch")
         found += ["--num_iters_per_epoch", str(min(iterations, TINY_ITERATIONS))]
     return found
+
+
+def data_args(
+    options: Options, names: Directories, feature_size: int
+) -> tuple[list[str], list[str]]:
+    """Return the arguments of asr_train for its data and tokens, and for their shapes.
+
+    Args:
+        options: Options of the run.
+        names: Its directories.
+        feature_size: Values of a frame.
+    """
+    tokens = {
+        BPE: ["--token_type", "bpe", "--bpemodel", f"{names.units}/bpe.model"],
+        SYLLABLE_PHONE: ["--token_type", "word"],
+    }.get(options.token_type, ["--token_type", options.token_type])
+    data = ["--use_preprocessor", "true", "--token_list", f"{names.units}/tokens.txt"]
+    data += ["--input_size", str(feature_size), *tokens]
+    shapes = []
+    for name, folder in (("train", "train"), ("valid", DEV)):
+        texts = names.units if options.token_type == SYLLABLE_PHONE else names.dump
+        feats = f"{names.dump}/{folder}/feats.scp,speech,kaldi_ark"
+        for path in (feats, f"{texts}/{folder}/text,text,text"):
+            data += [f"--{name}_data_path_and_name_and_type", path]
+        for shape in ("speech_shape", "text_shape.units"):
+            shapes += [f"--{name}_shape_file", f"{names.stats}/{name}/{shape}"]
+    return data, shapes
 
 
 def curve_args(wanted: bool) -> list[str]:

@@ -12,11 +12,12 @@ MAX_COLUMNS = 100
 _GAP = "  "
 
 
-def text_table(results: Mapping[str, Any]) -> str:
+def text_table(results: Mapping[str, Any], *, intervals: bool = False) -> str:
     """Format the headline of a report.
 
     Args:
         results: What `build_results` returns.
+        intervals: Whether to show the 95 % bootstrap interval of each set's error rate.
 
     Returns:
         Error rates by set and system, the comparison of the two compared systems, error rates
@@ -32,7 +33,7 @@ def text_table(results: Mapping[str, Any]) -> str:
         for name, counts in [*first["sets"].items(), ("total", first["total"])]
     ]
     columns = {
-        name: [f"{system['sets'][set_name]['cer']:.2f}" for set_name in sets]
+        name: [_rate(system, set_name, interval=intervals) for set_name in sets]
         + [f"{system['total']['cer']:.2f}"]
         for name, system in systems.items()
     }
@@ -52,6 +53,14 @@ def text_table(results: Mapping[str, Any]) -> str:
     if note := commit_note(results):
         lines += ["", *textwrap.wrap(f"Note: {note}", MAX_COLUMNS)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _rate(system: Mapping[str, Any], set_name: str, *, interval: bool) -> str:
+    rate = f"{system['sets'][set_name]['cer']:.2f}"
+    if not interval:
+        return rate
+    found = system["cer_interval"][set_name]
+    return f"{rate} [{found['low']:.1f}, {found['high']:.1f}]"
 
 
 def _comparison(results: Mapping[str, Any]) -> list[str]:

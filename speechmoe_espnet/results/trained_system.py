@@ -31,6 +31,10 @@ MODEL_KEYS = (
     "flops_without_embedding_network",
 )
 
+EPOCHS_FILE = "train_stats.jsonl"
+ORIGIN = "origin.json"
+"""Says in an experiment that it was not trained there, and what model it is a copy of."""
+
 _MEASURED = ("seconds_train", "seconds_waiting")
 
 
@@ -42,7 +46,8 @@ class System:
         name: Name of the system in the report.
         directory: Experiment directory.
         model: Parameters and FLOPs, with the keys of `MODEL_KEYS`.
-        epochs: Records of `train_stats.jsonl`, one per epoch, in order.
+        epochs: Records of `train_stats.jsonl`, one per epoch, in order; none where the model was
+            trained elsewhere (`ORIGIN`) and they were not given along.
         sets: Results by set.
         commit: Commit that trained the system, `unknown` if not recorded.
         decoding: Search and weights, None if not recorded.
@@ -64,7 +69,7 @@ class System:
     @property
     def steps(self) -> int:
         """Number of optimiser steps of this system's own training."""
-        return int(self.epochs[-1]["steps"])
+        return int(self.epochs[-1]["steps"]) if self.epochs else 0
 
     @property
     def seconds_training(self) -> float:
@@ -74,7 +79,7 @@ class System:
     @property
     def share_waiting(self) -> float | None:
         """Share of the training epochs spent waiting for data; None if not recorded."""
-        if any(key not in epoch for epoch in self.epochs for key in _MEASURED):
+        if not self.epochs or any(key not in epoch for epoch in self.epochs for key in _MEASURED):
             return None
         training, waiting = (sum(float(epoch[key]) for epoch in self.epochs) for key in _MEASURED)
         return waiting / training
@@ -134,7 +139,7 @@ def load_system(name: str, directory: str | Path, decode: str, sets: Sequence[st
             name=name,
             directory=directory,
             model=_read_model(decoded / "model.json"),
-            epochs=_read_epochs(directory / "train_stats.jsonl"),
+            epochs=_read_epochs(directory / EPOCHS_FILE),
             sets={
                 set_name: load_set_outcome(decoded / set_name, scored_in_units=in_units)
                 for set_name in sets
@@ -210,6 +215,8 @@ def _read_commit(path: Path) -> str:
 
 
 def _read_epochs(path: Path) -> tuple[dict[str, Any], ...]:
+    if not path.is_file() and (path.parent / ORIGIN).is_file():
+        return ()
     by_epoch: dict[int, dict[str, Any]] = {}
     for count, line in enumerate(read_lines(path, nfc=False), start=1):
         place = f"{path}:{count}"

@@ -111,9 +111,7 @@ def for_waveforms(conf: Mapping[str, Any], source: Source) -> dict[str, Any]:
     Raises:
         ValueError: They are not known, or not those of the model.
     """
-    packed: dict[str, Any] = copy.deepcopy(dict(conf))
-    packed |= {name: [] for name in _LOCAL_LISTS if packed.get(name)}
-    packed |= {name: None for name in _LOCAL_NAMES if packed.get(name)}
+    packed = without_local_names(conf)
     size = packed.get("input_size")
     if size is None:
         if source.fbank_config is not None:
@@ -142,6 +140,13 @@ def for_waveforms(conf: Mapping[str, Any], source: Source) -> dict[str, Any]:
         "frontend": FRONTEND,
         "frontend_conf": fbank.frontend_conf(),
     }
+
+
+def without_local_names(conf: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a configuration without places of the machine that trained."""
+    copied: dict[str, Any] = copy.deepcopy(dict(conf))
+    copied |= {name: [] for name in _LOCAL_LISTS if copied.get(name)}
+    return copied | {name: None for name in _LOCAL_NAMES if copied.get(name)}
 
 
 def _copy_search(source: Source, folder: Path) -> dict[str, str]:
