@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechmoe_espnet.espnet.checkpoint_file import read_state
 from speechmoe_espnet.system import cli
 from speechmoe_espnet.zoo.unpacking import TrainedModel
 
@@ -33,6 +34,7 @@ def unpack(args: argparse.Namespace) -> None:
         ValueError: It is damaged, or no recipe has its features or tokens.
     """
     model = TrainedModel.find(args.model)
+    read_state(model.checkpoint)
     model.unpack(args.output_dir)
     print(f"{model.name}: {len(model.tokens.units)} units ({model.token_type})")
 

@@ -136,7 +136,11 @@ def _distinct(name: str, data: DataDir, sets: Mapping[str, DataDir]) -> DataDir:
     others = {utterance for other, its in sets.items() if other != name for utterance in its.text}
     if not others & data.text.keys():
         return data
-    return data.with_names({utterance: f"{utterance}-{name}" for utterance in data.text})
+    wav_scp, text, utt2spk = (
+        {f"{utterance}-{name}": value for utterance, value in table.items()}
+        for table in (data.wav_scp, data.text, data.utt2spk)
+    )
+    return DataDir(data.path, wav_scp, text, utt2spk)
 
 
 def _num_repeated(sets: Mapping[str, DataDir]) -> int:

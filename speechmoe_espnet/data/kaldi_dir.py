@@ -166,12 +166,7 @@ class DataDir:
 
     def with_speakers_first(self) -> Self:
         """Return the directory with ids SPEAKER-UTTERANCE, Kaldi's cure for their order."""
-        return self.with_names(
-            {name: f"{speaker}-{name}" for name, speaker in self.utt2spk.items()}
-        )
-
-    def with_names(self, names: Mapping[str, str]) -> Self:
-        """Return the directory with other utterance ids, by those it has."""
+        names = {name: f"{speaker}-{name}" for name, speaker in self.utt2spk.items()}
 
         def renamed[T](table: Mapping[str, T]) -> dict[str, T]:
             return {names[name]: value for name, value in table.items()}

@@ -1,5 +1,6 @@
 """What a missing input of a stage is made by: the hints that its error shows."""
 
+import os
 from collections.abc import Sequence
 
 from speechmoe_espnet.recipe.directories import Directories
@@ -12,7 +13,7 @@ def hints(
     sets: Sequence[str],
     scored: str,
     scored_by: int,
-    start: str = "",
+    has_start: bool = False,
 ) -> list[str]:
     """Return how each input is made, for where one is missing.
 
@@ -22,7 +23,7 @@ def hints(
         sets: Sets to evaluate on.
         scored: Directory of the hypotheses that are scored.
         scored_by: Stage that makes it.
-        start: Directory of the model that training starts from; "" for none.
+        has_start: Whether training starts from a model that stage 1 unpacks.
 
     Returns:
         Options of the stage command.
@@ -36,9 +37,9 @@ def hints(
             makers[f"{scored}/{name}/{file}"] = scored_by
         for target in ("score", "score_ser"):
             makers[f"{scored}/{name}/{target}"] = 11
-    if start:
-        made = (start, options.fbank_config, options.token_list, options.init_param)
-        makers |= dict.fromkeys(made, 1)
+    if has_start:
+        made = (options.fbank_config, options.token_list, options.init_param)
+        makers |= dict.fromkeys((os.path.dirname(options.init_param), *made), 1)
     makers |= {f"{names.units}/tokens.txt": 3, names.exp: 5, names.ngram: 6}
     makers |= {names.lexicon: 6, names.graph: 7, f"{names.tune_dir}/nbest": 8}
     makers |= {

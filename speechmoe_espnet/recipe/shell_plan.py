@@ -80,7 +80,7 @@ class _Plan:
             tokens = [place.absolute(path).read_bytes() for path in self.token_list]
         else:
             self.fbank = start.trained.fbank
-            tokens = ["\n".join(start.trained.tokens.tokens).encode()]
+            tokens = ["".join(f"{token}\n" for token in start.trained.tokens.tokens).encode()]
         self.directories = name_directories(
             self.options,
             fbank=self.fbank,
@@ -112,11 +112,9 @@ class _Plan:
 
     def _with_paths(self, options: Options) -> Options:
         changes = {}
-        if self.start is None:
-            changes["fbank_config"] = self.place.find("--fbank-config", options.fbank_config)
         if options.is_natural and options.stage == 1:
             changes["voices_dir"] = self._voices_dir(options.voices_dir)
-        for name in ("corpus_dir", "model_dir", "token_list"):
+        for name in ("fbank_config", "corpus_dir", "model_dir", "token_list"):
             if (path := getattr(options, name)) and not self._is_made(path):
                 changes[name] = self.place.find(f"--{name.replace('_', '-')}", path)
         if options.init_param and not self._is_made(options.init_param):
@@ -180,10 +178,7 @@ class _Plan:
             "tune_config": options.tune_config,
             "lm_config": options.lm_config,
             "token_type": options.token_type,
-            "hints": hints(
-                *(self.options, names, self.sets, scored, scored_by),
-                start=self.start.directory if self.start else "",
-            ),
+            "hints": hints(options, names, self.sets, scored, scored_by, bool(self.start)),
             **self._corpus(),
             **self._training(),
             **self._start(scored, columns["score_targets"]),

@@ -1,6 +1,7 @@
 """A small valid run of every command of `bin`, and the files that it reads."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +138,10 @@ CALLS: dict[str, Call] = {
         "--decode_dir nbest/dev --data_dir nbest/dev --output_dir out",
         ("nbest/dev/nbest.jsonl", "nbest/dev/text"),
     ),
+    "unpack": Call(
+        "--model start --output_dir out",
+        tuple(f"start/{name}" for name in ("config.yaml", "valid.loss.ave.pth", "fbank.yaml")),
+    ),
     "validate": Call("kaldi", ("kaldi/wav.scp", "kaldi/text", "kaldi/utt2spk", "kaldi/a.wav")),
 }
 
@@ -159,6 +164,8 @@ def make_place(place: Path) -> None:
     formats._grid(place)
     formats._experiment(place)
     experiment(place / "model")
+    shutil.copytree(place / "model", place / "start")
+    (place / "start/fbank.yaml").write_text("num_mel_bins: 40\n")
     words = ["--model_dir", str(place / "model"), "--output", str(place / "model.onnx")]
     assert export.main(words) == 0
     make_voices(place / "voices")

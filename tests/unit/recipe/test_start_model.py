@@ -1,0 +1,210 @@
+"""--init-model: what is taken from the model, what is compared, what contradicts it."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from recipe_words import plan
+
+from speechmoe_espnet.recipe.recipe_options import Options
+
+TOKENS = ["<blank>", "<unk>", "一", "二", "<sos/eos>"]
+CONF: dict[str, Any] = {
+    "token_type": "char",
+    "token_list": TOKENS,
+    "input_size": 80,
+    "normalize": None,
+    "normalize_conf": {},
+    "encoder": "speechmoe",
+    "encoder_conf": {"moe_conf": {"num_experts": 4, "routing_warmup_steps": 500}},
+    "model": "speechmoe",
+    "model_conf": {"gamma": 1e-05, "alpha_schedule": [[0, 1.0], [500, 0.25]]},
+    "decoder": None,
+    "ctc_conf": {},
+    "optim_conf": {"lr": 0.1},
+}
+
+
+def experiment(folder: Path, **changes: Any) -> str:
+    folder.mkdir()
+    text = yaml.safe_dump(CONF | changes, allow_unicode=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    (folder / "fbank.yaml").write_text("num_mel_bins: 80\n")
+    (folder / "valid.loss.ave.pth").write_bytes(b"")
+    return str(folder)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return experiment(tmp_path / "theirs")
+
+
+def tuned(caller: Path, model: str, **given: object) -> dict[str, Any]:
+    return plan(caller, **{"corpus": "folder", "corpus_dir": ".", "init_model": model, **given})
+
+
+def following(words: list[str], option: str) -> str:
+    return words[words.index(option) + 1]
+
+
+def test_features_tokens_statistics_and_shape_are_the_models(tmp_path: Path, model: str) -> None:
+    found = tuned(tmp_path, model)
+    start = "exp/folder/start_theirs"
+    assert found["start"] == start
+    assert found["start_model"] == model
+    assert found["start_inputs"] == [f"{model}/config.yaml", f"{model}/valid.loss.ave.pth"]
+    assert found["fbank_config"] == f"{start}/fbank.yaml"
+    assert found["dump"].startswith("dump/folder_fbank_")
+    assert found["unit_args"][-3:] == ["--token_list", f"{start}/tokens.txt", "--extend"]
+    assert f"{start}/tokens.txt" in found["unit_inputs"]
+    assert "_more_fbank" in found["units"]
+    assert found["asr_config"].endswith("conf/finetune.yaml")
+    assert found["exp"] == "exp/folder/finetune_theirs"
+    assert found["normalize_args"] == ["--normalize", "none"]
+    words = found["training_args"]
+    assert following(words, "--init_param") == f"{start}/valid.loss.ave.pth"
+    assert start in found["training_inputs"]
+    assert following(found["data_args"], "--input_size") == "80"
+    assert following(words, "--encoder") == "speechmoe"
+    assert "--decoder" not in words
+    assert "--optim_conf" not in words
+    # As ESPnet reads them; what belongs to the first steps of a training is over.
+    assert ast.literal_eval(following(words, "--encoder_conf")) == {
+        "moe_conf": {"num_experts": 4, "routing_warmup_steps": 0}
+    }
+    assert ast.literal_eval(following(words, "--model_conf")) == {
+        "gamma": 1e-05,
+        "alpha_schedule": [[0, 0.25]],
+    }
+
+
+def test_syllables_and_pieces(tmp_path: Path) -> None:
+    found = tuned(tmp_path, experiment(tmp_path / "one", token_type="word"))
+    assert found["token_type"] == "syllable_phone"
+    assert "--extend" in found["unit_args"]
+    assert found["score_metrics"] == ["ser"]
+    (tmp_path / "bpe.model").write_bytes(b"")
+    pieces = experiment(tmp_path / "two", token_type="bpe", bpemodel=str(tmp_path / "bpe.model"))
+    found = tuned(tmp_path, pieces)
+    assert found["token_type"] == "bpe"
+    assert "--extend" not in found["unit_args"]
+    assert "exp/folder/start_two/bpe.model" in found["unit_inputs"]
+    found = tuned(tmp_path, pieces, stage=9)
+    assert found["before_args"]
+
+
+def test_statistics_of_the_model_are_named(tmp_path: Path) -> None:
+    import numpy as np
+
+    sums = {"count": np.array(9), "sum": np.ones(80), "sum_square": 2 * np.ones(80)}
+    np.savez(tmp_path / "stats.npz", **sums)
+    conf = {"stats_file": str(tmp_path / "stats.npz"), "norm_vars": False}
+    given = experiment(tmp_path / "one", normalize="global_mvn", normalize_conf=conf)
+    words = tuned(tmp_path, given)["normalize_args"]
+    assert words[:3] == ["--normalize", "global_mvn", "--normalize_conf"]
+    assert ast.literal_eval(words[3]) == {
+        "stats_file": "exp/folder/start_one/feats_stats.npz",
+        "norm_vars": False,
+    }
+
+
+def test_the_model_as_it_is_is_decoded_alike_and_compared(tmp_path: Path, model: str) -> None:
+    (tmp_path / "more.txt").write_text("一\n")
+    ngram = "conf/decode_ctc_prefix_beam_ngram.yaml"
+    given = {"decode_config": ngram, "lm_text": "more.txt", "tune": "false", "simplify": "true"}
+    found = tuned(tmp_path, model, nj=3, **given)
+    start, words = "exp/folder/start_theirs", found["before_args"]
+    for option, value in {
+        "--stage": "3",
+        "--stop-stage": "11",
+        "--model-dir": start,
+        "--token-list": f"{start}/tokens.txt",
+        "--fbank-config": f"{start}/fbank.yaml",
+        "--token-type": "char",
+        "--lm-text": str(tmp_path / "more.txt"),
+        "--tune": "false",
+        "--nj": "3",
+    }.items():
+        assert following(words, option) == value
+    assert "--simplify" in words
+    assert not {"--asr-config", "--init-model"} & set(words)
+    assert found["report_systems"] == [
+        *(f"--system=before={start}", "--system=finetune_theirs=exp/folder/finetune_theirs"),
+        *("--intervals", "--control", "before", "--candidate", "finetune_theirs"),
+    ]
+    decoded = f"{start}/{Path(found['decode_dir']).name}"
+    assert found["report_inputs"] == [start, decoded, f"{decoded}/test/score"]
+
+
+@pytest.mark.parametrize(
+    ("given", "first", "last"),
+    [
+        ({"stop_stage": "8"}, None, None),
+        ({"stop_stage": "9"}, "3", "9"),
+        ({"stage": "11"}, "11", "11"),
+        ({"stage": "12"}, None, None),
+    ],
+)
+def test_stages_of_the_model_as_it_is(tmp_path: Path, model: str, given, first, last) -> None:
+    words = tuned(tmp_path, model, **given)["before_args"]
+    if first is None:
+        assert words == []
+    else:
+        assert (following(words, "--stage"), following(words, "--stop-stage")) == (first, last)
+
+
+def test_another_checkpoint_is_reported_alone(tmp_path: Path, model: str) -> None:
+    found = tuned(tmp_path, model, inference_model="1epoch.pth")
+    assert found["before_args"] == found["report_inputs"] == []
+    assert found["report_systems"][0] == "--system"
+
+
+def test_without_a_model_nothing_changes(tmp_path: Path) -> None:
+    found = plan(tmp_path)
+    assert (found["start"], found["before_args"], found["report_inputs"]) == ("", [], [])
+    assert found["normalize_args"] == [
+        *("--normalize", "global_mvn", "--normalize_conf"),
+        "stats_file=exp/synthetic/stats_char/train/feats_stats.npz",
+    ]
+    assert found["report_systems"] == ["--system", "speechmoe=exp/synthetic/speechmoe"]
+    assert plan(tmp_path, init_model="none") == found
+
+
+def test_a_default_model_gives_way_to_another_start(tmp_path: Path, model: str) -> None:
+    found = tuned(tmp_path, model)
+    names = {name: str(value) for name, value in vars(_options(model)).items() if name != "given"}
+    assert found["start"]
+    for given in ({"init_param"}, {"model_dir"}):
+        assert Options.from_words([f"{n}={v}" for n, v in names.items()], given).starts_from == ""
+    assert Options.from_words([f"{n}={v}" for n, v in names.items()]).starts_from == model
+
+
+def _options(model: str) -> Options:
+    from recipe_words import DEFAULTS
+
+    values = DEFAULTS | {"init_model": model}
+    return Options.from_words([f"{name}={value}" for name, value in values.items()])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"init_param": "theirs/config.yaml"}, "--init-param and --init-model .*leave one of"),
+        ({"token_type": "bpe"}, "--token-type and --init-model .*none trains from nothing"),
+        ({"token_list": "theirs/config.yaml"}, "--token-list and --init-model"),
+        ({"fbank_config": "conf/fbank.yaml"}, "--fbank-config and --init-model"),
+        ({"asr_config": "conf/tune_static.yaml"}, "has encoder, encoder_conf, model_conf, which"),
+        ({"expname": "start_mine"}, "--expname start_mine: .* is not for experiments"),
+        (
+            {"init_model": "nowhere"},
+            "--init-model: nowhere: no such folder or zip.*--init-model no",
+        ),
+        ({"init_model": "theirs/config.yaml"}, "--init-model: .*not a zip, or damaged"),
+    ],
+)
+def test_contradictions_are_one_line(tmp_path: Path, model: str, given, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        tuned(tmp_path, model, **given)
+    assert "\n" not in str(caught.value)
