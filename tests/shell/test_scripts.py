@@ -17,7 +17,7 @@ from speechmoe_espnet.corpora.synthetic.presets import PRESETS
 from speechmoe_espnet.recipe.recipe_options import Options
 from speechmoe_espnet.recipe.training_args import MAIN_JOB_ARGS
 
-RECIPES = ("read", "chat", "spon", "aishell2", "mix", "aishell")
+RECIPES = ("read", "chat", "spon", "aishell2", "mix", "aishell", "voice")
 SCRIPTS = (
     "run_all.sh",
     "tests/run.sh",
@@ -77,6 +77,7 @@ def test_recipe_is_thin(name: str) -> None:
             ["--model-dir", ".", "--stage", "4", "--stop-stage", "5"],
             "leaves stages 4, 5,\n12 and 13",
         ),
+        (["--init-model", "none.zip"], "--init-model: none.zip: no such folder or zip"),
         (["--init-param", "none.pth:encoder:encoder"], "--init-param: there is no 'none.pth'"),
         (["--corpus", "aishell", "--corpus-dir", "nowhere"], "--corpus-dir: there is no 'nowhere'"),
         (["--expname", "lm_mine"], "is not for experiments; choose another name"),
@@ -151,6 +152,7 @@ def _allowed(sh: Shell, script: str, option: str) -> list[str]:
         ("spon", ["synthetic", "wenet_speech"]),
         ("aishell2", ["synthetic", "aishell2"]),
         ("aishell", ["aishell", "synthetic"]),
+        ("voice", ["folder", "synthetic"]),
     ],
 )
 def test_a_recipe_names_its_own_corpora_first(sh: Shell, name: str, first: list[str]) -> None:
@@ -166,6 +168,17 @@ def test_a_missing_corpus_says_how_to_get_it(sh: Shell) -> None:
     assert done.returncode == 1
     assert "--corpus aishell needs --corpus-dir" in done.stderr
     assert "https://www.openslr.org/33" in done.stderr
+
+
+def test_a_folder_of_ones_own_starts_from_the_shipped_model(sh: Shell, tmp_path: Path) -> None:
+    script = ROOT / "egs/voice/asr1/run.sh"
+    assert "(default: mandarin-small)" in _help(sh, "egs/voice/asr1/run.sh")
+    done = sh(script)
+    assert "--corpus folder needs --corpus-dir: the folder of your recordings" in done.stderr
+    done = sh(script, "--corpus-dir", tmp_path, "--init-model", "no-such-model")
+    assert done.returncode == 1
+    assert "--init-model: no-such-model: no such folder or zip" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_every_recipe_has_the_same_defaults(sh: Shell) -> None:

@@ -12,6 +12,7 @@ from speechmoe_espnet.decode.config import METHODS, DecodeConfig
 from speechmoe_espnet.espnet.lm_task import CheckpointedLMTask
 from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 from speechmoe_espnet.grids.grid_file import read_grid
+from speechmoe_espnet.recipe.start_model import ARCHITECTURE
 
 CONF = Path(__file__).parents[2] / "conf"
 LM_FILES = sorted(CONF.glob("train_lm_*.yaml"))
@@ -38,6 +39,23 @@ def test_builds(path):
     (optimizer,) = SpeechMoEASRTask.build_optimizers(args, model)
     assert optimizer.param_groups
     assert sum(p.numel() for p in model.parameters()) > 10_000
+
+
+def test_fine_tuning_says_how_to_train_any_model():
+    """Its architecture comes from the model, on the command line after the configuration."""
+    path = CONF / "finetune.yaml"
+    assert not set(ARCHITECTURE) & set(load("finetune"))
+    words = ["--config", str(path), "--output_dir", "x", "--encoder", "speechmoe"]
+    args = SpeechMoEASRTask.get_parser().parse_args(
+        [*words, "--encoder_conf", "{'moe_conf': {'num_experts': 3}, 'dropout_rate': 1e-05}"]
+    )
+    args.token_list, args.input_size, args.normalize = TOKENS, 40, None
+    assert args.encoder_conf == {"moe_conf": {"num_experts": 3}, "dropout_rate": 1e-05}
+    with torch.device("meta"):
+        model = SpeechMoEASRTask.build_model(args)
+    assert SpeechMoEASRTask.build_optimizers(args, model)[0].param_groups
+    steps = args.max_epoch * args.num_iters_per_epoch
+    assert steps == args.scheduler_conf["max_steps"]
 
 
 @pytest.mark.parametrize("path", LM_FILES, ids=lambda path: path.stem)

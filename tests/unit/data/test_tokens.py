@@ -42,3 +42,12 @@ def test_other_layouts_are_refused(tmp_path: Path, content: str, message: str) -
 def test_any_order_of_units_is_kept(tmp_path: Path) -> None:
     (tmp_path / "tokens.txt").write_text("<blank>\n<unk>\nb\na\n<sos/eos>\n")
     assert TokenList.load(tmp_path / "tokens.txt").units == ("b", "a")
+
+
+def test_more_units_come_after_those_that_are_there() -> None:
+    tokens = TokenList(("<blank>", "<unk>", "b", "a", "<sos/eos>"))
+    more = tokens.extended(["d", "a", "c", "d"])
+    assert more.tokens == ("<blank>", "<unk>", "b", "a", "c", "d", "<sos/eos>")
+    assert tokens.extended(["a"]) == tokens
+    with pytest.raises(ValueError, match="occurs twice"):
+        tokens.extended(["<unk>"])

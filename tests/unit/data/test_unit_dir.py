@@ -64,6 +64,31 @@ def test_taking_over_keeps_the_order(dump: Path, tmp_path: Path) -> None:
         make_units("syllable_phone", dump / "train", [], tmp_path, token_list=characters)
 
 
+@pytest.mark.parametrize(
+    ("kind", "units", "more"),
+    [
+        ("char", "书 想", "A B 听 我 歌 看"),
+        ("syllable_phone", "shu1", "AE B ge1 kan4 ting1 wo3 xiang3"),
+    ],
+)
+def test_a_list_is_extended_by_the_units_of_training_alone(
+    dump: Path, tmp_path: Path, kind: str, units: str, more: str
+) -> None:
+    theirs = tmp_path / "tokens.txt"
+    theirs.write_text("\n".join(["<blank>", "<unk>", *units.split(), "<sos/eos>", ""]))
+    made = tmp_path / "x"
+    tokens, coverage = make_units(
+        kind, dump / "train", [dump / "dev"], made, token_list=theirs, extend=True
+    )
+    assert " ".join(tokens.units) == f"{units} {more}"
+    assert TokenList.load(made / "tokens.txt") == tokens
+    assert coverage[0].num_unknown == 0
+    assert coverage[1].num_unknown > 0
+    theirs.write_text("<blank>\n<unk>\n外\n<sos/eos>\n")
+    with pytest.raises(ValueError, match="has none of the units"):
+        make_units(kind, dump / "train", [], made, token_list=theirs, extend=True)
+
+
 def test_mistakes(dump: Path, tmp_path: Path) -> None:
     train = dump / "train"
     with pytest.raises(ValueError, match="token_type must be one of char, bpe, syllable_phone"):
@@ -80,3 +105,6 @@ def test_mistakes(dump: Path, tmp_path: Path) -> None:
     (dump / "dev" / "text").write_text("")
     with pytest.raises(ValueError, match="no utterances"):
         make_units("char", train, [dump / "dev"], tmp_path)
+    for kind, given in (("char", None), ("bpe", "tokens.txt")):
+        with pytest.raises(ValueError, match="extend is for a token_list of token_type char or"):
+            make_units(kind, train, [], tmp_path, token_list=given, extend=True)

@@ -48,6 +48,13 @@ def test_a_single_system_has_no_comparison(systems):
     assert "verdict" not in text_table(results)
 
 
+def test_intervals_are_shown_where_asked_for(results):
+    found = results["systems"]["speechmoe"]["cer_interval"]["read"]
+    shown = f"[{found['low']:.1f}, {found['high']:.1f}]"
+    assert shown in text_table(results, intervals=True)
+    assert shown not in text_table(results)
+
+
 def test_waiting_for_data_is_shown_where_it_was_recorded(results):
     assert results["systems"]["static"]["share_waiting"] == pytest.approx(0.005)
     (line,) = (x for x in text_table(results).splitlines() if "waiting for data" in x)

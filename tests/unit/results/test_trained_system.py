@@ -240,3 +240,11 @@ def test_other_references_in_units_are_named(in_units, decoded_systems):
         ValueError, match=f"set read, in units: systems tuned and wfst .*{first['utt']};"
     ):
         check_comparable([greedy, tuned, changed])
+
+
+def test_a_model_that_was_trained_elsewhere_has_no_epochs(copy):
+    (copy / "train_stats.jsonl").unlink()
+    (copy / "origin.json").write_text("{}")
+    system = load(copy)
+    assert (system.epochs, system.steps, system.seconds_training) == ((), 0, 0)
+    assert system.share_waiting is None
