@@ -12,7 +12,8 @@ Two settings that people compare never share a directory; the names of the defau
 | | `_more` if it is extended |
 | n-gram, lexicon, graph | order, `_pruneX`, `_text_DIGEST` of the paths of more text |
 | experiment without a name | configuration, units other than characters, starting point, seed |
-| decoding | decode configuration, checkpoint, n-gram other than the default, `_untuned` |
+| decoding | decode configuration, checkpoint, n-gram other than the default, |
+| | `_graph_DIGEST` of a given graph, `_untuned` |
 
 What is left goes by digest, under one name. An experiment that is trained anew, since `--asr-args`
 or what a name of the user's stands for has changed, is kept as NAME.bak.N. Other sets to evaluate,
@@ -135,7 +136,8 @@ def name_directories(
         decoding_name,
         options.decode_config,
         inference_model=options.inference_model,
-        ngram=ngram if searches else "",
+        ngram=ngram if searches and not options.graph_dir else "",
+        graph=options.graph_dir,
     )
     decode = name_decoding()
     lm_name = Path(options.lm_config).stem
@@ -215,6 +217,7 @@ def decoding_name(
     *,
     inference_model: str = DEFAULT_MODEL_FILE,
     ngram: str = "",
+    graph: str = "",
     tune: bool = True,
 ) -> str:
     """Return the name of a decoding, its directory without `decode_`.
@@ -223,14 +226,19 @@ def decoding_name(
         config: Path of the decode configuration.
         inference_model: The checkpoint.
         ngram: Name of the n-gram that it searches with; "" for none.
+        graph: Path of a given graph; "" for none.
         tune: Whether its weights were chosen on dev.
     """
     name = Path(config).stem.removeprefix("decode_")
     if inference_model != DEFAULT_MODEL_FILE:
         name += f"_{inference_model.removesuffix('.pth').replace('/', '_')}"
-    if not ngram:
+    if graph:
+        # A graph that lies with its configuration is named by that.
+        name += "" if config.startswith(f"{graph}/") else f"_graph_{_digest(graph.encode())}"
+    elif not ngram:
         return name
-    name += "" if ngram == str(DEFAULT_ORDER) else f"_lm{ngram}"
+    else:
+        name += "" if ngram == str(DEFAULT_ORDER) else f"_lm{ngram}"
     return name if tune else f"{name}_untuned"
 
 

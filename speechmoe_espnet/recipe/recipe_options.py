@@ -67,6 +67,7 @@ class Options:
     model_dir: str
     inference_model: str
     decode_config: str
+    graph_dir: str
     lm_text: str
     lm_transcripts: bool
     lm_order: int
@@ -92,6 +93,8 @@ class Options:
                 "--rescore --tune false: rescoring chooses its weights on the n-best lists of "
                 "dev, which stage 8 makes"
             )
+        if self.graph_dir and self.rescore:
+            raise ValueError("--rescore --graph-dir: rescoring needs the n-best lists of stage 8")
         if self.nj < 1:
             raise ValueError(f"--nj {self.nj}: at least 1")
         self._check_processes()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from speechmoe_espnet.decode.config import WFST, DecodeConfig
+from speechmoe_espnet.recipe.directories import Directories
 from speechmoe_espnet.recipe.recipe_options import (
     BPE,
     LAST_STAGE,
@@ -10,7 +11,9 @@ from speechmoe_espnet.recipe.recipe_options import (
     WFST_SEARCH,
     Options,
 )
+from speechmoe_espnet.recipe.shell_lines import Value
 
+TUNING_FILE = "tuning.json"
 _PLAIN = "conf/decode_ctc_greedy.yaml or conf/decode_ctc_prefix_beam.yaml"
 
 
@@ -68,6 +71,8 @@ class Stages:
         if decoding is not None:
             if number in (6, 7, 8) and not (decoding.needs_graph or decoding.needs_ngram):
                 return False
+            if number in (6, 7, 8) and options.graph_dir:
+                return False
             if number == 7 and not decoding.needs_graph:
                 return False
         if number == 8:
@@ -96,6 +101,11 @@ class Stages:
         if decoding is None:
             return
         config = options.decode_config
+        if options.graph_dir and not decoding.needs_graph:
+            raise ValueError(
+                f"--graph-dir {options.graph_dir} --decode-config {config}: method "
+                f"{decoding.method} uses no graph"
+            )
         if not numbers:
             left_out = "stages 6 to 8, since it needs no language model"
             if decoding.needs_ngram:
@@ -135,3 +145,43 @@ def _check_rescoring(config: str, decoding: DecodeConfig) -> None:
             f"--rescore --decode-config {config}: nbest is 1, which leaves nothing to choose "
             "from; take\nconf/decode_wfst_nbest.yaml"
         )
+
+
+def search_variables(
+    options: Options, names: Directories, decoding: DecodeConfig | None, *, is_weighed: bool
+) -> dict[str, Value]:
+    """Return what decoding is told, as variables of `utils/recipe.sh`.
+
+    Args:
+        options: Options of the run.
+        names: Its directories.
+        decoding: Its search; None where nothing is decoded.
+        is_weighed: Whether a given graph has weights in it.
+    """
+    args, inputs, tuned = [], [], []
+    needs_graph = decoding is not None and decoding.needs_graph
+    if needs_graph:
+        graph = options.graph_dir or names.graph
+        args, inputs = ["--graph_dir", graph], [graph]
+    elif decoding is not None and decoding.needs_ngram:
+        args, inputs = ["--ngram", f"{names.ngram}/lm_pruned.arpa"], [names.ngram]
+    if options.graph_dir:
+        tuned = [f"{options.graph_dir}/{TUNING_FILE}"] if is_weighed and options.tune else []
+    elif inputs and options.tune:
+        tuned = [f"{names.tune_dir}/weights/{TUNING_FILE}"]
+    tuning = [word for path in tuned for word in ("--tuning", path)]
+    packed = [*args, "--decode_config", options.decode_config, *tuning]
+    # One process uses the GPU.
+    nj, ngpu = (1, 1) if options.ngpu else (options.nj, 0)
+    processes = ["--nj", str(nj), "--ngpu", str(ngpu)]
+    if options.num_threads:
+        processes += ["--num_threads", str(options.num_threads)]
+    return {
+        "has_lexicon": "true" if needs_graph else "false",
+        "search_args": args,
+        "search_inputs": inputs,
+        "tuning": tuned,
+        "tuning_args": tuning,
+        "pack_args": packed if needs_graph else [],
+        "processes": processes,
+    }

@@ -24,7 +24,13 @@ from speechmoe_espnet.recipe.recipe_options import (
     Options,
 )
 from speechmoe_espnet.recipe.score_columns import score_columns
-from speechmoe_espnet.recipe.searches import Stages, tune_config, with_search
+from speechmoe_espnet.recipe.searches import (
+    TUNING_FILE,
+    Stages,
+    search_variables,
+    tune_config,
+    with_search,
+)
 from speechmoe_espnet.recipe.shell_lines import Value
 from speechmoe_espnet.recipe.start_model import StartModel, without_start
 from speechmoe_espnet.recipe.training_args import curve_args, data_args, length_args
@@ -32,6 +38,7 @@ from speechmoe_espnet.recipe.training_args import curve_args, data_args, length_
 DEFAULT_FBANK = "conf/fbank.yaml"
 SPEECH = "voices/speech"
 """Natural speech, kept for all recipes and seeds."""
+_PATHS = ("fbank_config", "corpus_dir", "model_dir", "token_list", "graph_dir")
 HOW_TO_FETCH_VOICES = (
     "`.venv/bin/speechmoe fetch_voices --output_dir voices/kokoro` at the top of the repository "
     "makes that folder"
@@ -64,7 +71,9 @@ class _Plan:
         Stages(options, None).check()
         options = self._with_paths(options)
         self.decoding: DecodeConfig | None = None
-        if options.stop_stage >= 6:
+        if start and self._is_made(options.decode_config):
+            self.decoding = start.trained.decoding if options.stop_stage >= 6 else None
+        elif options.stop_stage >= 6:
             found = place.find("--decode-config", options.decode_config)
             options = options.changed({"decode_config": found})
             self.decoding = DecodeConfig.from_yaml(place.absolute(found))
@@ -114,7 +123,7 @@ class _Plan:
         changes = {}
         if options.is_natural and options.stage == 1:
             changes["voices_dir"] = self._voices_dir(options.voices_dir)
-        for name in ("fbank_config", "corpus_dir", "model_dir", "token_list"):
+        for name in _PATHS:
             if (path := getattr(options, name)) and not self._is_made(path):
                 changes[name] = self.place.find(f"--{name.replace('_', '-')}", path)
         if options.init_param and not self._is_made(options.init_param):
@@ -125,6 +134,13 @@ class _Plan:
     def _is_made(self, path: str) -> bool:
         """Whether a path is in the model to start from, which stage 1 unpacks."""
         return self.start is not None and path.startswith(f"{self.start.directory}/")
+
+    def _is_weighed(self) -> bool:
+        """Whether a given graph has weights in it."""
+        graph = self.options.graph_dir
+        if self._is_made(graph):
+            return self.start is not None and self.start.is_weighed
+        return bool(graph) and (self.place.absolute(graph) / TUNING_FILE).is_file()
 
     def _voices_dir(self, path: str) -> str:
         try:
@@ -183,7 +199,7 @@ class _Plan:
             **self._training(),
             **self._start(scored, columns["score_targets"]),
             **self._language_model(),
-            **self._search(),
+            **search_variables(options, names, self.decoding, is_weighed=self._is_weighed()),
             **columns,
         }
 
@@ -274,29 +290,3 @@ class _Plan:
 
     def _needs(self, what: str) -> bool:
         return self.decoding is not None and bool(getattr(self.decoding, f"needs_{what}"))
-
-    def _search(self) -> dict[str, Value]:
-        options, names = self.options, self.directories
-        args, inputs, tuned = [], [], []
-        if self._needs("graph"):
-            args, inputs = ["--graph_dir", names.graph], [names.graph]
-        elif self._needs("ngram"):
-            args, inputs = ["--ngram", f"{names.ngram}/lm_pruned.arpa"], [names.ngram]
-        if inputs and options.tune:
-            tuned = [f"{names.tune_dir}/weights/tuning.json"]
-        tuning = [word for path in tuned for word in ("--tuning", path)]
-        packed = [*args, "--decode_config", options.decode_config, *tuning]
-        # One process uses the GPU.
-        nj, ngpu = (1, 1) if options.ngpu else (options.nj, 0)
-        processes = ["--nj", str(nj), "--ngpu", str(ngpu)]
-        if options.num_threads:
-            processes += ["--num_threads", str(options.num_threads)]
-        return {
-            "has_lexicon": "true" if self._needs("graph") else "false",
-            "search_args": args,
-            "search_inputs": inputs,
-            "tuning": tuned,
-            "tuning_args": tuning,
-            "pack_args": packed if self._needs("graph") else [],
-            "processes": processes,
-        }

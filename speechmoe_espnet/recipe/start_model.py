@@ -18,7 +18,8 @@ from speechmoe_espnet.recipe.directories import Directories
 from speechmoe_espnet.recipe.find_files import Place
 from speechmoe_espnet.recipe.recipe_options import BPE, Options
 from speechmoe_espnet.recipe.shell_lines import Value
-from speechmoe_espnet.zoo.unpacking import TOKENS_FILE, TrainedModel
+from speechmoe_espnet.zoo.packed_model import GRAPH
+from speechmoe_espnet.zoo.unpacking import DECODE_FILE, TOKENS_FILE, TrainedModel
 
 FINETUNE_CONFIG = "conf/finetune.yaml"
 ARCHITECTURE = (
@@ -27,12 +28,13 @@ ARCHITECTURE = (
 )
 """Keys of a configuration that are the model's, not the training's."""
 BEFORE = "before"
+_OF_SEARCH = {"search", "decode_config", "graph_dir"}
 _SCHEDULES = ("alpha_schedule", "beta_schedule")
 # Options of the run that the decoding of the model as it is has too.
 _FLAGS = {"rescore", "accept_changes", "simplify"}
 _KEPT = _FLAGS | {
     *("nj", "ngpu", "num_threads", "corpus_name", "seed", "eval_sets", "preset", "voices"),
-    *("lm_order", "lm_prune", "lm_config", "tune", "unknown_marks"),
+    *("lm_order", "lm_prune", "lm_config", "lm_transcripts", "tune", "unknown_marks"),
 }
 _LAST_SCORED = 11
 
@@ -86,7 +88,15 @@ class StartModel:
         }
         if "asr_config" not in options.given:
             found["asr_config"] = FINETUNE_CONFIG
+        if self.trained.decoding is not None and not _OF_SEARCH & options.given:
+            found["graph_dir"] = f"{self.directory}/{GRAPH}"
+            found["decode_config"] = f"{found['graph_dir']}/{DECODE_FILE}"
         return found
+
+    @property
+    def is_weighed(self) -> bool:
+        """Whether the model's graph comes with weights."""
+        return "tuning" in self.trained.search
 
     @property
     def is_extended(self) -> bool:
@@ -118,6 +128,14 @@ class StartModel:
                 args += [f"--{key}", value]
         return args
 
+    def _inputs(self) -> list[Path]:
+        """Return the files that are unpacked."""
+        trained = self.trained
+        beside = trained.config_file.parent / FBANK_FILE
+        search = dict.fromkeys(trained.search.values())
+        fbank = [beside] if beside.is_file() else []
+        return [trained.config_file, trained.checkpoint, *fbank, *search]
+
     def _normalize_args(self) -> list[str]:
         """Return the arguments of asr_train for the statistics of the model."""
         kind = self.trained.conf.get("normalize")
@@ -143,7 +161,7 @@ class StartModel:
             **without_start(names),
             "start": self.directory,
             "start_model": self.model,
-            "start_inputs": [str(self.trained.config_file), str(self.trained.checkpoint)],
+            "start_inputs": list(map(str, self._inputs())),
             "normalize_args": self._normalize_args(),
         }
         if options.inference_model != DEFAULT_MODEL_FILE:
@@ -179,6 +197,8 @@ class StartModel:
         ]
         if options.corpus_dir:
             args += ["--corpus-dir", options.corpus_dir]
+        if options.graph_dir:
+            args += ["--graph-dir", options.graph_dir]
         if options.tune_config:
             args += ["--tune-config", options.tune_config]
         for name in sorted(options.given & _KEPT):

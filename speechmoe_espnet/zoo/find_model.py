@@ -9,7 +9,6 @@ from pathlib import Path
 from speechmoe_espnet.data.checksums import file_sha256
 from speechmoe_espnet.pipeline.target import fresh_directory
 from speechmoe_espnet.zoo.archive import unpack_zip
-from speechmoe_espnet.zoo.compact import expand, is_compact
 from speechmoe_espnet.zoo.packed_model import META, PackedModel, is_packed
 from speechmoe_espnet.zoo.shipped import shipped_models
 
@@ -61,6 +60,9 @@ def _unpacked(archive: Path) -> PackedModel:
             return PackedModel.load(target)
         except ValueError:
             shutil.rmtree(target)
+    # Imported here: it loads torch, which a model that lies in the cache does not need.
+    from speechmoe_espnet.zoo.compact import expand, is_compact
+
     target.parent.mkdir(parents=True, exist_ok=True)
     with fresh_directory(target) as out:
         unpack_zip(archive, out)

@@ -10,15 +10,14 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
-
-import yaml
 
 from speechmoe_espnet.data.checksums import file_sha256
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.tokens import TokenList
+from speechmoe_espnet.decode.config import WFST, DecodeConfig
 from speechmoe_espnet.espnet.experiment_config import (
     CONFIG_FILE,
     DEFAULT_MODEL_FILE,
@@ -29,10 +28,12 @@ from speechmoe_espnet.espnet.experiment_config import (
 )
 from speechmoe_espnet.results.trained_system import EPOCHS_FILE, ORIGIN
 from speechmoe_espnet.zoo.find_model import find_model
-from speechmoe_espnet.zoo.packed_model import is_packed
-from speechmoe_espnet.zoo.packing import without_local_names
+from speechmoe_espnet.zoo.packed_model import GRAPH, SEARCH_KEYS, is_packed
+from speechmoe_espnet.zoo.packing import without_local_names, write_yaml
 
 TOKENS_FILE = "tokens.txt"
+DECODE_FILE, TUNING_FILE = "decode_of_model.yaml", "tuning.json"
+_GRAPH_KEY, _CONFIG_KEY, _TUNING_KEY = SEARCH_KEYS
 TOKEN_TYPES = {"char": "char", "bpe": "bpe", "word": "syllable_phone"}
 """ESPnet's kinds of tokens, and the recipes' names for them."""
 _STATS_FILE, _BPE_FILE = "feats_stats.npz", "bpe.model"
@@ -49,6 +50,7 @@ class TrainedModel:
         checkpoint: Its parameters.
         conf: What the configuration says.
         fbank: Options of its features.
+        search: Files of its search, as in a packed model: graph_dir, decode_config, tuning.
     """
 
     name: str
@@ -56,6 +58,7 @@ class TrainedModel:
     checkpoint: Path
     conf: Mapping[str, Any]
     fbank: FbankConfig
+    search: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def find(cls, model: str | Path) -> Self:
@@ -69,13 +72,14 @@ class TrainedModel:
             ValueError: It is damaged, or no recipe has its features or tokens.
         """
         folder = Path(model).expanduser()
+        search: Mapping[str, Path] = {}
         if (folder / CONFIG_FILE).is_file() and not is_packed(folder):
             config_file, checkpoint = folder / CONFIG_FILE, folder / DEFAULT_MODEL_FILE
             if not checkpoint.is_file():
                 raise FileNotFoundError(f"{model}: has no {checkpoint.name}; finish its training")
         else:
             packed = find_model(model)
-            config_file, checkpoint = packed.config, packed.checkpoint
+            config_file, checkpoint, search = packed.config, packed.checkpoint, packed.search
         conf = load_config(config_file)
         fbank = feature_options(conf, config_file.parent)
         if fbank is None:
@@ -89,7 +93,19 @@ class TrainedModel:
                 f"{conf.get('token_type')!r}"
             )
         name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", folder.name.removesuffix(".zip")).lstrip("_.+-")
-        return cls(name or "model", config_file, checkpoint, conf, fbank)
+        return cls(name or "model", config_file, checkpoint, conf, fbank, search)
+
+    @property
+    def decoding(self) -> DecodeConfig | None:
+        """The search through its graph; None where it has no graph.
+
+        Raises:
+            ValueError: Its configuration is not one of a search.
+        """
+        if _GRAPH_KEY not in self.search:
+            return None
+        path = self.search.get(_CONFIG_KEY)
+        return DecodeConfig.from_yaml(path) if path else DecodeConfig.from_mapping({"method": WFST})
 
     @property
     def tokens(self) -> TokenList:
@@ -122,18 +138,29 @@ class TrainedModel:
             shutil.copyfile(section[key], folder / name)
             section[key] = name
         fbank = {name: value for name, value in asdict(self.fbank).items() if value is not None}
-        _write_yaml(folder / CONFIG_FILE, conf)
-        _write_yaml(folder / FBANK_FILE, fbank)
+        write_yaml(folder / CONFIG_FILE, conf)
+        write_yaml(folder / FBANK_FILE, fbank)
         self.tokens.write(folder / TOKENS_FILE)
         shutil.copyfile(self.checkpoint, folder / DEFAULT_MODEL_FILE)
+        self._unpack_search(folder / GRAPH)
         epochs = self.checkpoint.parent / EPOCHS_FILE
         if epochs.is_file():
             shutil.copyfile(epochs, folder / EPOCHS_FILE)
         origin = {"model": self.name, "sha256": file_sha256(self.checkpoint)}
         (folder / ORIGIN).write_text(json.dumps(origin) + "\n", encoding="utf-8")
 
-
-def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(
-        yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False), encoding="utf-8"
-    )
+    def _unpack_search(self, folder: Path) -> None:
+        """Write the graph, and beside it how it is searched."""
+        if _GRAPH_KEY not in self.search:
+            return
+        folder.mkdir()
+        settings = [self.search[key] for key in (_CONFIG_KEY, _TUNING_KEY) if key in self.search]
+        for path in sorted(self.search[_GRAPH_KEY].iterdir()):
+            if path.is_file() and not any(path.samefile(other) for other in settings):
+                shutil.copyfile(path, folder / path.name)
+        if _CONFIG_KEY in self.search:
+            shutil.copyfile(self.search[_CONFIG_KEY], folder / DECODE_FILE)
+        else:
+            (folder / DECODE_FILE).write_text(f"method: {WFST}\n", encoding="utf-8")
+        if _TUNING_KEY in self.search:
+            shutil.copyfile(self.search[_TUNING_KEY], folder / TUNING_FILE)

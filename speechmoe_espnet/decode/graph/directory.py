@@ -1,8 +1,9 @@
 """Decoding graph on disk, and the check that it belongs to the model.
 
 A graph reads unit ids. With the token list of another model the search would run and write
-nonsense. A graph therefore stores its token list and is refused if the model has another one. It
-also stores the checksums of its files, and is refused if one of them was changed.
+nonsense. A graph therefore stores its token list and is refused if the model has another one; a
+list that goes on after it, with tokens that the graph does not read, is none. It also stores the
+checksums of its files, and is refused if one of them was changed.
 """
 
 import json
@@ -69,7 +70,7 @@ class Graph:
             directory, FILES, "remove the graph and make it again (stage 7 of a recipe)"
         )
         token_list = TokenList.load(directory / TOKENS)
-        if tokens is not None and tuple(tokens) != token_list.tokens:
+        if tokens is not None and not _goes_on(tuple(tokens), token_list.tokens):
             raise ValueError(
                 f"{directory}: built for another model: {_difference(tokens, token_list.tokens)}; "
                 f"build it with the model's tokens.txt"
@@ -133,6 +134,11 @@ def write_graph(
     (directory / SUMMARY).write_text(text + "\n", encoding="utf-8")
     write_checksums(directory, FILES)
     return summary
+
+
+def _goes_on(model: tuple[str, ...], graph: tuple[str, ...]) -> bool:
+    """Whether a model has the tokens of a graph by id; `<sos/eos>`, which is last, is not read."""
+    return model[: len(graph) - 1] == graph[:-1] and model[-1:] == graph[-1:]
 
 
 def _difference(model: Sequence[str], graph: Sequence[str]) -> str:

@@ -54,7 +54,8 @@ def test_features_tokens_statistics_and_shape_are_the_models(tmp_path: Path, mod
     start = "exp/folder/start_theirs"
     assert found["start"] == start
     assert found["start_model"] == model
-    assert found["start_inputs"] == [f"{model}/config.yaml", f"{model}/valid.loss.ave.pth"]
+    files = ("config.yaml", "valid.loss.ave.pth", "fbank.yaml")
+    assert found["start_inputs"] == [f"{model}/{name}" for name in files]
     assert found["fbank_config"] == f"{start}/fbank.yaml"
     assert found["dump"].startswith("dump/folder_fbank_")
     assert found["unit_args"][-3:] == ["--token_list", f"{start}/tokens.txt", "--extend"]
@@ -136,6 +137,62 @@ def test_the_model_as_it_is_is_decoded_alike_and_compared(tmp_path: Path, model:
     ]
     decoded = f"{start}/{Path(found['decode_dir']).name}"
     assert found["report_inputs"] == [start, decoded, f"{decoded}/test/score"]
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> str:
+    """A packed syllable model with a graph, its search and its weights."""
+    folder = tmp_path / "packed"
+    (folder / "graph").mkdir(parents=True)
+    experiment(folder / "exp", token_type="word", normalize=None, frontend_conf={})
+    (folder / "graph/HLG.fst").write_bytes(b"")
+    (folder / "graph/decode.yaml").write_text("method: wfst\n")
+    (folder / "graph/tuning.json").write_text("{}")
+    meta = {
+        "files": {"asr_model_file": "exp/valid.loss.ave.pth"},
+        "yaml_files": {"asr_train_config": "exp/config.yaml"},
+        "search": {
+            "graph_dir": "graph",
+            "decode_config": "graph/decode.yaml",
+            "tuning": "graph/tuning.json",
+        },
+    }
+    (folder / "meta.yaml").write_text(yaml.safe_dump(meta))
+    return str(folder)
+
+
+def test_a_model_with_a_graph_is_searched_through_it(tmp_path: Path, packed: str) -> None:
+    found, graph = tuned(tmp_path, packed), "exp/folder/start_packed/graph"
+    assert found["stages"] == ["1", "2", "3", "4", "5", "9", "11", "12"]
+    assert found["decode_config"] == f"{graph}/decode_of_model.yaml"
+    assert found["search_args"] == ["--graph_dir", graph]
+    assert found["tuning"] == [f"{graph}/tuning.json"]
+    assert found["decode_dir"] == "exp/folder/finetune_packed/decode_of_model"
+    assert found["score_metrics"] == ["cer", "ser"]
+    assert following(found["before_args"], "--graph-dir") == graph
+    assert following(found["before_args"], "--decode-config") == f"{graph}/decode_of_model.yaml"
+    assert f"{packed}/graph/tuning.json" in found["start_inputs"]
+    assert tuned(tmp_path, packed, tune="false")["tuning"] == []
+    assert tuned(tmp_path, packed, search="greedy")["search_args"] == []
+    own = tuned(tmp_path, packed, search="wfst")
+    assert own["search_args"][1].startswith("lang/folder/graph_")
+    assert "7" in own["stages"]
+
+
+def test_a_graph_that_is_given_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "graph").mkdir()
+    given = {"search": "wfst", "graph_dir": "graph"}
+    found = plan(tmp_path, **given)
+    assert not {"6", "7", "8"} & set(found["stages"])
+    assert found["search_args"] == ["--graph_dir", str(tmp_path / "graph")]
+    assert found["tuning"] == []
+    assert "_graph_" in found["decode_dir"]
+    (tmp_path / "graph/tuning.json").write_text("{}")
+    assert plan(tmp_path, **given)["tuning"] == [str(tmp_path / "graph/tuning.json")]
+    with pytest.raises(ValueError, match=r"--graph-dir .*: method ctc_greedy uses no graph"):
+        plan(tmp_path, graph_dir="graph")
+    with pytest.raises(ValueError, match="--rescore --graph-dir"):
+        plan(tmp_path, **given, rescore="true", decode_config="conf/decode_wfst_nbest.yaml")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from speechmoe_espnet.bin import unpack
+from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.espnet.experiment_config import feature_options, load_config
 from speechmoe_espnet.zoo.archive import write_zip
 from speechmoe_espnet.zoo.packing import Source, pack
@@ -62,6 +63,25 @@ def test_what_is_unpacked_packs_to_the_same_model(packed: Path, tmp_path: Path) 
     for file in packed.rglob("*"):
         if file.is_file():
             assert (tmp_path / "again" / file.relative_to(packed)).read_bytes() == file.read_bytes()
+
+
+def test_the_graph_goes_along_with_its_search(
+    experiment: Path, graph: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "decode.yaml").write_text("method: wfst\nlm_weight: 0.5\n")
+    search = {"graph_dir": graph, "tuning": tmp_path / "tuning.json"}
+    names = {"HLG.fst", "words.txt", "decode_of_model.yaml", "tuning.json"}
+    for number, more in enumerate(({}, {"decode_config": tmp_path / "decode.yaml"})):
+        pack(Source(experiment, MODEL, search=search | more), tmp_path / f"packed{number}")
+        found = TrainedModel.find(tmp_path / f"packed{number}")
+        out = tmp_path / f"out{number}"
+        found.unpack(out)
+        assert {path.name for path in (out / "graph").iterdir()} == names
+        decoding = DecodeConfig.from_yaml(out / "graph/decode_of_model.yaml")
+        assert found.decoding == decoding
+        assert decoding.needs_graph
+        assert (out / "graph/tuning.json").read_text() == '{"lm_weight": 1}'
+    assert TrainedModel.find(experiment).decoding is None
 
 
 def test_the_record_of_a_training_goes_along(experiment: Path, tmp_path: Path) -> None:
