@@ -39,7 +39,8 @@ class Graph:
         fst: HLG.
         words: Its words by id.
         lexicon: The pronunciations it was built from.
-        tokens: Tokens of the model it was built for.
+        tokens: Tokens of the model that is decoded with; where none was named, of the one that it
+            was built for.
     """
 
     fst: FstArrays
@@ -81,7 +82,9 @@ class Graph:
             raise ValueError(
                 f"{directory / FST}: has no states to start from; build the graph again"
             )
-        return cls(fst, words, Lexicon.load(directory / LEXICON), token_list)
+        # Who decodes has a column for each of its own tokens.
+        used = token_list if tokens is None else TokenList(tuple(tokens))
+        return cls(fst, words, Lexicon.load(directory / LEXICON), used)
 
 
 def write_graph(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from recipe_words import plan
+from recipe_words import DEFAULTS, plan
 
 from speechmoe_espnet.recipe.recipe_options import Options
 
@@ -229,20 +229,13 @@ def test_without_a_model_nothing_changes(tmp_path: Path) -> None:
     assert plan(tmp_path, init_model="none") == found
 
 
-def test_a_default_model_gives_way_to_another_start(tmp_path: Path, model: str) -> None:
-    found = tuned(tmp_path, model)
-    names = {name: str(value) for name, value in vars(_options(model)).items() if name != "given"}
-    assert found["start"]
-    for given in ({"init_param"}, {"model_dir"}):
-        assert Options.from_words([f"{n}={v}" for n, v in names.items()], given).starts_from == ""
-    assert Options.from_words([f"{n}={v}" for n, v in names.items()]).starts_from == model
-
-
-def _options(model: str) -> Options:
-    from recipe_words import DEFAULTS
-
-    values = DEFAULTS | {"init_model": model}
-    return Options.from_words([f"{name}={value}" for name, value in values.items()])
+@pytest.mark.parametrize("start", ["init_param", "model_dir"])
+def test_a_default_model_gives_way_to_another_start(start: str) -> None:
+    words = [f"{name}={value}" for name, value in (DEFAULTS | {"init_model": "theirs"}).items()]
+    assert Options.from_words(words).starts_from == "theirs"
+    assert Options.from_words(words, [start]).starts_from == ""
+    with pytest.raises(ValueError, match="and --init-model theirs"):
+        Options.from_words(words, [start, "init_model"])
 
 
 @pytest.mark.parametrize(
