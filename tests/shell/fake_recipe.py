@@ -36,7 +36,8 @@ for file in (
 ):
     (out / file).parent.mkdir(parents=True, exist_ok=True)
     (out / file).write_text(f"made by {{name}}\\n")
-(out / "fbank.yaml").write_text("num_mel_bins: 40\\n")
+if name == "unpack":
+    (out / "fbank.yaml").write_text("num_mel_bins: 40\\n")
 # A stage's temporary directory has another name each time, and what it makes the same bytes.
 told = [".tmp" if word == str(out) and ".tmp." in word else word for word in words[2:]]
 (out / "words.json").write_text(json.dumps(told))
