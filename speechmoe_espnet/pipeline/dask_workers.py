@@ -1,0 +1,163 @@
+"""Workers of a cluster, by Dask, which is imported when the first job begins."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from speechmoe_espnet.pipeline.cluster_config import (
+    KUBE,
+    LOCAL,
+    SCHEDULERS,
+    SSH,
+    ClusterConfig,
+)
+from speechmoe_espnet.pipeline.dask_map import DaskMap
+from speechmoe_espnet.pipeline.workers import Job
+
+SECONDS_BETWEEN_WORDS = 60.0
+_EXTRA = "pip install 'speechmoe_espnet[cluster]'"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+class DaskWorkers:
+    """Workers of a cluster; they start with the first job and end with the block.
+
+    Args:
+        config: Where they run.
+        say: Called with lines for the user.
+    """
+
+    def __init__(self, config: ClusterConfig, say: Callable[[str], None] = _say) -> None:
+        self.config = config
+        self.say = say
+        self._cluster: Any = None
+        self._client: Any = None
+        self._said = 0.0
+
+    @property
+    def count(self) -> int:
+        """Number of workers."""
+        return self.config.n_workers
+
+    def __enter__(self) -> "DaskWorkers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for opened in (self._client, self._cluster):
+            if opened is not None:
+                opened.close()
+        self._client = self._cluster = None
+
+    @property
+    def client(self) -> Any:
+        """The `distributed.Client`.
+
+        Raises:
+            ValueError: Dask or the scheduler is not installed, or refuses the options.
+        """
+        if self._client is None:
+            self._start()
+        return self._client
+
+    def map[Task, Result](self, job: Job[Task, Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """Do a job; see `Workers.map`.
+
+        Raises:
+            ValueError: The cluster cannot be started.
+            ChildProcessError: A task kills workers, or an utterance that the job needs.
+        """
+        if tasks:
+            count = self.config.n_workers
+            yield from DaskMap(self.client, count, os.getcwd(), job, tasks, self._look_after)
+
+    def _start(self) -> None:
+        try:
+            from distributed import Client as connect
+        except ImportError:
+            raise ValueError(f"a cluster needs Dask: {_EXTRA}") from None
+        env, count = self.config.env, self.config.n_workers
+        try:
+            self._cluster = make_cluster(self.config)
+            self._client = _untyped(connect)(self._cluster, set_as_default=False)
+            if env != LOCAL:
+                self._cluster.scale(count)
+                self._cluster.sync(_settled, self._cluster)
+        except (RuntimeError, TypeError, OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"cluster {env}: {type(error).__name__}: {reason}") from error
+        self._client.run_on_scheduler(_give_up_at_once)
+        self._said = time.monotonic()
+        self.say(f"cluster {env}: {count} workers, dashboard {self._cluster.dashboard_link}")
+
+    def _look_after(self) -> None:
+        """Replace jobs that ended; say so while there are no workers."""
+        if self._client.status not in ("running", "connecting"):
+            raise ChildProcessError(f"cluster {self.config.env}: its scheduler ended")
+        there = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        count = self.config.n_workers
+        if there < count and self.config.env != LOCAL:
+            self._cluster.scale(count)
+        if not there and time.monotonic() - self._said > SECONDS_BETWEEN_WORDS:
+            self._said = time.monotonic()
+            self.say(f"cluster {self.config.env}: waiting for the first of {count} workers")
+
+
+def make_cluster(config: ClusterConfig) -> Any:
+    """Make the cluster of a configuration, as ESPnet3 does.
+
+    A local worker has one thread where options do not say otherwise: it does one task at a time.
+
+    Raises:
+        ValueError: A package or a program of the scheduler is not installed.
+    """
+    options = dict(config.options)
+    if config.env == LOCAL:
+        from distributed import LocalCluster
+
+        return _untyped(LocalCluster)(
+            n_workers=config.n_workers, **{"threads_per_worker": 1, **options}
+        )
+    if config.env == SSH:
+        _need("asyncssh", "asyncssh")
+        from distributed import SSHCluster
+
+        return SSHCluster(**options)
+    if config.env == KUBE:
+        _need("dask_kubernetes", "dask-kubernetes")
+        from dask_kubernetes import KubeCluster
+
+        return KubeCluster(**options)
+    _need("dask_jobqueue", "speechmoe_espnet[cluster]")
+    import dask_jobqueue
+
+    kind = getattr(dask_jobqueue, SCHEDULERS[config.env])
+    program = kind.job_cls.submit_command.split()[0]
+    if shutil.which(program) is None:
+        raise ValueError(f"there is no program {program} here; start this where jobs are submitted")
+    return kind(**options)
+
+
+def _need(module: str, package: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise ValueError(f"it needs {module}: pip install '{package}'")
+
+
+def _untyped(made: Any) -> Any:
+    return made
+
+
+async def _settled(cluster: Any) -> None:
+    """Wait until jobs are submitted, and raise what refused them."""
+    await cluster
+
+
+def _give_up_at_once(dask_scheduler: Any) -> None:
+    dask_scheduler.allowed_failures = 0
