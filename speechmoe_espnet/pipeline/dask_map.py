@@ -122,9 +122,8 @@ class DaskMap[Task, Result]:
         return None if _was_killed(future) else (future.result(),)
 
     def _alone(self, task: Task) -> Result:
-        for _ in range(DEATHS_ALONE):
-            if found := self._done_alone(task):
-                return found[0]
+        if found := self._done_alone(task):
+            return found[0]
         killers = self._killers(task)
         if killers and self.job.without is None:
             raise ChildProcessError("; ".join(f"{name}: {why}" for name, why in killers.items()))

@@ -1,5 +1,7 @@
 """Workers of a cluster, by Dask, which is imported when the first job begins."""
 
+import asyncio
+import logging
 import os
 import shutil
 import sys
@@ -18,6 +20,7 @@ from speechmoe_espnet.pipeline.dask_map import DaskMap
 from speechmoe_espnet.pipeline.workers import Job
 
 SECONDS_BETWEEN_WORDS = 60.0
+_SECONDS_TO_LOG = 0.1
 _EXTRA = "pip install 'speechmoe_espnet[cluster]'"
 
 
@@ -78,16 +81,17 @@ class DaskWorkers:
 
     def _start(self) -> None:
         try:
-            from distributed import Client as connect
+            from distributed import Client
         except ImportError:
             raise ValueError(f"a cluster needs Dask: {_EXTRA}") from None
         env, count = self.config.env, self.config.n_workers
         try:
             self._cluster = make_cluster(self.config)
-            self._client = _untyped(connect)(self._cluster, set_as_default=False)
-            if env != LOCAL:
+            self._client = _untyped(Client)(self._cluster, set_as_default=False)
+            if env == KUBE:
                 self._cluster.scale(count)
-                self._cluster.sync(_settled, self._cluster)
+            elif env != LOCAL:
+                self._cluster.sync(_submit, self._cluster, count)
         except (RuntimeError, TypeError, OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"cluster {env}: {type(error).__name__}: {reason}") from error
@@ -105,7 +109,11 @@ class DaskWorkers:
             self._cluster.scale(count)
         if not there and time.monotonic() - self._said > SECONDS_BETWEEN_WORDS:
             self._said = time.monotonic()
-            self.say(f"cluster {self.config.env}: waiting for the first of {count} workers")
+            self.say(
+                f"cluster {self.config.env}: none of {count} workers is there yet: their jobs are "
+                f"queued, or ended at once; see the queue and, with `log_directory` among the "
+                f"options, what they wrote"
+            )
 
 
 def make_cluster(config: ClusterConfig) -> Any:
@@ -154,9 +162,21 @@ def _untyped(made: Any) -> Any:
     return made
 
 
-async def _settled(cluster: Any) -> None:
-    """Wait until jobs are submitted, and raise what refused them."""
-    await cluster
+async def _submit(cluster: Any, count: int) -> None:
+    """Submit the jobs of workers; `scale` alone logs what refuses them, and waits for ever."""
+    log = logging.getLogger("tornado.application")
+    log.disabled = True
+    try:
+        cluster.scale(count)
+        await cluster._correct_state()
+    except Exception:
+        for job in list(cluster.workers.values()):
+            await job.close()
+            job.status = type(job.status).closed
+        await asyncio.sleep(_SECONDS_TO_LOG)
+        raise
+    finally:
+        log.disabled = False
 
 
 def _give_up_at_once(dask_scheduler: Any) -> None:
