@@ -90,6 +90,8 @@ def _recognize(
         assert load is not None, "a worker that was not forked loads its recogniser"
         _loaded.clear()
         _loaded[key] = load()
+    if not batch.left_out:
+        return _loaded[key].recognize(batch.utterances)
     alive = [utt for utt in batch.utterances if utt.name not in batch.left_out]
     results, totals = _loaded[key].recognize(alive) if alive else ([], RoutingTotals())
     by_name = {result.name: result for result in results}

@@ -50,7 +50,7 @@ class DaskMap[Task, Result]:
         self.running: dict[Any, int] = {}
         self.finished: SimpleQueue[Any] = SimpleQueue()
         self.deaths: Counter[int] = Counter()
-        self.results: dict[int, Result] = {}
+        self.results: dict[int, Callable[[], Result]] = {}
 
     def __iter__(self) -> Iterator[Result]:
         """Yield the results in the order of the tasks.
@@ -63,7 +63,7 @@ class DaskMap[Task, Result]:
             for wanted in range(len(self.tasks)):
                 while wanted not in self.results:
                     self._step(wanted)
-                yield self.results.pop(wanted)
+                yield self.results.pop(wanted)()
         finally:
             for future in self.running:
                 future.cancel()
@@ -72,7 +72,8 @@ class DaskMap[Task, Result]:
         """Give out what can be, or wait for one result."""
         if self._is_suspect(wanted):
             if not self.running:
-                self.results[wanted] = self._alone(self.tasks[wanted])
+                found = self._alone(self.tasks[wanted])
+                self.results[wanted] = lambda: found
                 return
         else:
             while len(self.running) < self.window and self._give_out():
@@ -84,7 +85,7 @@ class DaskMap[Task, Result]:
             if not self._is_suspect(number):
                 self.again.append(number)
         else:
-            self.results[number] = future.result()
+            self.results[number] = future.result
 
     def _is_suspect(self, number: int) -> bool:
         return self.deaths[number] >= DEATHS_IN_COMPANY

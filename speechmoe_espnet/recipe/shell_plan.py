@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.worker_options import read_cluster
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.recipe.directories import name_directories
@@ -63,6 +64,8 @@ class _Plan:
             found = place.find("--decode-config", options.decode_config)
             options = options.changed({"decode_config": found})
             self.decoding = DecodeConfig.from_yaml(place.absolute(found))
+        if options.cluster:
+            read_cluster(place.absolute(options.cluster))
         stages = Stages(options, self.decoding)
         stages.check()
         self.stages = stages.numbers()
@@ -102,7 +105,7 @@ class _Plan:
         changes = {"fbank_config": self.place.find("--fbank-config", options.fbank_config)}
         if options.is_natural and options.stage == 1:
             changes["voices_dir"] = self._voices_dir(options.voices_dir)
-        for name in ("corpus_dir", "model_dir", "token_list"):
+        for name in ("corpus_dir", "model_dir", "token_list", "cluster"):
             if path := getattr(options, name):
                 changes[name] = self.place.find(f"--{name.replace('_', '-')}", path)
         if options.init_param:
@@ -160,12 +163,19 @@ class _Plan:
             "lm_config": options.lm_config,
             "token_type": options.token_type,
             "hints": hints(self.options, names, self.sets, scored, scored_by),
+            "workers": self._workers(),
             **self._corpus(),
             **self._training(),
             **self._language_model(),
             **self._search(),
             **score_columns(options, names, self.sets, scored, writes_words=self._needs("graph")),
         }
+
+    def _workers(self) -> list[str]:
+        """Return the arguments of stages that work in several processes."""
+        options = self.options
+        cluster = ["--cluster", options.cluster] if options.cluster else []
+        return ["--nj", str(options.nj), *cluster]
 
     def _corpus(self) -> dict[str, Value]:
         options, names = self.options, self.directories
@@ -265,8 +275,10 @@ class _Plan:
         tuning = [word for path in tuned for word in ("--tuning", path)]
         packed = [*args, "--decode_config", options.decode_config, *tuning]
         # One process uses the GPU.
-        nj, ngpu = (1, 1) if options.ngpu else (options.nj, 0)
-        processes = ["--nj", str(nj), "--ngpu", str(ngpu)]
+        workers = ["--nj", "1"] if options.ngpu else self._workers()
+        processes = [*workers, "--ngpu", "1" if options.ngpu else "0"]
+        if options.skip_bad:
+            processes.append("--skip_bad")
         if options.num_threads:
             processes += ["--num_threads", str(options.num_threads)]
         return {
@@ -277,4 +289,5 @@ class _Plan:
             "tuning_args": tuning,
             "pack_args": packed if self._needs("graph") else [],
             "processes": processes,
+            "rescoring_args": [*workers[2:], "--ngpu", "1" if options.ngpu else "0"],
         }

@@ -4,7 +4,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import cluster_work
@@ -20,44 +19,33 @@ QUIET = {"dashboard_address": ":0"}
 KILLS = Job(cluster_work.kill_by, split=cluster_work.split)
 
 
-@pytest.fixture(scope="module")
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture(scope="module")
-def workers(said: list[str]) -> Iterator[DaskWorkers]:
-    with DaskWorkers(ClusterConfig("local", 2, QUIET), said.append) as found:
-        yield found
-
-
-def test_results_come_in_order_of_the_tasks(workers: DaskWorkers, said: list[str]) -> None:
-    assert list(workers.map(Job(cluster_work.double), range(50))) == list(range(0, 100, 2))
-    assert list(workers.map(Job(cluster_work.double), [])) == []
-    assert workers.count == 2
-    assert len(said) == 1
-    assert said[0].startswith("cluster local: 2 workers, dashboard http://")
+def test_results_come_in_order_of_the_tasks(cluster: DaskWorkers, cluster_said: list[str]) -> None:
+    assert list(cluster.map(Job(cluster_work.double), range(50))) == list(range(0, 100, 2))
+    assert list(cluster.map(Job(cluster_work.double), [])) == []
+    assert cluster.count == 2
+    assert len(cluster_said) == 1
+    assert cluster_said[0].startswith("cluster local: 2 workers, dashboard http://")
 
 
 def test_work_is_done_in_the_folder_of_the_command(
-    workers: DaskWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: DaskWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert set(workers.map(Job(cluster_work.where), [1, 2, 3])) == {str(tmp_path)}
+    assert set(cluster.map(Job(cluster_work.where), [1, 2, 3])) == {str(tmp_path)}
 
 
-def test_errors_arrive(workers: DaskWorkers) -> None:
-    with pytest.raises(ValueError, match="^1 is bad$"):
-        list(workers.map(Job(cluster_work.fail), [1, 2]))
+def test_errors_arrive(cluster: DaskWorkers) -> None:
+    with pytest.raises(ValueError, match=r"^1 is bad$"):
+        list(cluster.map(Job(cluster_work.fail), [1, 2]))
 
 
-def test_a_killed_worker_is_replaced(workers: DaskWorkers, tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced(cluster: DaskWorkers, tmp_path: Path) -> None:
     tasks = [("a",), (f"once:{tmp_path / 'died'}", "b"), ("c",), ("d", "e")]
-    assert list(workers.map(KILLS, tasks)) == [list(task) for task in tasks]
+    assert list(cluster.map(KILLS, tasks)) == [list(task) for task in tasks]
     assert (tmp_path / "died").exists()
 
 
-def test_utterances_that_kill_are_left_out(workers: DaskWorkers) -> None:
+def test_utterances_that_kill_are_left_out(cluster: DaskWorkers) -> None:
     left_out: dict[str, str] = {}
 
     def without(names: tuple[str, ...], why: dict[str, str]) -> tuple[str, ...]:
@@ -66,7 +54,7 @@ def test_utterances_that_kill_are_left_out(workers: DaskWorkers) -> None:
 
     job = Job(cluster_work.kill_by, split=cluster_work.split, without=without)
     tasks = [("a", "b"), ("c", "kill", "d"), ("e",), ("f", "g")]
-    found = list(workers.map(job, tasks))
+    found = list(cluster.map(job, tasks))
     assert found == [["a", "b"], ["c", "left out kill", "d"], ["e"], ["f", "g"]]
     assert left_out.keys() == {"kill"}
     assert "killed 2 workers" in left_out["kill"]
@@ -118,7 +106,7 @@ def test_jobs_of_a_scheduler(slurm: Path) -> None:
 def test_a_refused_job_is_told(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REFUSED", "yes")
     with (
-        pytest.raises(ValueError, match="cluster slurm: .*invalid partition"),
+        pytest.raises(ValueError, match=r"cluster slurm: .*invalid partition"),
         DaskWorkers(slurm_config(), lambda line: None) as workers,
     ):
         list(workers.map(Job(cluster_work.double), [1]))
