@@ -8,6 +8,7 @@ one, and those that kill two workers alone are named.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -72,20 +73,20 @@ class DaskMap[Task, Result]:
         """Give out what can be, or wait for one result."""
         if self._is_suspect(wanted):
             if not self.running:
-                found = self._alone(self.tasks[wanted])
-                self.results[wanted] = lambda: found
+                self.results[wanted] = self._alone(self.tasks[wanted])
                 return
         else:
             while len(self.running) < self.window and self._give_out():
                 pass
         future = self._next()
         number = self.running.pop(future)
-        if _was_killed(future):
-            self.deaths[number] += 1
-            if not self._is_suspect(number):
-                self.again.append(number)
-        else:
-            self.results[number] = future.result
+        outcome = _outcome(future)
+        if outcome is not None:
+            self.results[number] = outcome
+            return
+        self.deaths[number] += 1
+        if not self._is_suspect(number):
+            self.again.append(number)
 
     def _is_suspect(self, number: int) -> bool:
         return self.deaths[number] >= DEATHS_IN_COMPANY
@@ -115,16 +116,16 @@ class DaskMap[Task, Result]:
             except Empty:
                 self.look_after()
 
-    def _done_alone(self, task: Task) -> tuple[Result] | None:
+    def _done_alone(self, task: Task) -> Callable[[], Result] | None:
         """Do a task while nothing else runs; None if it kills the worker."""
         future = self._submit(task)
         while self._next() is not future:
             pass
-        return None if _was_killed(future) else (future.result(),)
+        return _outcome(future)
 
-    def _alone(self, task: Task) -> Result:
+    def _alone(self, task: Task) -> Callable[[], Result]:
         if found := self._done_alone(task):
-            return found[0]
+            return found
         killers = self._killers(task)
         if killers and self.job.without is None:
             raise ChildProcessError("; ".join(f"{name}: {why}" for name, why in killers.items()))
@@ -133,7 +134,7 @@ class DaskMap[Task, Result]:
             task = self.job.without(task, killers)
         for _ in range(DEATHS_ALONE):
             if found := self._done_alone(task):
-                return found[0]
+                return found
         raise ChildProcessError(
             f"a task killed {DEATHS_ALONE} {self.job.kind} processes of the cluster, though none "
             f"of its utterances does alone, perhaps because memory ran out; give workers more "
@@ -151,7 +152,23 @@ class DaskMap[Task, Result]:
         return found
 
 
-def _was_killed(future: Any) -> bool:
+def _outcome(future: Any) -> Callable[[], Any] | None:
+    """Fetch a result, lest it dies with its worker.
+
+    Returns:
+        A function that returns the result or raises the error of the task; None where its worker
+        was killed.
+    """
     from distributed import KilledWorker
 
-    return future.status == "error" and isinstance(future.exception(), KilledWorker)
+    try:
+        result = future.result()
+    except KilledWorker:
+        return None
+    except Exception as error:
+        return partial(_raise, error)
+    return lambda: result
+
+
+def _raise(error: Exception) -> None:
+    raise error

@@ -20,6 +20,7 @@ from speechmoe_espnet.pipeline.dask_map import DaskMap
 from speechmoe_espnet.pipeline.workers import Job
 
 SECONDS_BETWEEN_WORDS = 60.0
+_SECONDS_TO_RESTART = 120.0
 _SECONDS_TO_LOG = 0.1
 _EXTRA = "pip install 'speechmoe_espnet[cluster]'"
 
@@ -81,10 +82,13 @@ class DaskWorkers:
 
     def _start(self) -> None:
         try:
+            import dask
             from distributed import Client
         except ImportError:
             raise ValueError(f"a cluster needs Dask: {_EXTRA}") from None
         env, count = self.config.env, self.config.n_workers
+        # Dask ends what restarts a killed worker if that takes longer.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": _SECONDS_TO_RESTART})
         try:
             self._cluster = make_cluster(self.config)
             self._client = _untyped(Client)(self._cluster, set_as_default=False)
@@ -105,7 +109,7 @@ class DaskWorkers:
             raise ChildProcessError(f"cluster {self.config.env}: its scheduler ended")
         there = len(self._client.scheduler_info(n_workers=-1)["workers"])
         count = self.config.n_workers
-        if there < count and self.config.env != LOCAL:
+        if there < count:
             self._cluster.scale(count)
         if not there and time.monotonic() - self._said > SECONDS_BETWEEN_WORDS:
             self._said = time.monotonic()
