@@ -80,7 +80,7 @@ class DaskMap[Task, Result]:
                 pass
         future = self._next()
         number = self.running.pop(future)
-        outcome = _outcome(future)
+        outcome = outcome_of(future)
         if outcome is not None:
             self.results[number] = outcome
             return
@@ -121,7 +121,7 @@ class DaskMap[Task, Result]:
         future = self._submit(task)
         while self._next() is not future:
             pass
-        return _outcome(future)
+        return outcome_of(future)
 
     def _alone(self, task: Task) -> Callable[[], Result]:
         if found := self._done_alone(task):
@@ -152,7 +152,7 @@ class DaskMap[Task, Result]:
         return found
 
 
-def _outcome(future: Any) -> Callable[[], Any] | None:
+def outcome_of(future: Any) -> Callable[[], Any] | None:
     """Fetch a result, lest it dies with its worker.
 
     Returns:

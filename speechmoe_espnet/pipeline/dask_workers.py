@@ -16,7 +16,7 @@ from speechmoe_espnet.pipeline.cluster_config import (
     SSH,
     ClusterConfig,
 )
-from speechmoe_espnet.pipeline.dask_map import DaskMap
+from speechmoe_espnet.pipeline.dask_map import SECONDS_BETWEEN_LOOKS, DaskMap
 from speechmoe_espnet.pipeline.workers import Job
 
 SECONDS_BETWEEN_WORDS = 60.0
@@ -42,7 +42,7 @@ class DaskWorkers:
         self.say = say
         self._cluster: Any = None
         self._client: Any = None
-        self._said = 0.0
+        self._said = self._looked = 0.0
 
     @property
     def count(self) -> int:
@@ -78,7 +78,7 @@ class DaskWorkers:
         """
         if tasks:
             count = self.config.n_workers
-            yield from DaskMap(self.client, count, os.getcwd(), job, tasks, self._look_after)
+            yield from DaskMap(self.client, count, os.getcwd(), job, tasks, self.look_after)
 
     def _start(self) -> None:
         try:
@@ -103,16 +103,20 @@ class DaskWorkers:
         self._said = time.monotonic()
         self.say(f"cluster {env}: {count} workers, dashboard {self._cluster.dashboard_link}")
 
-    def _look_after(self) -> None:
-        """Replace jobs that ended; say so while there are no workers."""
+    def look_after(self) -> None:
+        """Replace jobs that ended; say so while there are no workers. Call it now and then."""
+        now = time.monotonic()
+        if now - self._looked < SECONDS_BETWEEN_LOOKS:
+            return
+        self._looked = now
         if self._client.status not in ("running", "connecting"):
             raise ChildProcessError(f"cluster {self.config.env}: its scheduler ended")
         there = len(self._client.scheduler_info(n_workers=-1)["workers"])
         count = self.config.n_workers
         if there < count:
             self._cluster.scale(count)
-        if not there and time.monotonic() - self._said > SECONDS_BETWEEN_WORDS:
-            self._said = time.monotonic()
+        if not there and now - self._said > SECONDS_BETWEEN_WORDS:
+            self._said = now
             self.say(
                 f"cluster {self.config.env}: none of {count} workers is there yet: their jobs are "
                 f"queued, or ended at once; see the queue and, with `log_directory` among the "
