@@ -227,11 +227,6 @@ def test_a_base_of_its_own_is_among_the_settings(grid, tmp_path):
 
 
 def test_a_decoding_is_named_as_the_recipe_names_it(grid, tmp_path):
-    assert "--cluster" not in data
-    (data,) = Workplace(grid, cluster=Path("c.yaml")).preparation(32, 0)
-    told = options_of(data)
-    assert told["--cluster"] == str(Path.cwd() / "c.yaml")
-    assert told["--nj"] == "1"
     (tmp_path / "decode_wfst.yaml").write_text("method: wfst\n")
     values = {**vars(grid), "decode_config": tmp_path / "decode_wfst.yaml"}
     for options, name in (
