@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speechmoe_espnet.pipeline.dask_map import outcome_of
-from speechmoe_espnet.pipeline.dask_task import do_task
+from speechmoe_espnet.pipeline.dask_task import Call, do_task
 from speechmoe_espnet.pipeline.dask_workers import DaskWorkers
 from speechmoe_espnet.pipeline.launch import launch_here
 
@@ -37,7 +37,7 @@ class DaskCommand:
         self._future = self._submit()
 
     def _submit(self) -> Any:
-        return self._client.submit(do_task, os.getcwd(), run_to_end, self._task, pure=False)
+        return self._client.submit(do_task, os.getcwd(), Call(run_to_end, self._task), pure=False)
 
     def poll(self) -> int | None:
         """Return the exit status, that of SIGKILL where workers were killed; None while it runs."""

@@ -12,7 +12,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from speechmoe_espnet.pipeline.dask_task import do_task
+from speechmoe_espnet.pipeline.dask_task import Call, do_task
 from speechmoe_espnet.pipeline.workers import Job
 
 DEATHS_IN_COMPANY = 2
@@ -104,7 +104,7 @@ class DaskMap[Task, Result]:
         return True
 
     def _submit(self, task: Task) -> Any:
-        future = self.client.submit(do_task, self.folder, self.job.function, task, pure=False)
+        future = self.client.submit(do_task, self.folder, Call(self.job.function, task), pure=False)
         future.add_done_callback(self.finished.put)
         return future
 

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from speechmoe_espnet.pipeline.process_identity import here
 
@@ -10,13 +11,25 @@ _one = threading.Lock()
 """Threads of a worker take turns: libraries in use keep state of the whole process."""
 
 
-def do_task[Task, Result](folder: str, function: Callable[[Task], Result], task: Task) -> Result:
+@dataclass(frozen=True)
+class Call[Task, Result]:
+    """A task with what is done to it, closed: Dask would look for work of its own in lists.
+
+    Attributes:
+        function: What is done.
+        task: Its argument.
+    """
+
+    function: Callable[[Task], Result]
+    task: Task
+
+
+def do_task[Task, Result](folder: str, call: Call[Task, Result]) -> Result:
     """Do a task.
 
     Args:
         folder: Working folder of the command, which paths are relative to.
-        function: What is done.
-        task: Its argument.
+        call: The task.
 
     Raises:
         FileNotFoundError: The machine has no such folder.
@@ -30,4 +43,4 @@ def do_task[Task, Result](folder: str, function: Callable[[Task], Result], task:
                     f"{here().host}, a machine of the cluster, has no folder {folder}; all "
                     f"machines need the same file system"
                 ) from None
-        return function(task)
+        return call.function(call.task)

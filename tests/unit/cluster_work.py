@@ -16,6 +16,10 @@ def double(number: int) -> int:
     return 2 * number
 
 
+def same(task: object) -> object:
+    return task
+
+
 def fail(number: int) -> int:
     raise ValueError(f"{number} is bad")
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechmoe_espnet.pipeline.dask_map import DEATHS_ALONE, KILLS, DaskMap
+from speechmoe_espnet.pipeline.dask_task import Call
 from speechmoe_espnet.pipeline.workers import Job
 
 distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
@@ -58,11 +59,11 @@ class Cluster:
         self.kills: Counter[str] = Counter()
 
     def submit(
-        self, do: Callable[..., object], folder: str, function: Any, task: Names, *, pure: bool
+        self, do: Callable[..., object], folder: str, call: Call[Names, object], *, pure: bool
     ) -> Future:
         assert not pure
-        future = Future(lambda: do(folder, function, task))
-        self.waiting.append((future, task))
+        future = Future(lambda: do(folder, call))
+        self.waiting.append((future, call.task))
         self.most = max(self.most, len(self.waiting))
         return future
 

@@ -34,6 +34,11 @@ def test_work_is_done_in_the_folder_of_the_command(
     assert set(cluster.map(Job(cluster_work.where), [1, 2, 3])) == {str(tmp_path)}
 
 
+def test_tasks_arrive_as_they_are(cluster: DaskWorkers) -> None:
+    tasks: list[object] = [(len, "ab"), [1, (2,)], {"a": [len]}, ("a",), None]
+    assert list(cluster.map(Job(cluster_work.same), tasks)) == tasks
+
+
 def test_errors_arrive(cluster: DaskWorkers) -> None:
     with pytest.raises(ValueError, match=r"^1 is bad$"):
         list(cluster.map(Job(cluster_work.fail), [1, 2]))
