@@ -3,13 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-
-from speechmoe_espnet.decode.hypothesis import Hypothesis
-from speechmoe_espnet.decode.recognized import Recognized
-from speechmoe_espnet.decode.routing_summary import RoutingTotals
-from speechmoe_espnet.inference.utterances import Utterance
 
 
 def double(number: int) -> int:
@@ -51,13 +46,3 @@ def split(names: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
 
 def without(names: tuple[str, ...], left_out: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"left out {name}" if name in left_out else name for name in names)
-
-
-class FakeRecognizer:
-    """Recogniser whose result is the id of its process."""
-
-    def recognize(self, batch: Sequence[Utterance]) -> tuple[list[Recognized], RoutingTotals]:
-        text = str(os.getpid())
-        return [
-            Recognized(utt.name, (text,), ("",), (Hypothesis((), 0.0),)) for utt in batch
-        ], RoutingTotals()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_work import FakeRecognizer
+from fake_recognizer import FakeRecognizer
 
 from speechmoe_espnet.decode.hypothesis import Hypothesis
 from speechmoe_espnet.decode.recognized import Recognized
