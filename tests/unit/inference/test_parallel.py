@@ -110,12 +110,12 @@ def test_processes_have_the_threads_that_were_asked_for() -> None:
 
 def test_processes_end_with_their_parent() -> None:
     code = (
-        "import os, sys; sys.path.insert(0, sys.argv[1]); import test_parallel as t\n"
+        "import os, sys; sys.path[:0] = sys.argv[1:]; import test_parallel as t\n"
         "jobs = t.recognize_batches(t.Fake(), t.batches('0', '0', '60', '60'), t.ProcessPool(2))\n"
         "pids = {next(jobs)[0][0].texts[0] for _ in range(2)}; print(*pids, flush=True)\n"
         "list(jobs)\n"
     )
-    command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", code, *map(str, Path(__file__).parents[:2])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pids = parent.stdout.readline().split()
