@@ -70,7 +70,7 @@ def make(args: argparse.Namespace) -> None:
     if args.shuffle:
         utterances = shuffled(utterances, PIECES[args.shuffle], args.seed)
     for _ in progress(
-        generate(utterances, args.output_dir, args.seed, nj=1), len(utterances), "utterances"
+        generate(utterances, args.output_dir, args.seed), len(utterances), "utterances"
     ):
         pass
     write_sets(utterances, args.output_dir, str(args.output_dir.resolve()))

@@ -80,7 +80,7 @@ if runs 1; then
     log "stage 1: data preparation (${corpus})"
     run_stage 1 "${data}" --input "${corpus_inputs[@]}" --log "${logs}/prepare_corpus.log" -- \
         python -m speechmoe_espnet.bin.prepare_corpus --corpus "${corpus}" "${corpus_args[@]}" \
-        --nj "${nj}" "${path_args[@]}" --output_dir "{out}" --final_dir "{final}"
+        "${workers[@]}" "${path_args[@]}" --output_dir "{out}" --final_dir "{final}"
 fi
 
 if runs 1 && [ -n "${start}" ]; then
@@ -95,7 +95,7 @@ if runs 2; then
         run_stage 2 "${dump}/${set}" --input "${data}" "${fbank_config}" \
             --log "${logs}/extract_features_${set}.log" -- \
             python -m speechmoe_espnet.bin.extract_features --data_dir "${data}/${set}" \
-            --config "${fbank_config}" "${feature_args[@]}" --faults "${logs}/faults_${set}.txt" --nj "${nj}" \
+            --config "${fbank_config}" "${feature_args[@]}" --faults "${logs}/faults_${set}.txt" "${workers[@]}" \
             "${path_args[@]}" "${text_args[@]}" --output_dir "{out}" --final_dir "{final}"
     done
     [ -z "${skip_bad}" ] || list_left_out
@@ -112,7 +112,7 @@ if runs 4; then
     log "stage 4: statistics"
     run_stage 4 "${stats}" --input "${data_inputs[@]}" --log "${logs}/collect_${stats##*/}.log" -- \
         python -m speechmoe_espnet.bin.collect_stats --train_dir "${dump}/train" --dev_dir "${dump}/dev" \
-        --units_dir "${units}" --token_type "${token_type}" --nj "${nj}" --output_dir "{out}"
+        --units_dir "${units}" --token_type "${token_type}" "${workers[@]}" --output_dir "{out}"
 fi
 
 if runs 5; then
@@ -176,7 +176,7 @@ if runs 10; then
         ../../../utils/train_lm.sh "{out}" "${dump}/dev/text" "${lm_texts[@]}" "${simplify_args[@]}" -- \
         --config "${lm_config}" --seed "${seed}" --ngpu "${ngpu}" --num_processes "${num_processes}"
     log "stage 10: weights of both language models on dev"
-    rescore=(python -m speechmoe_espnet.bin.rescore --lm_dir "${neural_lm}" --ngpu "$((ngpu > 0))" --output_dir "{out}")
+    rescore=(python -m speechmoe_espnet.bin.rescore --lm_dir "${neural_lm}" "${rescoring_args[@]}" --output_dir "{out}")
     run_stage 10 "${tune_dir}/nbest_rescored" --input "${tune_dir}/nbest" "${neural_lm}" \
         --log "${logs}/${expname}_nbest_rescored.log" -- "${rescore[@]}" --decode_dir "${tune_dir}/nbest" \
         --sets dev --nn_lm_weight 0.3 --dev_text "${dump}/dev/text"

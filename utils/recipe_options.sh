@@ -19,6 +19,9 @@ stop_stage=12
 declare_option stop_stage int "last stage to run; 13 packs the model as well"
 nj=2
 declare_option nj int "processes for data, features, statistics and decoding"
+cluster=""
+declare_option cluster str "YAML with ESPnet3's \`parallel:\` block, such as conf/cluster/slurm.yaml: its workers do what --nj
+        processes of this machine do otherwise, and rescoring; needs pip install 'speechmoe_espnet[cluster]'"
 ngpu=0
 declare_option ngpu int "GPUs for training, each with a process of its own; decoding uses one of them"
 num_processes=1

@@ -8,6 +8,7 @@ from pathlib import Path
 from speechmoe_espnet.data.feature_stats import SetFiles, collect_stats
 from speechmoe_espnet.data.unit_dir import BPE_MODEL
 from speechmoe_espnet.data.units import TOKEN_TYPES
+from speechmoe_espnet.data.worker_options import add_worker_options, workers_of
 from speechmoe_espnet.system import cli
 
 
@@ -22,7 +23,7 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument("--dev_dir", type=Path, required=True, help="features of stage 2")
     parser.add_argument("--units_dir", type=Path, required=True, help="units of stage 3")
     parser.add_argument("--token_type", choices=TOKEN_TYPES, required=True, help="kind of units")
-    parser.add_argument("--nj", type=int, default=1, help="number of processes")
+    add_worker_options(parser)
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     return parser
 
@@ -37,15 +38,16 @@ def collect(args: argparse.Namespace) -> None:
         )
         for folder in (args.train_dir, args.dev_dir)
     )
-    collect_stats(
-        train,
-        dev,
-        token_list=args.units_dir / "tokens.txt",
-        token_type="word" if syllables else args.token_type,
-        output_dir=args.output_dir,
-        num_jobs=args.nj,
-        bpe_model=args.units_dir / BPE_MODEL,
-    )
+    with workers_of(args) as workers:
+        collect_stats(
+            train,
+            dev,
+            token_list=args.units_dir / "tokens.txt",
+            token_type="word" if syllables else args.token_type,
+            output_dir=args.output_dir,
+            workers=workers,
+            bpe_model=args.units_dir / BPE_MODEL,
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

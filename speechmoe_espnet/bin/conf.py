@@ -40,7 +40,10 @@ def print_path(args: argparse.Namespace) -> None:
     Raises:
         ValueError: There is no such configuration.
     """
-    files = {path.stem: path for path in sorted(folder().glob("*.yaml"))}
+    home = folder()
+    files = {
+        str(path.relative_to(home).with_suffix("")): path for path in sorted(home.rglob("*.yaml"))
+    }
     if args.name is None:
         print("\n".join(str(path) for path in files.values()))
         return

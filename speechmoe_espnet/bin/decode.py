@@ -8,22 +8,23 @@ frontend read `wav.scp` (and `segments`).
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from speechmoe_espnet.data.worker_options import add_worker_options, workers_of
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.decode.hypothesis_files import write_json, write_routing
 from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
 from speechmoe_espnet.decode.tuning_file import read_tuning
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE, sample_rate
-from speechmoe_espnet.inference.experiment import load_model, read_experiment
+from speechmoe_espnet.inference.experiment import load_recognizer, read_experiment
 from speechmoe_espnet.inference.memory_bound import check_memory
-from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
+from speechmoe_espnet.inference.parallel import Decoded, recognize_batches
+from speechmoe_espnet.inference.recognizer import Recognizer
 from speechmoe_espnet.inference.set_decoding import decode_set, list_sets
 from speechmoe_espnet.inference.utterances import Utterance, list_audio, list_features
 from speechmoe_espnet.results.complexity import measure
@@ -66,7 +67,12 @@ def get_parser() -> cli.ArgumentParser:
         help="tuning.json (tune): its lm_weight and insertion_bonus replace those of --config",
     )
     parser.add_argument("--ngpu", type=int, choices=(0, 1), default=0, help="number of GPUs")
-    parser.add_argument("--nj", type=int, default=1, help="number of CPU processes")
+    add_worker_options(parser)
+    parser.add_argument(
+        "--skip_bad",
+        action="store_true",
+        help="an utterance that kills workers of --cluster gets an empty hypothesis and a warning",
+    )
     parser.add_argument(
         "--num_threads",
         type=int,
@@ -102,6 +108,8 @@ def decode(args: argparse.Namespace) -> None:
         raise ValueError(f"--nj must be at least 1, got {args.nj}")
     if args.ngpu and args.nj > 1:
         raise ValueError(f"--nj {args.nj} --ngpu {args.ngpu}: one process uses the GPU; use --nj 1")
+    if args.ngpu and args.cluster is not None:
+        raise ValueError("--cluster --ngpu 1: workers of a cluster decode on CPUs; use one of them")
     if args.ngpu and not torch.cuda.is_available():
         raise ValueError(f"--ngpu {args.ngpu}: torch finds no GPU here; use --ngpu 0")
     if args.num_threads < 0:
@@ -121,21 +129,35 @@ def decode(args: argparse.Namespace) -> None:
 
     print(f"loading {args.model_dir / args.model_file}", file=sys.stderr, flush=True)
     device = "cuda" if args.ngpu else "cpu"
-    model = _load_with_ctc(args.model_dir, args.model_file, model_config, device)
-    recognizer = make_recognizer(
-        model, model_config, config, device=device, graph_dir=args.graph_dir, ngram=args.ngram
+    load = partial(
+        load_recognizer,
+        args.model_dir,
+        args.model_file,
+        config,
+        graph_dir=args.graph_dir,
+        ngram=args.ngram,
     )
-    check_memory(model, sets)
+    recognizer = load(device=device)
+    check_memory(recognizer.model, sets)
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    complexity = measure(model, num_bins=num_bins, sample_rate=rate)
+    complexity = measure(recognizer.model, num_bins=num_bins, sample_rate=rate)
     write_json(args.output_dir / "model.json", dataclasses.asdict(complexity))
     write_json(args.output_dir / "decode.json", {**dataclasses.asdict(config), "tuned": tuned})
-    threads = args.num_threads or (torch.get_num_threads() if args.nj == 1 else 1)
-    resources = Resources(args.nj, threads, "GPU" if args.ngpu else "CPU", machine_words(machine()))
-    for name, utterances in sets.items():
-        directory = args.output_dir / name
-        totals = decode_set(recognizer, config, utterances, directory, resources)
-        _write_routing(recognizer, utterances, directory, totals)
+    device = "GPU" if args.ngpu else "CPU"
+    with workers_of(args) as workers:
+        alone = workers.count == 1 and args.cluster is None
+        threads = args.num_threads or (torch.get_num_threads() if alone else 1)
+        resources = Resources(workers.count, threads, device, machine_words(machine()))
+
+        def recognize(batches: Sequence[Sequence[Utterance]]) -> Iterator[Decoded]:
+            return recognize_batches(
+                recognizer, batches, workers, threads, load=load, skip_bad=args.skip_bad
+            )
+
+        for name, utterances in sets.items():
+            directory = args.output_dir / name
+            totals = decode_set(recognize, config, utterances, directory, resources)
+            _write_routing(recognizer, utterances, directory, totals)
 
 
 def _write_routing(
@@ -148,19 +170,6 @@ def _write_routing(
     by_length = sorted(utterances, key=lambda utt: (utt.num_frames, utt.name))
     example = recognizer.example(by_length[len(by_length) // 2]) if totals.layers else None
     write_routing(directory, totals, example)
-
-
-def _load_with_ctc(
-    model_dir: Path, model_file: str, model_config: dict[str, Any], device: str
-) -> Any:
-    """Load a model with a CTC head."""
-    model = load_model(model_config, model_dir / model_file, device)
-    if model.ctc is None:
-        raise ValueError(
-            f"{model_dir}: the model has no CTC head (ctc_weight 0), which these searches need; "
-            f"decode it with `python -m speechmoe_espnet.bin.asr_inference`"
-        )
-    return model
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ int8 weights is therefore measured by the same scoring as for any model.
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from speechmoe_espnet.decode.config import DecodeConfig
@@ -80,7 +81,13 @@ def decode(args: argparse.Namespace) -> None:
     )
     resources = Resources(1, args.num_threads, "CPU", machine_words(machine()))
     for name, utterances in sets.items():
-        decode_set(recognizer, config, utterances, args.output_dir / name, resources)
+        decode_set(
+            partial(map, recognizer.recognize),
+            config,
+            utterances,
+            args.output_dir / name,
+            resources,
+        )
 
 
 if __name__ == "__main__":

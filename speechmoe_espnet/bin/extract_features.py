@@ -10,6 +10,7 @@ from speechmoe_espnet.data.faults import FaultsError, listed, write_left_out
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.feature_dir import extract_features
 from speechmoe_espnet.data.text_options import add_text_options, text_rule
+from speechmoe_espnet.data.worker_options import add_worker_options, workers_of
 from speechmoe_espnet.system import cli
 
 
@@ -41,7 +42,7 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--faults", metavar="FILE", help="where to list all faults if they stop the command"
     )
-    parser.add_argument("--nj", type=int, default=1, help="number of processes")
+    add_worker_options(parser)
     add_text_options(parser)
     return parser
 
@@ -58,17 +59,18 @@ def extract(args: argparse.Namespace) -> None:
         config = config.for_own_corpus()
     final_dir = args.final_dir or args.output_dir
     try:
-        done = extract_features(
-            args.data_dir,
-            args.output_dir,
-            os.path.abspath(final_dir) if args.absolute_paths else final_dir,
-            config,
-            args.nj,
-            cli.progress,
-            text_rule(args),
-            note=print,
-            skip_bad=args.skip_bad is not None,
-        )
+        with workers_of(args) as workers:
+            done = extract_features(
+                args.data_dir,
+                args.output_dir,
+                os.path.abspath(final_dir) if args.absolute_paths else final_dir,
+                config,
+                workers,
+                cli.progress,
+                text_rule(args),
+                note=print,
+                skip_bad=args.skip_bad is not None,
+            )
     except FaultsError as error:
         raise listed(error, args.faults) from None
     hours = done.num_frames * config.frame_shift / 3.6e6

@@ -3,8 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from speechmoe_espnet.data.worker_options import add_cluster_option, read_cluster
 from speechmoe_espnet.grids.grid import Grid, Run
 from speechmoe_espnet.grids.grid_file import read_grid
 from speechmoe_espnet.grids.outputs import write_report, write_table
@@ -33,6 +35,7 @@ def get_parser() -> ArgumentParser:
     parser.add_argument(
         "--nj", type=int, default=1, help="number of processes for data, features and statistics"
     )
+    add_cluster_option(parser, "the runs, as many side by side as there are, and what --nj does")
     parser.add_argument("--list", action="store_true", help="list the runs and exit")
     parser.add_argument(
         "--report", action="store_true", help="only report on finished runs; train nothing"
@@ -57,7 +60,7 @@ def run_grid(args: argparse.Namespace) -> None:
         ValueError: The grid is not valid, or a run failed; the message names it.
     """
     grid = read_grid(args.grid)
-    workplace = Workplace(grid, args.nj)
+    workplace = Workplace(grid, args.nj, args.cluster)
     if args.list:
         for item in grid.runs():
             print(f"{item.experiment}\t{item.label}\tseed {item.seed}\t{_state(workplace, item)}")
@@ -89,8 +92,15 @@ def _run(grid: Grid, workplace: Workplace, args: argparse.Namespace) -> dict[str
     def after_each() -> None:
         write_table(workplace.finished_runs(), workplace.directory)
 
-    runner = Runner(grid, workplace, jobs=args.jobs, ngpu=args.ngpu, say=say, after_each=after_each)
-    return runner.run().failed
+    run_all = partial(Runner, grid, workplace, ngpu=args.ngpu, say=say, after_each=after_each)
+    if args.cluster is None:
+        return run_all(jobs=args.jobs).run().failed
+    from speechmoe_espnet.pipeline.dask_command import DaskCommand
+    from speechmoe_espnet.pipeline.dask_workers import DaskWorkers
+
+    with DaskWorkers(read_cluster(args.cluster)) as workers:
+        launch = partial(DaskCommand, workers)
+        return run_all(jobs=workers.count, launch=launch).run().failed
 
 
 def _list_failed(failed: dict[str, str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from speechmoe_espnet.data.worker_options import add_worker_options, workers_of
 from speechmoe_espnet.system import cli
 
 _BATCH = 64
@@ -40,12 +41,7 @@ def get_parser() -> cli.ArgumentParser:
         "prepare_corpus stay unheard, or all",
     )
     parser.add_argument("--seed", type=int, default=0, help="decides speakers and order")
-    parser.add_argument(
-        "--nj",
-        type=int,
-        default=1,
-        help="number of processes; the same command may also run several times side by side",
-    )
+    add_worker_options(parser)
     parser.add_argument(
         "--output_dir", type=Path, required=True, help="Kaldi directory, with its audio in speech/"
     )
@@ -82,13 +78,14 @@ def make(args: argparse.Namespace) -> None:
     plan = plan_speech(args.texts, styles, voices, spoken.voices.vocabulary, args.seed)
     lines: list[Line] = []
     clock = _Clock(args.num_utts)
-    while batch := list(islice(plan, min(_BATCH, args.num_utts - len(lines)))):
-        lines += batch
-        missing = spoken.missing([line.saying for line in batch])
-        made = list(spoken.say_all(missing, args.nj))
-        if made or len(lines) == args.num_utts:
-            growing_dir.write_lines(args.output_dir, lines, spoken)
-            clock.tell(len(lines), made)
+    with workers_of(args) as workers:
+        while batch := list(islice(plan, min(_BATCH, args.num_utts - len(lines)))):
+            lines += batch
+            missing = spoken.missing([line.saying for line in batch])
+            made = list(spoken.say_all(missing, workers))
+            if made or len(lines) == args.num_utts:
+                growing_dir.write_lines(args.output_dir, lines, spoken)
+                clock.tell(len(lines), made)
     growing_dir.write_lines(args.output_dir, lines, spoken)
     print(f"{args.output_dir}: {len(lines)} utterances, {args.num_speakers} speakers")
 

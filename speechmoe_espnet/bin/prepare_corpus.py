@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from speechmoe_espnet.corpora.synthetic.presets import ESPEAK, KOKORO, MIXED, VOICES
 from speechmoe_espnet.data.faults import FaultsError, listed
+from speechmoe_espnet.data.worker_options import add_worker_options, workers_of
+from speechmoe_espnet.pipeline.workers import Workers
 from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
 from speechmoe_espnet.system import cli
 
@@ -71,7 +73,7 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--faults", metavar="FILE", help="where to list all faults if they stop the command"
     )
-    parser.add_argument("--nj", type=int, default=2, help="number of processes")
+    add_worker_options(parser, nj=2)
     parser.add_argument("--output_dir", type=Path, required=True, help="directory to write")
     parser.add_argument(
         "--final_dir",
@@ -96,7 +98,8 @@ def prepare(args: argparse.Namespace) -> None:
         FileNotFoundError: There is no corpus in `--corpus_dir`.
     """
     if args.corpus == SYNTHETIC:
-        _prepare_synthetic(args)
+        with workers_of(args) as workers:
+            _prepare_synthetic(args, workers)
         return
     from speechmoe_espnet.corpora.public import prepare_public
 
@@ -118,7 +121,7 @@ def prepare(args: argparse.Namespace) -> None:
         print(f"{data.path.name}: {len(data.text)} utterances, {speakers} speakers")
 
 
-def _prepare_synthetic(args: argparse.Namespace) -> None:
+def _prepare_synthetic(args: argparse.Namespace, workers: Workers) -> None:
     from speechmoe_espnet.corpora.synthetic.cast import make_cast
     from speechmoe_espnet.corpora.synthetic.generate import (
         generate,
@@ -140,11 +143,11 @@ def _prepare_synthetic(args: argparse.Namespace) -> None:
     if spoken is not None:
         vocabulary = spoken.voices.vocabulary
         sayings = spoken.missing(natural_sayings(utterances, args.seed, vocabulary))
-        said = spoken.say_all(sayings, args.nj)
+        said = spoken.say_all(sayings, workers)
         total = sum(cli.progress(said, len(sayings), f"natural speech ({preset.name})"))
         print(f"{len(sayings)} utterances said, {total / 3600:.2f} hours: {spoken.path}")
     write_text = partial(_write_lm_text, args.sets, utterances, preset, args.seed, args.output_dir)
-    made = generate(utterances, args.output_dir, args.seed, args.nj, [write_text], spoken)
+    made = generate(utterances, args.output_dir, args.seed, workers, [write_text], spoken)
     seconds = sum(cli.progress(made, len(utterances), f"synthetic speech ({preset.name})"))
     final_dir = args.final_dir or str(args.output_dir)
     if args.absolute_paths:

@@ -9,24 +9,28 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from speechmoe_espnet.data.json_files import number, read_object
 from speechmoe_espnet.data.table import write_table
+from speechmoe_espnet.data.worker_options import add_cluster_option, workers_of
 from speechmoe_espnet.decode.hypothesis_files import write_json
 from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest, write_nbest
-from speechmoe_espnet.decode.rescoring import WEIGHTS, RescoringWeights, rescore
+from speechmoe_espnet.decode.rescoring import WEIGHTS, RescoringWeights, TextScorer, rescore
 from speechmoe_espnet.decode.resources import RESCORED_WITH, Resources
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE
-from speechmoe_espnet.lm.neural import NeuralLM
+from speechmoe_espnet.lm.neural import NeuralLM, score_texts_by
 from speechmoe_espnet.lm.sentences import read_lines
-from speechmoe_espnet.system.cli import ArgumentParser, run
+from speechmoe_espnet.pipeline.workers import Job, Workers
+from speechmoe_espnet.system.cli import ArgumentParser, progress, run
 from speechmoe_espnet.system.provenance import machine, machine_words
 
 UNITS_FILE, CTM_FILE, RTF_FILE = "units", "ctm", "rtf.json"
 # Lattices belong to the search and stay in its directory.
+TEXTS_A_TASK = 500
 NOT_COPIED = ("text", NBEST_FILE, UNITS_FILE, CTM_FILE, RTF_FILE, "lattice.ark.txt")
 
 
@@ -82,6 +86,8 @@ def get_parser() -> ArgumentParser:
         help="maximum number of characters in a batch, padding included",
     )
     parser.add_argument("--ngpu", type=int, choices=(0, 1), default=0, help="number of GPUs")
+    add_cluster_option(parser, "what this process does otherwise")
+    parser.set_defaults(nj=1)
     parser.add_argument(
         "--output_dir",
         type=Path,
@@ -104,6 +110,8 @@ def rescore_sets(args: argparse.Namespace) -> None:
     weights = _weights(args)
     if args.ngpu and not torch.cuda.is_available():
         raise ValueError(f"--ngpu {args.ngpu}: torch finds no GPU here; use --ngpu 0")
+    if args.ngpu and args.cluster is not None:
+        raise ValueError("--cluster --ngpu 1: workers of a cluster use CPUs; give one of them")
     sets = {name: _read_set(args, name, weights) for name in dict.fromkeys(args.sets)}
     dev_text = None if args.dev_text is None else read_lines(args.dev_text)
     lm = NeuralLM.from_experiment(
@@ -124,10 +132,13 @@ def rescore_sets(args: argparse.Namespace) -> None:
             f"{found.num_sentences} sentences)"
         )
     device = "GPU" if args.ngpu else "CPU"
-    resources = Resources(1, torch.get_num_threads(), device, machine_words(machine()))
-    for name, lists in sets.items():
-        source, target = args.decode_dir / name, args.output_dir / name
-        _rescore_set(lm, lists, weights, source, target, resources)
+    with workers_of(args) as workers:
+        threads = torch.get_num_threads() if args.cluster is None else 1
+        resources = Resources(workers.count, threads, device, machine_words(machine()))
+        score = lm.score if args.cluster is None else partial(_score_by_workers, args, workers)
+        for name, lists in sets.items():
+            source, target = args.decode_dir / name, args.output_dir / name
+            _rescore_set(score, lists, weights, source, target, resources)
     for source in _other_files(args.decode_dir, ()):
         shutil.copy(source, args.output_dir)
     write_json(args.output_dir / "rescoring.json", summary)
@@ -164,8 +175,28 @@ def _read_set(
     return lists
 
 
+def _score_by_workers(
+    args: argparse.Namespace, workers: Workers, texts: Sequence[str]
+) -> list[float]:
+    """Score texts as `NeuralLM.score` does, texts of similar length together."""
+    order = sorted(range(len(texts)), key=lambda number: -len(texts[number]))
+    parts = [order[first : first + TEXTS_A_TASK] for first in range(0, len(order), TEXTS_A_TASK)]
+    job = Job(
+        partial(score_texts_by, args.lm_dir, args.lm_file, args.batch_characters),
+        kind="rescoring",
+        split=lambda part: {text: [text] for text in part},
+    )
+    tasks = [[texts[number] for number in part] for part in parts]
+    scores = [0.0] * len(texts)
+    done = progress(workers.map(job, tasks), len(tasks), f"blocks of {TEXTS_A_TASK} texts")
+    for part, found in zip(parts, done, strict=True):
+        for place, score in zip(part, found, strict=True):
+            scores[place] = score
+    return scores
+
+
 def _rescore_set(
-    lm: NeuralLM,
+    score: TextScorer,
     lists: Mapping[str, list[Hyp]],
     weights: RescoringWeights,
     source: Path,
@@ -173,7 +204,7 @@ def _rescore_set(
     resources: Resources,
 ) -> None:
     start = time.perf_counter()
-    ranked = rescore(lists, lm.score, weights)
+    ranked = rescore(lists, score, weights)
     seconds = time.perf_counter() - start
     target.mkdir()
     write_table(target / "text", {utt: hyps[0]["text"] for utt, hyps in ranked.items()})

@@ -9,6 +9,8 @@ from pathlib import Path
 from speechmoe_espnet.data.dir_check import CheckedDir, check_dir
 from speechmoe_espnet.data.faults import LEFT_OUT, Fault, Harm, count_kinds, write_left_out
 from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.worker_options import add_worker_options, workers_of
+from speechmoe_espnet.pipeline.workers import Workers
 from speechmoe_espnet.system import cli
 
 
@@ -31,7 +33,7 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--no_audio", action="store_true", help="check tables and paths alone, which takes seconds"
     )
-    parser.add_argument("--nj", type=int, default=2, help="number of processes that read audio")
+    add_worker_options(parser, nj=2)
     return parser
 
 
@@ -56,30 +58,31 @@ def validate(args: argparse.Namespace) -> None:
         if args.fix.exists():
             raise ValueError(f"--fix: {args.fix} exists already; name another directory")
     stopped = []
-    for path in args.data_dirs:
-        outcome = _check(Path(path), args)
-        for fault in outcome.faults:
-            print(fault)
-        print(f"{path}: {_summary(outcome)}", flush=True)
-        if any(fault.harm is not Harm.NOTE for fault in outcome.faults):
-            stopped.append(path)
-        if args.fix is not None:
-            _fix(outcome, args.fix)
-            stopped = []
+    with workers_of(args) as workers:
+        for path in args.data_dirs:
+            outcome = _check(Path(path), args, workers)
+            for fault in outcome.faults:
+                print(fault)
+            print(f"{path}: {_summary(outcome)}", flush=True)
+            if any(fault.harm is not Harm.NOTE for fault in outcome.faults):
+                stopped.append(path)
+            if args.fix is not None:
+                _fix(outcome, args.fix)
+                stopped = []
     if stopped:
         raise ValueError(
             f"faults in {', '.join(map(str, stopped))} (above); --fix OUT writes a clean copy"
         )
 
 
-def _check(path: Path, args: argparse.Namespace) -> _Outcome:
+def _check(path: Path, args: argparse.Namespace, workers: Workers) -> _Outcome:
     checked = check_dir(path)
     faults, left_out = list(checked.faults), dict(checked.left_out)
     seconds = None
     if not args.no_audio:
         from speechmoe_espnet.data.audio_check import check_audio
 
-        audio = check_audio(checked, FbankConfig().sample_frequency, args.nj, cli.progress)
+        audio = check_audio(checked, FbankConfig().sample_frequency, workers, cli.progress)
         faults = sorted([*faults, *audio.faults], key=lambda fault: (fault.file, fault.line))
         left_out |= audio.left_out
         seconds = sum(audio.seconds.values())

@@ -1,7 +1,7 @@
 """Check of the audio of a data directory: every utterance is read to its end."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from speechmoe_espnet.data.audio import read_channels
@@ -9,7 +9,8 @@ from speechmoe_espnet.data.dir_check import CheckedDir
 from speechmoe_espnet.data.faults import Fault, Harm
 from speechmoe_espnet.data.kaldi_dir import DataDir, Segment
 from speechmoe_espnet.data.table_check import check_table
-from speechmoe_espnet.pipeline.pool import Progress, no_progress, ordered_map
+from speechmoe_espnet.pipeline.pool import ONE_PROCESS
+from speechmoe_espnet.pipeline.workers import Job, Progress, Workers, no_progress
 
 CHUNK_SIZE = 100
 SHORTEST = 0.025
@@ -17,6 +18,10 @@ SHORTEST = 0.025
 _MAX_DRIFT = 0.05
 """Seconds by which `utt2dur` may differ from the recording."""
 _SHIFT = 0.01
+
+
+type _Task = tuple[str, str, Segment]
+"""Utterance, its recording, and the part of it."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,18 @@ class _Heard:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """Utterances to read, but for those that are left out, with why."""
+
+    tasks: Sequence[_Task]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
 def check_audio(
     checked: CheckedDir,
     sample_rate: int,
-    num_jobs: int = 1,
+    workers: Workers = ONE_PROCESS,
     progress: Progress = no_progress,
 ) -> CheckedAudio:
     """Read the utterances of a checked directory.
@@ -53,13 +66,13 @@ def check_audio(
     Args:
         checked: Outcome of `check_dir`; its `data` is read.
         sample_rate: Sample rate that recipes work with, Hz.
-        num_jobs: Number of processes.
+        workers: Processes that read.
         progress: Shows the progress.
     """
     data = checked.data
     if data is None:
         return CheckedAudio((), {}, {})
-    heard = dict(_hear(data, num_jobs, progress))
+    heard = dict(_hear(data, workers, progress))
     left_out = {name: found.problem for name, found in heard.items() if found.problem}
     seconds = {name: found.seconds for name, found in heard.items() if not found.problem}
     faults = [checked.audio_fault(name, problem) for name, problem in left_out.items()]
@@ -70,20 +83,40 @@ def check_audio(
     return CheckedAudio(tuple(faults), left_out, seconds)
 
 
-def _hear(data: DataDir, num_jobs: int, progress: Progress) -> Iterator[tuple[str, _Heard]]:
-    tasks = []
+def _hear(data: DataDir, workers: Workers, progress: Progress) -> Iterator[tuple[str, _Heard]]:
+    tasks: list[_Task] = []
     for name in data.utterances:
         segment = Segment.whole(name) if data.segments is None else data.segments[name]
         tasks.append((name, data.wav_scp[segment.recording], segment))
-    chunks = [tasks[first : first + CHUNK_SIZE] for first in range(0, len(tasks), CHUNK_SIZE)]
-    results = ordered_map(_read_chunk, chunks, num_jobs, preload=[__name__])
+    chunks = [
+        _Chunk(tuple(tasks[first : first + CHUNK_SIZE]))
+        for first in range(0, len(tasks), CHUNK_SIZE)
+    ]
+    job = Job(_read_chunk, preload=[__name__], split=_utterances_of, without=_without)
+    results = workers.map(job, chunks)
     done = progress(results, len(chunks), f"{data.path}: blocks of {CHUNK_SIZE} utterances")
     for result in done:
         yield from result
 
 
-def _read_chunk(chunk: Sequence[tuple[str, str, Segment]]) -> list[tuple[str, _Heard]]:
-    return [(name, _read(path, segment)) for name, path, segment in chunk]
+def _read_chunk(chunk: _Chunk) -> list[tuple[str, _Heard]]:
+    return [
+        (
+            name,
+            _Heard(problem=chunk.left_out[name])
+            if name in chunk.left_out
+            else _read(path, segment),
+        )
+        for name, path, segment in chunk.tasks
+    ]
+
+
+def _utterances_of(chunk: _Chunk) -> dict[str, _Chunk]:
+    return {task[0]: _Chunk((task,)) for task in chunk.tasks}
+
+
+def _without(chunk: _Chunk, left_out: Mapping[str, str]) -> _Chunk:
+    return _Chunk(chunk.tasks, left_out)
 
 
 def _read(path: str, segment: Segment) -> _Heard:

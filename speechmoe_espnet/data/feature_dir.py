@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 
 from speechmoe_espnet.data.ark import compressed_matrix
@@ -23,7 +25,9 @@ from speechmoe_espnet.data.transcripts import (
     prepare_transcripts,
     refuse_unknown_marks,
 )
-from speechmoe_espnet.pipeline.pool import Progress, no_progress, ordered_map
+from speechmoe_espnet.pipeline.atomic_file import remove_unfinished, written_beside
+from speechmoe_espnet.pipeline.pool import ONE_PROCESS
+from speechmoe_espnet.pipeline.workers import Job, Progress, Workers, no_progress
 
 CHUNK_SIZE = 250
 FEATURES = "speechmoe_espnet.data.features"
@@ -54,9 +58,12 @@ class _Utterance:
 
 @dataclass(frozen=True)
 class _Chunk:
+    """Utterances that go into one ark (or none), but for those that are left out, with why."""
+
     utterances: tuple[_Utterance, ...]
-    ark: Path
+    ark: Path | None
     config: FbankConfig
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ def extract_features(
     output_dir: str | Path,
     final_dir: str | Path,
     config: FbankConfig,
-    num_jobs: int = 1,
+    workers: Workers = ONE_PROCESS,
     progress: Progress = no_progress,
     rule: TextRule | None = None,
     note: Callable[[str], None] = lambda line: None,
@@ -91,7 +98,7 @@ def extract_features(
         output_dir: Directory to write, made if needed.
         final_dir: Final path of the output directory; feats.scp points there.
         config: Options of the features.
-        num_jobs: Number of processes; the written bytes do not depend on it.
+        workers: Processes that compute; the written bytes do not depend on them.
         progress: Shows the progress.
         rule: What transcripts go through; None: unknown marks are refused.
         note: Called with each line that says what was found in the transcripts.
@@ -118,7 +125,7 @@ def extract_features(
         data = checked.data.part(transcripts.text)
         if data is not None:
             output_dir.mkdir(parents=True, exist_ok=True)
-            written = _write_chunks(data, output_dir, Path(final_dir), config, num_jobs, progress)
+            written = _write_chunks(data, output_dir, Path(final_dir), config, workers, progress)
         faults += [checked.fault("text", name, "unknown mark", why) for name, why in marked.items()]
         faults += [checked.audio_fault(name, why) for name, why in written.bad.items()]
         left_out |= marked | written.bad
@@ -164,20 +171,25 @@ def _write_chunks(
     output_dir: Path,
     final_dir: Path,
     config: FbankConfig,
-    num_jobs: int,
+    workers: Workers,
     progress: Progress,
 ) -> _Written:
     chunks = _chunks(data, output_dir, config)
-    results = ordered_map(_write_chunk, chunks, num_jobs, preload=[__name__, FEATURES])
+    results = workers.map(_JOB, chunks)
     done = progress(results, len(chunks), f"{data.path}: blocks of {CHUNK_SIZE} utterances")
     whole = _Written()
-    for chunk, part in zip(chunks, done, strict=True):
+    for number, part in enumerate(done, start=1):
         for name, offset in part.places.items():
-            whole.places[name] = f"{final_dir / chunk.ark.name}:{offset}"
+            whole.places[name] = f"{final_dir / _ark(number)}:{offset}"
         whole.num_frames.update(part.num_frames)
         whole.bad.update(part.bad)
         whole.converted.update(part.converted)
+    remove_unfinished(output_dir)
     return whole
+
+
+def _ark(number: int) -> str:
+    return f"feats.{number}.ark"
 
 
 def _chunks(data: DataDir, output_dir: Path, config: FbankConfig) -> list[_Chunk]:
@@ -188,7 +200,7 @@ def _chunks(data: DataDir, output_dir: Path, config: FbankConfig) -> list[_Chunk
     return [
         _Chunk(
             tuple(utterances[first : first + CHUNK_SIZE]),
-            output_dir / f"feats.{number}.ark",
+            output_dir / _ark(number),
             config,
         )
         for number, first in enumerate(range(0, len(utterances), CHUNK_SIZE), start=1)
@@ -200,10 +212,13 @@ def _write_chunk(chunk: _Chunk) -> _Written:
     # Imported here: torch takes seconds, and with several jobs this process never needs it.
     from speechmoe_espnet.data.features import compute_features, one_torch_thread
 
-    config, written = chunk.config, _Written()
-    with one_torch_thread(), chunk.ark.open("wb") as ark:
+    config, written = chunk.config, _Written(bad=dict(chunk.left_out))
+    file = nullcontext(BytesIO()) if chunk.ark is None else written_beside(chunk.ark)
+    with one_torch_thread(), file as ark:
         for utterance in chunk.utterances:
             name, segment = utterance.name, utterance.segment
+            if name in written.bad:
+                continue
             try:
                 samples, rate = read_channels(utterance.path, segment.start, segment.end)
                 channel = one_channel(samples, config.channel)
@@ -220,3 +235,15 @@ def _write_chunk(chunk: _Chunk) -> _Written:
             written.num_frames[name] = len(features)
             ark.write(compressed_matrix(features))
     return written
+
+
+def _utterances_of(chunk: _Chunk) -> dict[str, _Chunk]:
+    nowhere = replace(chunk, ark=None)
+    return {utt.name: replace(nowhere, utterances=(utt,)) for utt in chunk.utterances}
+
+
+def _without(chunk: _Chunk, left_out: Mapping[str, str]) -> _Chunk:
+    return replace(chunk, left_out=left_out)
+
+
+_JOB = Job(_write_chunk, preload=(__name__, FEATURES), split=_utterances_of, without=_without)

@@ -18,7 +18,8 @@ from speechmoe_espnet.data.matrix_file import split_location
 from speechmoe_espnet.data.table import join_error, read_scp, read_table, write_table
 from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.data.units import BpeTokenizer
-from speechmoe_espnet.pipeline.pool import ordered_map
+from speechmoe_espnet.pipeline.pool import ONE_PROCESS
+from speechmoe_espnet.pipeline.workers import Job, Workers
 
 UTTERANCES_A_PART = 24000
 _COMPRESSED = b"\0BCM "
@@ -59,7 +60,7 @@ def collect_stats(
     token_list: Path,
     token_type: str,
     output_dir: Path,
-    num_jobs: int = 1,
+    workers: Workers = ONE_PROCESS,
     bpe_model: Path | None = None,
     utterances_a_part: int = UTTERANCES_A_PART,
 ) -> None:
@@ -74,7 +75,7 @@ def collect_stats(
         token_list: tokens.txt.
         token_type: "char", "bpe" or "word".
         output_dir: Directory to write.
-        num_jobs: Number of processes; the written bytes do not depend on it.
+        workers: Processes that add up; the written bytes do not depend on them.
         bpe_model: SentencePiece model, for bpe.
         utterances_a_part: Training utterances that are added up at a time.
 
@@ -91,7 +92,7 @@ def collect_stats(
     num_parts = min(-(-len(tables[0]) // utterances_a_part), len(tables[1]))
     tasks = [part for table in tables for part in _parts(table, num_parts)]
     try:
-        sums = list(ordered_map(_add_up, tasks, num_jobs))
+        sums = list(workers.map(Job(_add_up, split=_utterances_of), tasks))
     except ValueError as error:
         raise ValueError(f"{train.feats_scp} and {dev.feats_scp}: {error}") from None
     num_units = len(TokenList.load(token_list))
@@ -128,6 +129,10 @@ def _add_up(entries: Sequence[tuple[str, str]]) -> _Sums:
         frames = frames + features.sum(0)
         squares = squares + np.square(features).sum(0)
     return _Sums(lengths, frames, squares)
+
+
+def _utterances_of(entries: Sequence[tuple[str, str]]) -> dict[str, Sequence[tuple[str, str]]]:
+    return {entry[0]: [entry] for entry in entries}
 
 
 def _read(entries: Sequence[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.float32]]]:

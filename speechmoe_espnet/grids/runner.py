@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import Popen
 
 from speechmoe_espnet.grids.grid import Grid, Run
 from speechmoe_espnet.grids.workplace import Workplace
+from speechmoe_espnet.pipeline.launch import Launch, Launched, launch_here
 from speechmoe_espnet.pipeline.process import start, stop
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -36,7 +36,7 @@ class Running:
 
     run: Run
     commands: list[list[str]]
-    child: Popen[bytes]
+    child: Launched
     log: Path
     started: float
     trains: bool
@@ -65,6 +65,7 @@ class Runner:
         ngpu: GPUs of each run, 0 or 1.
         say: Called with each line of progress.
         after_each: Called whenever a run has finished.
+        launch: Starts the commands of runs.
     """
 
     def __init__(
@@ -76,12 +77,13 @@ class Runner:
         ngpu: int = 0,
         say: Callable[[str], None] = print,
         after_each: Callable[[], None] = lambda: None,
+        launch: Launch = launch_here,
     ) -> None:
         if jobs < 1:
             raise ValueError(f"jobs: {jobs} is less than 1")
         self.grid, self.workplace = grid, workplace
         self.jobs, self.ngpu = jobs, ngpu
-        self.say, self.after_each = say, after_each
+        self.say, self.after_each, self.launch = say, after_each, launch
         self.seconds: list[float] = []
 
     def run(self) -> Outcome:
@@ -112,7 +114,8 @@ class Runner:
                 self._start_what_can(waiting, running, outcome)
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 for item in list(running):
-                    if item.child.poll() is not None and not self._go_on(item, outcome):
+                    status = item.child.poll()
+                    if status is not None and not self._go_on(item, status, outcome):
                         running.remove(item)
                         shown = time.monotonic()
                         self._say_what_is_left(waiting, running, outcome)
@@ -122,7 +125,7 @@ class Runner:
                         self.say(f"  {item.run.experiment}: {_last_line(item.log)}")
         finally:
             for item in running:
-                stop(item.child)
+                item.child.stop()
         return outcome
 
     def _prepare(self) -> None:
@@ -160,14 +163,12 @@ class Runner:
         child = self._start(commands[0], log)
         return Running(run, commands[1:], child, log, time.monotonic(), trained is None)
 
-    def _start(self, command: Sequence[str], log: Path) -> Popen[bytes]:
-        with log.open("ab") as file:
-            return start(command, stdout=file, env=_one_thread())
+    def _start(self, command: Sequence[str], log: Path) -> Launched:
+        return self.launch(command, log, _one_thread())
 
-    def _go_on(self, item: Running, outcome: Outcome) -> bool:
+    def _go_on(self, item: Running, status: int, outcome: Outcome) -> bool:
         """Start the next command of a run whose last one ended, if there is one to start."""
         experiment = item.run.experiment
-        status = item.child.returncode
         if status:
             outcome.failed[experiment] = f"status {status}: {_last_line(item.log)} ({item.log})"
             self.say(f"{experiment}: FAILED, {outcome.failed[experiment]}")
@@ -198,7 +199,8 @@ class Runner:
 
 
 def _one_thread() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    venv = {name: os.environ[name] for name in ("SPEECHMOE_VENV",) if name in os.environ}
+    return {**venv, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def _last_line(log: Path) -> str:

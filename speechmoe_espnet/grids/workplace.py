@@ -1,6 +1,7 @@
 """Directories of a grid, and the recipe's commands for its runs."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -40,11 +41,12 @@ class Workplace:
     Args:
         grid: The grid.
         nj: Processes for data and features.
+        cluster: File of a cluster for what all runs share, if any.
     """
 
-    def __init__(self, grid: Grid, nj: int = 1) -> None:
+    def __init__(self, grid: Grid, nj: int = 1, cluster: Path | None = None) -> None:
         self.grid = grid
-        self.nj = nj
+        self.nj, self.cluster = nj, cluster
         self.directory = grid.recipe / "exp" / "grids" / grid.name
         self.experiments = grid.recipe / "exp" / _corpus_name(grid.options)
         self.decoding = _decoding_name(grid)
@@ -55,7 +57,10 @@ class Workplace:
 
     def preparation(self, jobs: int, ngpu: int) -> list[list[str]]:
         """Return the commands whose results all runs share: data to statistics, and the graph."""
-        common = [*self._recipe(), "--nj", str(max(jobs, self.nj)), "--ngpu", str(ngpu)]
+        nj = max(jobs, self.nj) if self.cluster is None else self.nj
+        common = [*self._recipe(), "--nj", str(nj), "--ngpu", str(ngpu)]
+        if self.cluster is not None:
+            common += ["--cluster", os.path.abspath(self.cluster)]
         commands = [[*common, "--stage", "1", "--stop-stage", "4"]]
         decoding = DecodeConfig.from_yaml(self.grid.decode_config)
         if decoding.needs_graph or decoding.needs_ngram:

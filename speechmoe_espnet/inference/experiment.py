@@ -7,7 +7,9 @@ is reported before.
 from pathlib import Path
 from typing import Any
 
+from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.espnet.experiment_config import load_config, portable_config
+from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
 
 
 def read_experiment(model_dir: Path, model_file: str) -> dict[str, Any]:
@@ -74,3 +76,38 @@ def load_model(conf: dict[str, Any], model_file: str | Path, device: str = "cpu"
     with portable_config(conf) as config:
         model, _ = ASRTask.build_model_from_file(config, model_file, device)
     return model
+
+
+def load_recognizer(
+    model_dir: Path,
+    model_file: str,
+    config: DecodeConfig,
+    *,
+    device: str = "cpu",
+    graph_dir: Path | None = None,
+    ngram: Path | None = None,
+) -> Recognizer:
+    """Load the model of an experiment, with a search.
+
+    Args:
+        model_dir: Experiment directory.
+        model_file: Name of a checkpoint in it.
+        config: Decode configuration.
+        device: "cpu", "cuda" or "cuda:N".
+        graph_dir: Decoding graph, for method wfst.
+        ngram: ARPA file over tokens, for ctc_prefix_beam with `use_ngram`.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: The model cannot be loaded, has no CTC head, or does not fit the search.
+    """
+    model_config = read_experiment(model_dir, model_file)
+    model = load_model(model_config, model_dir / model_file, device)
+    if model.ctc is None:
+        raise ValueError(
+            f"{model_dir}: the model has no CTC head (ctc_weight 0), which these searches need; "
+            f"decode it with `python -m speechmoe_espnet.bin.asr_inference`"
+        )
+    return make_recognizer(
+        model, model_config, config, device=device, graph_dir=graph_dir, ngram=ngram
+    )

@@ -3,17 +3,19 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.decode.hypothesis_files import Weights, write_hypotheses, write_rtf
 from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
-from speechmoe_espnet.inference.parallel import recognize_batches
-from speechmoe_espnet.inference.recognizer import Recognizer
+from speechmoe_espnet.inference.parallel import Decoded
 from speechmoe_espnet.inference.utterances import Utterance, make_batches
 from speechmoe_espnet.system import cli
+
+type Recognize = Callable[[Sequence[Sequence[Utterance]]], Iterable[Decoded]]
+"""Function from batches to the results of each, such as `recognize_batches`."""
 
 
 def list_sets(
@@ -49,7 +51,7 @@ def list_sets(
 
 
 def decode_set(
-    recognizer: Recognizer,
+    recognize: Recognize,
     config: DecodeConfig,
     utterances: Sequence[Utterance],
     directory: Path,
@@ -60,11 +62,11 @@ def decode_set(
     Progress, warnings and the real-time factor go to stderr.
 
     Args:
-        recognizer: Recogniser that decodes one batch.
+        recognize: Decodes batches, in order.
         config: Decode configuration, for the size of batches and the weights of scores.
         utterances: Utterances of the set.
         directory: Directory to write, which must not exist.
-        resources: Processes and threads that decode, and their machine.
+        resources: Processes and threads that decode, and their machine, for `rtf.json`.
 
     Returns:
         Routing totals of the set.
@@ -73,9 +75,8 @@ def decode_set(
         ValueError: An utterance cannot be read or does not fit the model.
     """
     batches = make_batches(utterances, config.batch_frames)
-    processes, threads = resources.num_processes, resources.num_threads
     progress = cli.progress(
-        recognize_batches(recognizer, batches, processes, threads),
+        recognize(batches),
         total=len(batches),
         desc=f"decoding {directory.name} (batches)",
     )

@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -186,6 +187,25 @@ class NeuralLM:
         )
         scores: list[float] = (-losses.view_as(targets).sum(dim=1)).tolist()
         return scores
+
+
+def score_texts_by(
+    lm_dir: Path, model_file: str, batch_characters: int, texts: Sequence[str]
+) -> list[float]:
+    """Return ln P of sentences by a model that this process loads once.
+
+    Args:
+        lm_dir: As for `NeuralLM.from_experiment`.
+        model_file: As there.
+        batch_characters: As for `NeuralLM`.
+        texts: As for `NeuralLM.score`.
+    """
+    return _loaded(lm_dir, model_file, batch_characters).score(texts)
+
+
+@cache
+def _loaded(lm_dir: Path, model_file: str, batch_characters: int) -> NeuralLM:
+    return NeuralLM.from_experiment(lm_dir, model_file, batch_characters=batch_characters)
 
 
 def _load(conf: dict[str, Any], path: Path) -> torch.nn.Module:

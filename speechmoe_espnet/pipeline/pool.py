@@ -4,69 +4,56 @@ import gc
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
-from typing import Protocol
+
+from speechmoe_espnet.pipeline.workers import Job
 
 
-class Progress(Protocol):
-    """Function that passes items on and may show the progress."""
+@dataclass(frozen=True)
+class ProcessPool:
+    """Processes of this machine.
 
-    def __call__[T](self, items: Iterable[T], total: int, desc: str) -> Iterator[T]:
-        """Yield the items; total is their number, desc their description."""
-        ...
-
-
-def no_progress[T](items: Iterable[T], total: int, desc: str) -> Iterator[T]:
-    """Pass items on and show nothing."""
-    return iter(items)
-
-
-def ordered_map[Task, Result](
-    function: Callable[[Task], Result],
-    tasks: Sequence[Task],
-    num_workers: int,
-    preload: Sequence[str] = (),
-    *,
-    fork: bool = False,
-) -> Iterator[Result]:
-    """Apply a function to tasks, several at a time.
-
-    Args:
-        function: A module-level function (it is sent to other processes by name).
-        tasks: Arguments, one per call.
-        num_workers: Number of processes; 1 runs in this process.
-        preload: Slow modules that are imported once for all processes.
-        fork: Whether processes start as copies of this one and share what it has read; `preload`
-            is then not used. Not for a process that computes with torch.
-
-    Yields:
-        Results in the order of the tasks, whatever the number of processes.
+    Attributes:
+        count: Their number; 1 works in this process.
 
     Raises:
-        ValueError: num_workers is less than 1.
-        ChildProcessError: A process was killed.
+        ValueError: The number is less than 1.
     """
-    if num_workers < 1:
-        raise ValueError(f"number of jobs must be at least 1, got {num_workers}")
-    if num_workers == 1 or len(tasks) <= 1:
-        yield from map(function, tasks)
-        return
-    num_workers = min(num_workers, len(tasks))
-    if fork:
+
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"number of jobs must be at least 1, got {self.count}")
+
+    def map[Task, Result](self, job: Job[Task, Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """Do a job; see `Workers.map`."""
+        if self.count == 1 or len(tasks) <= 1:
+            yield from map(job.function, tasks)
+            return
+        count = min(self.count, len(tasks))
+        context = multiprocessing.get_context("fork" if job.fork else "forkserver")
+        work = partial(pool_map, job.function, tasks, count, context, kind=job.kind, cure=job.cure)
+        if not job.fork:
+            context.set_forkserver_preload(list(job.preload))
+            yield from work()
+            return
         # The processes never search for garbage in what they were given.
         gc.freeze()
         try:
-            yield from pool_map(function, tasks, num_workers, multiprocessing.get_context("fork"))
+            yield from work()
         finally:
             gc.unfreeze()
-        return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(preload))
-    yield from pool_map(function, tasks, num_workers, context)
+
+
+ONE_PROCESS = ProcessPool()
+"""This process alone."""
 
 
 def pool_map[Task, Result](
@@ -75,8 +62,6 @@ def pool_map[Task, Result](
     num_workers: int,
     context: BaseContext,
     *,
-    initializer: Callable[..., None] | None = None,
-    initargs: tuple[object, ...] = (),
     kind: str = "worker",
     cure: str = "fewer jobs",
 ) -> Iterator[Result]:
@@ -87,8 +72,6 @@ def pool_map[Task, Result](
         tasks: Arguments, one per call.
         num_workers: Number of processes, at least 1.
         context: Start method of the processes.
-        initializer: Called in each process before its first task, if given.
-        initargs: Arguments of the initializer.
         kind: Name of the processes in errors.
         cure: Remedy that errors suggest.
 
@@ -98,9 +81,7 @@ def pool_map[Task, Result](
     Raises:
         ChildProcessError: A process was killed.
     """
-    with ProcessPoolExecutor(
-        num_workers, mp_context=context, initializer=_begin, initargs=(initializer, initargs)
-    ) as pool:
+    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_begin) as pool:
         try:
             yield from pool.map(function, tasks)
         except BrokenProcessPool as error:
@@ -112,10 +93,8 @@ def pool_map[Task, Result](
             pool.shutdown(cancel_futures=True)
 
 
-def _begin(initializer: Callable[..., None] | None, initargs: tuple[object, ...]) -> None:
+def _begin() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if initializer is not None:
-        initializer(*initargs)
 
 
 def _end_with_parent() -> None:

@@ -38,6 +38,7 @@ class Options:
     stage: int
     stop_stage: int
     nj: int
+    cluster: str
     ngpu: int
     num_processes: int
     num_threads: int

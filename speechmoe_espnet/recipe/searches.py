@@ -147,6 +147,12 @@ def _check_rescoring(config: str, decoding: DecodeConfig) -> None:
         )
 
 
+def worker_args(options: Options) -> list[str]:
+    """Return the arguments of stages that work in several processes."""
+    cluster = ["--cluster", options.cluster] if options.cluster else []
+    return ["--nj", str(options.nj), *cluster]
+
+
 def search_variables(
     options: Options, names: Directories, decoding: DecodeConfig | None, *, is_weighed: bool
 ) -> dict[str, Value]:
@@ -172,8 +178,10 @@ def search_variables(
     tuning = [word for path in tuned for word in ("--tuning", path)]
     packed = [*args, "--decode_config", options.decode_config, *tuning]
     # One process uses the GPU.
-    nj, ngpu = (1, 1) if options.ngpu else (options.nj, 0)
-    processes = ["--nj", str(nj), "--ngpu", str(ngpu)]
+    workers, ngpu = (["--nj", "1"], "1") if options.ngpu else (worker_args(options), "0")
+    processes = [*workers, "--ngpu", ngpu]
+    if options.skip_bad:
+        processes.append("--skip_bad")
     if options.num_threads:
         processes += ["--num_threads", str(options.num_threads)]
     return {
@@ -184,4 +192,5 @@ def search_variables(
         "tuning_args": tuning,
         "pack_args": packed if needs_graph else [],
         "processes": processes,
+        "rescoring_args": [*workers[2:], "--ngpu", ngpu],
     }

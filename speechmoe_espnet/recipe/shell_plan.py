@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.worker_options import read_cluster
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.recipe.directories import name_directories, name_of_corpus
@@ -30,6 +31,7 @@ from speechmoe_espnet.recipe.searches import (
     search_variables,
     tune_config,
     with_search,
+    worker_args,
 )
 from speechmoe_espnet.recipe.shell_lines import Value
 from speechmoe_espnet.recipe.start_model import StartModel, without_start
@@ -38,7 +40,7 @@ from speechmoe_espnet.recipe.training_args import curve_args, data_args, length_
 DEFAULT_FBANK = "conf/fbank.yaml"
 SPEECH = "voices/speech"
 """Natural speech, kept for all recipes and seeds."""
-_PATHS = ("fbank_config", "corpus_dir", "model_dir", "token_list", "graph_dir")
+_PATHS = ("fbank_config", "corpus_dir", "model_dir", "token_list", "graph_dir", "cluster")
 HOW_TO_FETCH_VOICES = (
     "`.venv/bin/speechmoe fetch_voices --output_dir voices/kokoro` at the top of the repository "
     "makes that folder"
@@ -77,6 +79,8 @@ class _Plan:
             found = place.find("--decode-config", options.decode_config)
             options = options.changed({"decode_config": found})
             self.decoding = DecodeConfig.from_yaml(place.absolute(found))
+        if options.cluster:
+            read_cluster(place.absolute(options.cluster))
         stages = Stages(options, self.decoding)
         stages.check()
         self.stages = stages.numbers()
@@ -195,6 +199,7 @@ class _Plan:
             "lm_config": options.lm_config,
             "token_type": options.token_type,
             "hints": hints(options, names, self.sets, scored, scored_by, bool(self.start)),
+            "workers": worker_args(options),
             **self._corpus(),
             **self._training(),
             **self._start(scored, columns["score_targets"]),

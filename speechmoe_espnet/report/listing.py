@@ -8,7 +8,8 @@ with full-width characters where a full-width character stands in the other row.
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from speechmoe_espnet.scoring.cer import UNIT_NAMES, Pair, UtteranceScore, align
+from speechmoe_espnet.scoring.alignment import Pair, align_each
+from speechmoe_espnet.scoring.cer import UNIT_NAMES, UtteranceScore
 
 MAX_COLUMNS = 96
 _MARKS = {"equal": " ", "substitute": "S", "delete": "D", "insert": "I"}
@@ -64,7 +65,7 @@ def error_listing(scores: Sequence[UtteranceScore], metric: str, *, unit: str | 
         "S substituted, D deleted, I inserted.",
         "",
     ]
-    alignments = align([score.ref for score in wrong], [score.hyp for score in wrong], metric)
+    alignments = align_each([score.ref for score in wrong], [score.hyp for score in wrong], metric)
     for score, pairs in zip(wrong, alignments, strict=True):
         rate = 100.0 * score.num_errors / score.num_chars
         lines.append(

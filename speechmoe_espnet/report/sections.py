@@ -10,7 +10,8 @@ from speechmoe_espnet.results.comparison import Comparison, percent_waiting
 from speechmoe_espnet.results.decoding import decoding_rows
 from speechmoe_espnet.results.set_outcome import SetOutcome
 from speechmoe_espnet.results.trained_system import System
-from speechmoe_espnet.scoring.cer import Counts, Pair, UtteranceScore, align
+from speechmoe_espnet.scoring.alignment import Pair, align
+from speechmoe_espnet.scoring.cer import Counts, UtteranceScore
 from speechmoe_espnet.system.provenance import machine_words
 
 NUM_WORST = 5

@@ -1,32 +1,27 @@
 """Error rates by jiwer, pooled over utterances that are joined by id.
 
-jiwer's command line drops lines of one character; its functions count spaces as characters and
-strip white space. This module therefore passes text without spaces and transforms that only split.
-It keeps the alignment of each utterance: the report, the bootstrap and the error listing all use
+jiwer's command line drops lines of one character, so that its functions are called. This module
+keeps the alignment of each utterance: the report, the bootstrap and the error listing all use
 the same alignment.
 """
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
-
-import jiwer
 
 from speechmoe_espnet.data.json_files import parse_object, shown, whole_number
 from speechmoe_espnet.data.kaldi_dir import check_same_ids
 from speechmoe_espnet.data.markup import UNKNOWN_UNIT
 from speechmoe_espnet.data.table import join_error
 from speechmoe_espnet.data.text_norm import normalize_text
+from speechmoe_espnet.scoring.alignment import align_each
 
 METRICS = ("cer", "ser")
 UNIT_NAMES = {"cer": "characters", "ser": "syllables"}
 UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
-
-_SPLIT_CHARACTERS = jiwer.ReduceToListOfListOfChars()
-_SPLIT_UNITS = jiwer.ReduceToListOfListOfWords()
 
 
 @dataclass(frozen=True)
@@ -127,21 +122,6 @@ class UtteranceScore:
         return json.dumps(fields, ensure_ascii=False)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """One position of an alignment.
-
-    Attributes:
-        operation: `equal`, `substitute`, `delete` or `insert`.
-        ref: Reference token, empty for an insertion.
-        hyp: Hypothesis token, empty for a deletion.
-    """
-
-    operation: str
-    ref: str
-    hyp: str
-
-
 def comparable_text(text: str, metric: str, *, is_hypothesis: bool = False) -> str:
     """Convert a transcript into the form that is scored.
 
@@ -164,40 +144,6 @@ def comparable_text(text: str, metric: str, *, is_hypothesis: bool = False) -> s
     if is_hypothesis:
         return UNKNOWN_CHARACTER.join(map(normalize_text, UNKNOWN_UNIT.split(text)))
     return normalize_text(text)
-
-
-def align(refs: Sequence[str], hyps: Sequence[str], metric: str) -> list[list[Pair]]:
-    """Align texts with jiwer.
-
-    Args:
-        refs: References, as `comparable_text` gives them.
-        hyps: Their hypotheses.
-        metric: `cer` compares characters, `ser` units separated by a space.
-
-    Returns:
-        The alignment of each reference, from left to right.
-    """
-    process = jiwer.process_characters if metric == "cer" else jiwer.process_words
-    split = _SPLIT_CHARACTERS if metric == "cer" else _SPLIT_UNITS
-    if not refs:
-        return []
-    output = process(list(refs), list(hyps), reference_transform=split, hypothesis_transform=split)
-    return [
-        [pair for chunk in chunks for pair in _pairs(chunk, ref, hyp)]
-        for chunks, ref, hyp in zip(
-            output.alignments, output.references, output.hypotheses, strict=True
-        )
-    ]
-
-
-def _pairs(chunk: jiwer.AlignmentChunk, ref: list[str], hyp: list[str]) -> list[Pair]:
-    refs = ref[chunk.ref_start_idx : chunk.ref_end_idx]
-    hyps = hyp[chunk.hyp_start_idx : chunk.hyp_end_idx]
-    if chunk.type == "delete":
-        return [Pair("delete", token, "") for token in refs]
-    if chunk.type == "insert":
-        return [Pair("insert", "", token) for token in hyps]
-    return [Pair(chunk.type, *tokens) for tokens in zip(refs, hyps, strict=True)]
 
 
 def empty_references(refs: Mapping[str, str], metric: str) -> set[str]:
@@ -256,7 +202,7 @@ def score_texts(
     hyp_texts = [comparable_text(hyps[name], metric, is_hypothesis=True) for name in names]
     scores = []
     for name, ref, hyp, pairs in zip(
-        names, ref_texts, hyp_texts, align(ref_texts, hyp_texts, metric), strict=True
+        names, ref_texts, hyp_texts, align_each(ref_texts, hyp_texts, metric), strict=True
     ):
         operations = [pair.operation for pair in pairs]
         insertions = operations.count("insert")

@@ -1,12 +1,14 @@
 """Mixed error rate: characters for Hanzi and words for Latin, counted by jiwer."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 from speechmoe_espnet.data.json_files import read_object, shown, whole_number
 from speechmoe_espnet.data.markup import UNKNOWN_UNIT
 from speechmoe_espnet.data.mixed_units import is_word, mixed_units
-from speechmoe_espnet.scoring.cer import UNKNOWN_CHARACTER, Counts, align
+from speechmoe_espnet.scoring.alignment import align_each
+from speechmoe_espnet.scoring.cer import UNKNOWN_CHARACTER, Counts
 
 MIXED = "mer"
 _KEYS = ("num_utts", "num_units", "sub", "del", "ins")
@@ -34,18 +36,18 @@ def mixed_counts(
     ]
     if not any(is_word(unit) for units in ref_units for unit in units):
         return None
-    pairs = align(
+    pairs = align_each(
         [" ".join(units) for units in ref_units],
         [" ".join(_hypothesis_units(hyps[name])) for name in names],
         "ser",
     )
-    operations = [pair.operation for utterance in pairs for pair in utterance]
+    operations = Counter(pair.operation for utterance in pairs for pair in utterance)
     return Counts(
         num_utts=len(names),
         num_chars=sum(map(len, ref_units)),
-        sub=operations.count("substitute"),
-        del_=operations.count("delete"),
-        ins=operations.count("insert"),
+        sub=operations["substitute"],
+        del_=operations["delete"],
+        ins=operations["insert"],
     )
 
 

@@ -32,3 +32,18 @@ def test_absolute_paths(recipe: Recipe, stage: int) -> None:
     assert "--absolute_paths" in recipe.words(target)
     recipe.run(stage=stage)
     assert "--absolute_paths" not in recipe.words(target)
+
+
+def test_a_cluster_does_what_processes_do(recipe: Recipe) -> None:
+    targets = {"data/synthetic": 1, "dump/synthetic/train": 2, "exp/synthetic/stats_char": 4}
+    file = "../../../conf/cluster/local.yaml"
+    for target, stage in targets.items():
+        recipe.run("--cluster", "conf/cluster/local.yaml", stage=stage)
+        assert recipe.value(target, "--cluster") == file
+        # Where a stage is done is no reason to do it anew.
+        assert "making" not in recipe.run("--nj", "3", stage=stage)
+
+
+def test_a_cluster_that_is_none(recipe: Recipe) -> None:
+    told = recipe.run("--cluster", "conf/fbank.yaml", stage=1, status=1)
+    assert "conf/fbank.yaml: no block `parallel:`" in told

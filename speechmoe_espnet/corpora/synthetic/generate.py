@@ -22,7 +22,9 @@ from speechmoe_espnet.corpora.synthetic.spoken import Saying, Spoken
 from speechmoe_espnet.corpora.synthetic.surroundings import surroundings_of
 from speechmoe_espnet.corpora.synthetic.voices import Speaker, make_speakers
 from speechmoe_espnet.data.kaldi_dir import DataDir
-from speechmoe_espnet.pipeline.pool import ordered_map
+from speechmoe_espnet.pipeline.atomic_file import remove_unfinished, written_beside
+from speechmoe_espnet.pipeline.pool import ONE_PROCESS
+from speechmoe_espnet.pipeline.workers import Job, Workers
 
 _UTTS_PER_TASK = 32
 _SCRATCH = ".surroundings"
@@ -54,19 +56,19 @@ def generate(
     utterances: Sequence[Utterance],
     output_dir: Path,
     seed: int,
-    nj: int,
+    workers: Workers = ONE_PROCESS,
     beside: Sequence[Callable[[], None]] = (),
     spoken: Spoken | None = None,
 ) -> Iterator[float]:
     """Make the audio of planned utterances.
 
-    The files depend neither on `nj` nor on the other styles.
+    The files depend neither on the workers nor on the other styles.
 
     Args:
         utterances: What `plan_corpus` returned.
         output_dir: The corpus directory; audio goes into its `wav/`.
         seed: The user's seed.
-        nj: Number of processes.
+        workers: Processes that speak.
         beside: Other work for the same processes, begun before the speech; it can be pickled.
         spoken: Holds all that `natural_sayings` returns for these utterances; None where there
             is nothing natural.
@@ -75,20 +77,19 @@ def generate(
         Seconds of audio of each utterance, in the order of the plan.
 
     Raises:
-        ValueError: `nj` is not positive, or an utterance cannot be made; the message names it.
+        ValueError: An utterance cannot be made; the message names it.
         ChildProcessError: A process was killed.
     """
-    if nj < 1:
-        raise ValueError(f"nj must be at least 1, got {nj}")
     for folder in sorted({(output_dir / utterance.wav).parent for utterance in utterances}):
         folder.mkdir(parents=True, exist_ok=True)
-    tasks = [
+    tasks: list[Callable[[], list[float]]] = [
         *(partial(_without_speech, work) for work in beside),
         *(partial(_make, part, output_dir, seed, spoken) for part in _parts(utterances)),
     ]
     try:
-        for seconds in ordered_map(_do, tasks, nj, fork=True):
+        for seconds in workers.map(Job(_do, fork=True), tasks):
             yield from seconds
+        remove_unfinished(output_dir)
     finally:
         shutil.rmtree(output_dir / _SCRATCH, ignore_errors=True)
 
@@ -200,7 +201,7 @@ def _record(utterance: Utterance, speech: Signal, output_dir: Path, seed: int) -
         recording = record(speech, utterance.style, surroundings, rng)
     except ValueError as error:
         raise ValueError(f"utterance {utterance.name}: {error}") from error
-    with wave.open(str(output_dir / utterance.wav), "wb") as file:
+    with written_beside(output_dir / utterance.wav) as beside, wave.open(beside, "wb") as file:
         file.setparams((1, 2, SAMPLE_RATE, len(recording), "NONE", ""))
         file.writeframes(recording.astype("<i2").tobytes())
     return len(recording) / SAMPLE_RATE

@@ -23,7 +23,8 @@ import soxr
 from speechmoe_espnet.corpora.synthetic import kokoro
 from speechmoe_espnet.corpora.synthetic.mixed_voices import MixedVoice
 from speechmoe_espnet.corpora.synthetic.signal import SAMPLE_RATE, Signal, set_level, trim
-from speechmoe_espnet.pipeline.pool import ordered_map
+from speechmoe_espnet.pipeline.pool import ONE_PROCESS
+from speechmoe_espnet.pipeline.workers import Job, Workers
 
 _LEVEL_DB = -23.0
 _MARGIN = SAMPLE_RATE // 10
@@ -97,12 +98,12 @@ class Spoken:
         samples, _ = soundfile.read(file, dtype="float32")
         return np.asarray(samples, dtype=np.float32)
 
-    def say_all(self, sayings: Sequence[Saying], nj: int) -> Iterator[float]:
+    def say_all(self, sayings: Sequence[Saying], workers: Workers = ONE_PROCESS) -> Iterator[float]:
         """Say what is not said yet.
 
         Args:
             sayings: What to say, such as what `missing` returned.
-            nj: Number of processes.
+            workers: Processes that speak.
 
         Yields:
             For each saying the seconds said by this call; 0 where it was said already, or by
@@ -118,7 +119,7 @@ class Spoken:
             _model(self.voices_dir)
         # What another process is saying comes last: a wait in between would keep both in step.
         waited_for = []
-        said = ordered_map(partial(_say_unclaimed, self), sayings, nj, fork=True)
+        said = workers.map(Job(partial(_say_unclaimed, self), fork=True), sayings)
         for saying, seconds in zip(sayings, said, strict=True):
             if seconds is None:
                 waited_for.append(saying)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 def test_the_list_is_the_folder_and_each_path_is_yaml(capsys):
     assert conf.main([]) == 0
     paths = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    assert {path.name for path in paths} == {path.name for path in (ROOT / "conf").glob("*.yaml")}
+    assert {path.name for path in paths} == {path.name for path in (ROOT / "conf").rglob("*.yaml")}
     for path in paths:
         assert yaml.safe_load(path.read_text(encoding="utf-8"))
 

@@ -1,5 +1,7 @@
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import kaldiio
 import numpy as np
@@ -13,6 +15,9 @@ from speechmoe_espnet.data.feature_dir import extract_features
 from speechmoe_espnet.data.features import FbankConfig, compute_features
 from speechmoe_espnet.data.kaldi_dir import DataDir, Segment, read_table
 from speechmoe_espnet.data.transcripts import TEXT_REPORT
+from speechmoe_espnet.pipeline.dask_workers import DaskWorkers
+from speechmoe_espnet.pipeline.pool import ProcessPool
+from speechmoe_espnet.pipeline.workers import Job
 
 RATE = 16000
 CONFIG = FbankConfig()
@@ -75,9 +80,55 @@ def test_bytes_do_not_depend_on_jobs(
     monkeypatch.setattr(feature_dir, "CHUNK_SIZE", 3)
     config = FbankConfig(dither=1.0)
     for jobs in (1, 2):
-        extract_features(data.path, tmp_path / f"jobs{jobs}", "final", config, jobs)
+        extract_features(data.path, tmp_path / f"jobs{jobs}", "final", config, ProcessPool(jobs))
     assert contents(tmp_path / "jobs1") == contents(tmp_path / "jobs2")
     assert {"feats.1.ark", "feats.2.ark", "feats.3.ark"} < contents(tmp_path / "jobs1").keys()
+
+
+def test_bytes_are_those_of_a_cluster(
+    data: DataDir, tmp_path: Path, cluster: DaskWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_dir, "CHUNK_SIZE", 3)
+    Path(data.wav_scp["u4"]).write_bytes(b"no audio")
+    monkeypatch.chdir(tmp_path)
+    for name, workers in (("here", ProcessPool(1)), ("there", cluster)):
+        config = FbankConfig(dither=1.0)
+        extract_features(data.path, name, "final", config, workers, skip_bad=True)
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+
+
+def test_what_killed_workers_left_is_removed(data: DataDir, tmp_path: Path) -> None:
+    out = tmp_path / "dump"
+    out.mkdir()
+    (out / ".feats.1.ark.tmp.7").write_bytes(b"half")
+    extract_features(data.path, out, out, CONFIG)
+    assert [path.name for path in out.glob(".*")] == []
+
+
+def test_utterances_that_kill_are_faults(data: DataDir, tmp_path: Path) -> None:
+    class Cluster:
+        """Workers that are killed by two utterances."""
+
+        count = 1
+
+        def map(self, job: Job[Any, Any], tasks: Sequence[Any]) -> Iterator[Any]:
+            assert job.split is not None
+            assert job.without is not None
+            for task in tasks:
+                parts = job.split(task)
+                whole = job.function(task)
+                alone = [job.function(part) for part in parts.values()]
+                frames = {name: n for part in alone for name, n in part.num_frames.items()}
+                assert frames == whole.num_frames
+                yield job.function(job.without(task, dict.fromkeys(("u1", "u3"), "kills")))
+
+    out = tmp_path / "dump"
+    with pytest.raises(FaultsError, match=r"u1: .*kills") as caught:
+        extract_features(data.path, out, out, CONFIG, Cluster())
+    assert [fault.name for fault in caught.value.faults] == ["u1", "u3"]
+    done = extract_features(data.path, out, out, CONFIG, Cluster(), skip_bad=True)
+    assert done.left_out.keys() == {"u1", "u3"}
+    assert dict(kaldiio.load_scp(str(out / "feats.scp"))).keys() == {"u0", "u2", "u4", "u5", "u6"}
 
 
 def test_segments(data: DataDir, tmp_path: Path) -> None:
@@ -153,7 +204,7 @@ def test_bad_utterances_are_left_out(
     Path(data.wav_scp["u2"]).write_bytes(b"no audio")
     (data.path / "left_out").write_text("before no audio file\n")
     out = tmp_path / "dump"
-    done = extract_features(data.path, out, out, CONFIG, jobs, skip_bad=True)
+    done = extract_features(data.path, out, out, CONFIG, ProcessPool(jobs), skip_bad=True)
     assert done.left_out.keys() == {"u2", "u6", "before"}
     assert "cannot be read as audio" in done.left_out["u2"]
     good = ["u0", "u1", "u3", "u4", "u5"]

@@ -12,6 +12,7 @@ from espnet2.train.abs_espnet_model import AbsESPnetModel
 from speechmoe_espnet.bin import collect_stats as command
 from speechmoe_espnet.data.ark import compressed_matrix, decompressed_matrix
 from speechmoe_espnet.data.feature_stats import SetFiles, collect_stats
+from speechmoe_espnet.pipeline.pool import ProcessPool
 
 NUM_TRAIN, NUM_DEV, WIDTH = 50, 7, 5
 WRITTEN = (
@@ -89,7 +90,7 @@ def test_bytes_are_espnets_for_any_number_of_processes(sets, tmp_path):
     token_list = tmp_path / "tokens.txt"
     for jobs in (1, 2):
         out = tmp_path / f"ours{jobs}"
-        collect_stats(*sets, token_list, "char", out, jobs, utterances_a_part=20)
+        collect_stats(*sets, token_list, "char", out, ProcessPool(jobs), utterances_a_part=20)
         assert sorted(contents(out)) == [
             f"{name}/{file}" for name in ("train", "valid") for file in WRITTEN
         ]
@@ -109,7 +110,9 @@ def test_bytes_are_espnets_for_any_number_of_processes(sets, tmp_path):
 
 def test_no_part_is_without_dev_utterances(sets, tmp_path):
     few = make_set(tmp_path / "few", 2, 3)
-    collect_stats(sets[0], few, tmp_path / "tokens.txt", "char", tmp_path / "out", 1, None, 5)
+    collect_stats(
+        sets[0], few, tmp_path / "tokens.txt", "char", tmp_path / "out", ProcessPool(1), None, 5
+    )
     assert np.load(tmp_path / "out/train/feats_lengths_stats.npz")["count"] == NUM_TRAIN
     assert np.load(tmp_path / "out/valid/feats_lengths_stats.npz")["count"] == 2
 

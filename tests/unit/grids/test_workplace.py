@@ -69,6 +69,11 @@ def test_a_run_may_start_from_some_of_the_parameters(tmp_path):
 def test_preparation_makes_a_graph_only_for_a_search_that_needs_it(grid, tmp_path):
     (data,) = Workplace(grid, nj=2).preparation(1, 0)
     assert options_of(data).items() >= {"--stage": "1", "--stop-stage": "4", "--nj": "2"}.items()
+    assert "--cluster" not in data
+    (data,) = Workplace(grid, cluster=Path("c.yaml")).preparation(32, 0)
+    told = options_of(data)
+    assert told["--cluster"] == str(Path.cwd() / "c.yaml")
+    assert told["--nj"] == "1"
     (tmp_path / "decode_wfst.yaml").write_text("method: wfst\n")
     wfst = Grid(**{**vars(grid), "decode_config": tmp_path / "decode_wfst.yaml"})
     _, graph = Workplace(wfst).preparation(1, 0)

@@ -9,48 +9,53 @@ from pathlib import Path
 
 import pytest
 
-from speechmoe_espnet.pipeline.pool import no_progress, ordered_map
+from speechmoe_espnet.pipeline.pool import ProcessPool
+from speechmoe_espnet.pipeline.workers import Job, no_progress
 
 ROOT = Path(__file__).parents[3]
 
 SCRIPT = """
 import os, sys, time
-from speechmoe_espnet.pipeline.pool import ordered_map
+from speechmoe_espnet.pipeline.pool import ProcessPool
+from speechmoe_espnet.pipeline.workers import Job
 
 def work(seconds):
     open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
     time.sleep(seconds)
 
 if __name__ == "__main__":
-    list(ordered_map(work, [60, 60], 2))
+    list(ProcessPool(2).map(Job(work), [60, 60]))
 """
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
 @pytest.mark.parametrize("fork", [False, True])
 def test_order(num_workers: int, fork: bool) -> None:
-    assert list(ordered_map(abs, [-3, 1, -2], num_workers, fork=fork)) == [3, 1, 2]
+    assert list(ProcessPool(num_workers).map(Job(abs, fork=fork), [-3, 1, -2])) == [3, 1, 2]
 
 
 def test_forked_workers_have_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("READ_ALREADY", "yes")
-    assert list(ordered_map(os.getenv, ["READ_ALREADY"] * 2, 2, fork=True)) == ["yes", "yes"]
+    assert list(ProcessPool(2).map(Job(os.getenv, fork=True), ["READ_ALREADY"] * 2)) == [
+        "yes",
+        "yes",
+    ]
     assert gc.get_freeze_count() == 0
 
 
 def test_errors_arrive() -> None:
     with pytest.raises(ValueError, match="invalid literal"):
-        list(ordered_map(int, ["1", "x", "2"], 2))
+        list(ProcessPool(2).map(Job(int), ["1", "x", "2"]))
 
 
 def test_a_killed_worker_is_reported() -> None:
     with pytest.raises(ChildProcessError, match="one of 2 worker processes died"):
-        list(ordered_map(os._exit, [1, 1], 2))
+        list(ProcessPool(2).map(Job(os._exit), [1, 1]))
 
 
 def test_no_workers() -> None:
     with pytest.raises(ValueError, match="at least 1, got 0"):
-        list(ordered_map(abs, [1], 0))
+        list(ProcessPool(0).map(Job(abs), [1]))
 
 
 def test_no_progress() -> None:

@@ -9,7 +9,8 @@ from speechmoe_espnet.report.listing import (
     pad,
     worst_first,
 )
-from speechmoe_espnet.scoring.cer import align, score_texts
+from speechmoe_espnet.scoring.alignment import align
+from speechmoe_espnet.scoring.cer import score_texts
 
 mixed = st.text(alphabet="今天气很好AB1�", max_size=80)
 

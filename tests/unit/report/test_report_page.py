@@ -9,7 +9,7 @@ from speechmoe_espnet.report.pages import SYNTHETIC_NOTE
 from speechmoe_espnet.report.report_page import build_page
 from speechmoe_espnet.report.sections import worst_of
 from speechmoe_espnet.results.comparison import Provenance, build_results, compare
-from speechmoe_espnet.scoring.cer import align
+from speechmoe_espnet.scoring.alignment import align
 
 VOID = {"meta", "br"}
 SILENCE = "data:audio/mpeg;base64,AAAA"

@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speechmoe_espnet.scoring import alignment
+from speechmoe_espnet.scoring.alignment import align, align_each
 from speechmoe_espnet.scoring.cer import (
     Counts,
     UtteranceScore,
-    align,
     comparable_text,
     pool,
     pool_by_speaker,
@@ -137,3 +138,12 @@ def test_bad_jsonl(line):
 
 def test_nothing_to_align():
     assert align([], [], "cer") == []
+
+
+def test_long_lists_are_aligned_in_blocks(monkeypatch):
+    refs = [f"一二{number % 7}" for number in range(10)]
+    hyps = [f"一{number % 3}" for number in range(10)]
+    whole = align(refs, hyps, "cer")
+    monkeypatch.setattr(alignment, "_TEXTS_AT_A_TIME", 4)
+    assert list(align_each(refs, hyps, "cer")) == whole
+    assert list(align_each([], [], "cer")) == []

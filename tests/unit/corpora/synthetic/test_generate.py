@@ -10,13 +10,19 @@ import pytest
 from speechmoe_espnet.corpora.synthetic.generate import generate, plan_corpus, write_sets
 from speechmoe_espnet.corpora.synthetic.presets import STYLES, Preset
 from speechmoe_espnet.data.kaldi_dir import DataDir
+from speechmoe_espnet.pipeline.dask_workers import DaskWorkers
+from speechmoe_espnet.pipeline.pool import ProcessPool
+from speechmoe_espnet.pipeline.workers import Workers
 
 PRESET = Preset("test", 36, 2, 3, 0, 600, train_speakers=5, dev_speakers=2, eval_speakers=2)
 
 
-def make(folder: Path, styles: list[str], nj: int, preset: Preset = PRESET) -> dict[str, str]:
+def make(
+    folder: Path, styles: list[str], nj: int | Workers, preset: Preset = PRESET
+) -> dict[str, str]:
     utterances = plan_corpus(styles, preset, seed=5)
-    seconds = list(generate(utterances, folder, seed=5, nj=nj))
+    workers = ProcessPool(nj) if isinstance(nj, int) else nj
+    seconds = list(generate(utterances, folder, seed=5, workers=workers))
     write_sets(utterances, folder, "data/x")
     assert len(seconds) == len(utterances)
     return digests(folder)
@@ -39,6 +45,10 @@ def corpus(tmp_path_factory) -> Path:
 
 def test_two_processes_make_the_same_bytes(corpus, tmp_path):
     assert make(tmp_path, list(STYLES), nj=2) == digests(corpus)
+
+
+def test_bytes_are_those_of_a_cluster(corpus: Path, tmp_path: Path, cluster: DaskWorkers) -> None:
+    assert make(tmp_path, list(STYLES), cluster) == digests(corpus)
 
 
 def test_one_style_alone_has_the_same_utterances(corpus, tmp_path):
@@ -70,8 +80,3 @@ def test_audio_is_speech(corpus):
             assert 2 < syllables / (len(samples) / 16000) < 7
             assert 100 < samples.std() < 12000
             assert np.abs(samples.astype(int)).max() < 32767
-
-
-def test_nj_must_be_positive(tmp_path):
-    with pytest.raises(ValueError, match="nj must be at least 1, got 0"):
-        list(generate([], tmp_path, seed=0, nj=0))

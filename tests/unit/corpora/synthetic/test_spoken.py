@@ -16,6 +16,7 @@ from onnx import TensorProto
 from speechmoe_espnet.corpora.synthetic import kokoro, spoken
 from speechmoe_espnet.corpora.synthetic.mixed_voices import ALL, MixedVoice, mix_voices
 from speechmoe_espnet.corpora.synthetic.spoken import Saying, Spoken
+from speechmoe_espnet.pipeline.pool import ProcessPool
 
 VOICE = MixedVoice("s", (("zf_a", 0.6), ("zf_b", 0.4)), (("zf_b", 1.0),), 1.0, 1.0)
 
@@ -37,7 +38,7 @@ def sayings(folder: Spoken, count: int = 6) -> list[Saying]:
 
 def test_speech_is_kept_and_read(folder):
     wanted = sayings(folder)
-    seconds = list(folder.say_all(wanted, nj=1))
+    seconds = list(folder.say_all(wanted, ProcessPool(1)))
     for saying, said in zip(wanted, seconds, strict=True):
         info = soundfile.info(folder.file(saying))
         assert (info.format, info.subtype, info.samplerate) == ("FLAC", "PCM_16", 16000)
@@ -52,7 +53,7 @@ def test_speech_is_kept_and_read(folder):
 
 def test_nothing_is_said_twice(folder, monkeypatch):
     wanted = sayings(folder)
-    list(folder.say_all(wanted[:4], nj=1))
+    list(folder.say_all(wanted[:4], ProcessPool(1)))
     times = {saying: folder.file(saying).stat().st_mtime_ns for saying in wanted[:4]}
     assert folder.missing(wanted + wanted) == wanted[4:]
     said = []
@@ -60,7 +61,7 @@ def test_nothing_is_said_twice(folder, monkeypatch):
     monkeypatch.setattr(
         spoken, "_synthesise", lambda where, what: said.append(what) or true_one(where, what)
     )
-    assert list(folder.say_all(wanted, nj=1))[:4] == [0.0] * 4
+    assert list(folder.say_all(wanted, ProcessPool(1)))[:4] == [0.0] * 4
     assert said == wanted[4:]
     assert times == {saying: folder.file(saying).stat().st_mtime_ns for saying in wanted[:4]}
 
@@ -68,8 +69,8 @@ def test_nothing_is_said_twice(folder, monkeypatch):
 def test_two_processes_say_the_same_as_one(folder, voices_dir, tmp_path):
     other = Spoken(voices_dir, tmp_path / "other")
     wanted = sayings(folder)
-    list(folder.say_all(wanted, nj=1))
-    list(other.say_all(wanted, nj=2))
+    list(folder.say_all(wanted, ProcessPool(1)))
+    list(other.say_all(wanted, ProcessPool(2)))
     for saying in wanted:
         assert np.array_equal(folder.read(saying), other.read(saying))
 
@@ -84,7 +85,7 @@ def _count(folder: Spoken, wanted: list[Saying], results, together) -> None:
 
     spoken._synthesise = slow
     together.wait(60)
-    list(folder.say_all(wanted, nj=1))
+    list(folder.say_all(wanted, ProcessPool(1)))
 
 
 def test_processes_side_by_side_share_the_work(folder):
@@ -113,7 +114,7 @@ def _stop_in_the_middle(folder: Spoken, saying: Saying, ready) -> None:
         raise AssertionError
 
     spoken._synthesise = never
-    list(folder.say_all([saying], nj=1))
+    list(folder.say_all([saying], ProcessPool(1)))
 
 
 def test_a_killed_process_leaves_its_work_to_others(folder):
@@ -125,7 +126,7 @@ def test_a_killed_process_leaves_its_work_to_others(folder):
     assert ready.wait(60)
     os.kill(worker.pid, signal.SIGKILL)
     worker.join(60)
-    assert next(folder.say_all([saying], nj=1)) > 0
+    assert next(folder.say_all([saying], ProcessPool(1))) > 0
 
 
 @pytest.mark.parametrize(
