@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from speechmoe_espnet.decode.routing_summary import RoutingTotals
@@ -44,7 +44,7 @@ class Answer:
     seconds: float = 0.0
     took: float = 0.0
     texts: tuple[TimedText, ...] = ()
-    routing: RoutingTotals = RoutingTotals()
+    routing: RoutingTotals = field(default_factory=RoutingTotals)
     examples: tuple[RoutingExample, ...] = ()
 
 
