@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -72,9 +73,10 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def serve(make_app: Callable[[Path], Any], listening: socket.socket, ready: str) -> None:
-    """Serve a page until the main thread gets an exception, such as that of `ended_by_signals`.
+    """Serve a page until a signal asks for the end within `ended_by_signals`, then end the process.
 
-    The process ends then, though a recording may still be transcribed in a thread.
+    Neither a recording that is still transcribed is waited for, nor the end of the interpreter,
+    which takes PyTorch seconds.
 
     Args:
         make_app: Makes the ASGI application, given a folder for uploads, which is deleted at the
@@ -82,7 +84,6 @@ def serve(make_app: Callable[[Path], Any], listening: socket.socket, ready: str)
         listening: The socket.
         ready: What is said when the page can be opened.
     """
-    thread: threading.Thread | None = None
     try:
         with tempfile.TemporaryDirectory(prefix="speechmoe_demo_") as folder:
             app = make_app(Path(folder))
@@ -90,7 +91,7 @@ def serve(make_app: Callable[[Path], Any], listening: socket.socket, ready: str)
 
             config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE)
             server = uvicorn.Server(config)
-            # A thread, since the server waits at its end for threads that it has begun.
+            # In a thread, since at its end it waits for the threads that it has begun.
             thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
             thread.start()
             print(ready, flush=True)
@@ -99,6 +100,7 @@ def serve(make_app: Callable[[Path], Any], listening: socket.socket, ready: str)
             finally:
                 server.should_exit = True
                 thread.join(_GRACE)
-    finally:
-        if thread is not None and thread.is_alive():
-            os._exit(0)
+    except Ended:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -83,7 +83,7 @@ def speak(path: Path) -> None:
     else:
         from speechmoe_espnet.corpora.synthetic import espeak, pinyin, voices
 
-        (speaker,) = voices.make_speakers("read", "test", 1, 0)
+        (speaker,) = voices.make_speakers("read", "eval", 1, 0)
         with espeak.Session() as session:
             spoken = session.say(pinyin.to_espeak(TEXT), speaker)
         samples, rate = spoken.astype(np.float32) / 32768, espeak.SAMPLE_RATE
@@ -170,7 +170,7 @@ def test_a_microphone_is_heard_by_both_and_nobody_else_is_asked(demo: Demo, brow
 def test_a_recording_of_any_kind_in_the_dark_on_a_phone(demo: Demo, browser: Any) -> None:
     samples, _ = soundfile.read(demo.speech, dtype="float32")
     strange = demo.folder / "strange.wav"
-    high = resampled(np.tile(samples, 3), RATE, 192_000)
+    high = resampled(samples, RATE, 192_000)
     soundfile.write(strange, np.tile(high[:, None], (1, 8)), 192_000)
     page = browser.new_page(viewport={"width": 400, "height": 800}, color_scheme="dark")
     page.goto(demo.address)
