@@ -93,12 +93,12 @@ def make_app(gradio: Any, systems: Sequence[System], uploads: Path) -> Any:
 
     app = FastAPI(openapi_url=None)
 
-    @app.middleware("http")
     async def forbid_others(request: Any, call_next: Callable[[Any], Any]) -> Any:
         response = await call_next(request)
         response.headers["Content-Security-Policy"] = _POLICY
         return response
 
+    app.middleware("http")(forbid_others)
     return gradio.mount_gradio_app(
         app,
         _blocks(gradio, systems, uploads),

@@ -169,7 +169,7 @@ def test_a_microphone_is_heard_by_both_and_nobody_else_is_asked(demo: Demo, brow
 
 def test_a_recording_of_any_kind_in_the_dark_on_a_phone(demo: Demo, browser: Any) -> None:
     samples, _ = soundfile.read(demo.speech, dtype="float32")
-    strange = demo.folder / "strange.wav"
+    strange = demo.folder / f"{'long' * 20}.wav"
     high = resampled(samples, RATE, 192_000)
     soundfile.write(strange, np.tile(high[:, None], (1, 8)), 192_000)
     page = browser.new_page(viewport={"width": 400, "height": 800}, color_scheme="dark")
@@ -181,6 +181,10 @@ def test_a_recording_of_any_kind_in_the_dark_on_a_phone(demo: Demo, browser: Any
         shown = column.locator("td:nth-child(2)").all_inner_texts()
         assert shown == [segment.text for segment in segments]
         assert any(shown)
+    long = "长" * 60 + "long" * 60
+    page.locator(".answer td:nth-child(2)").evaluate_all(
+        "(cells, text) => cells.forEach(cell => cell.innerText = text)", long
+    )
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     for box in page.locator(".speechmoe table, .speechmoe section").all():
         assert box.evaluate("e => e.getBoundingClientRect().right") <= 400
