@@ -134,6 +134,15 @@ def upload(page: Any, path: Path) -> None:
     page.get_by_role("button", name="Stop listening").wait_for(state="hidden")
 
 
+def record(page: Any, seconds: float) -> None:
+    """Let the page listen to its microphone and wait for its answer."""
+    page.get_by_role("button", name="Record").click()
+    page.wait_for_timeout(1000 * seconds)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.locator(".speechmoe svg, .speechmoe .note").first.wait_for(timeout=60_000)
+    page.get_by_role("button", name="Record").wait_for()
+
+
 def wait_until_deleted(demo: Demo) -> None:
     end = time.monotonic() + 10
     while demo.kept() and time.monotonic() < end:
@@ -147,11 +156,12 @@ def test_a_microphone_is_heard_by_both_and_nobody_else_is_asked(demo: Demo, brow
     page.on("request", lambda request: asked.append(request.url))
     wrong: list[str] = []
     page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.goto(demo.address)
-    page.get_by_role("button", name="Record").click()
-    page.wait_for_timeout(3000)
-    page.get_by_role("button", name="Stop", exact=True).click()
-    page.locator(".speechmoe svg").first.wait_for(timeout=60_000)
+    for seconds in (3, 6, 12):  # a busy machine loses some of the sound
+        page.goto(demo.address)
+        record(page, seconds)
+        if page.locator(".speechmoe .note").count() == 0:
+            break
+    assert page.locator(".speechmoe").inner_text().startswith("Microphone\n")
     assert page.locator(".answer h3").all_inner_texts() == ["moe", "dense"]
     assert page.locator(".answer tbody tr").count() == 2
     assert all(page.locator(".answer td:nth-child(2)").all_inner_texts())
@@ -160,7 +170,6 @@ def test_a_microphone_is_heard_by_both_and_nobody_else_is_asked(demo: Demo, brow
     labels = [svg.get_attribute("aria-label") for svg in page.locator(".speechmoe svg").all()]
     assert ["Spectrogram" in label for label in labels] == [True, False]
     assert "share of frames by layer and expert" in labels[1]
-    page.get_by_role("button", name="Record").wait_for()  # the next one may speak
     wait_until_deleted(demo)
     assert [url for url in asked if not url.startswith((demo.address, "blob:", "data:"))] == []
     assert wrong == []
