@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help="PNG to write")
     parser.add_argument("--dark", action="store_true", help="dark mode")
     parser.add_argument("--width", type=int, default=WIDTH, help="of the window in pixels")
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds to wait for the page")
     args = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as driver:
@@ -30,9 +31,10 @@ def main() -> None:
             viewport={"width": args.width, "height": 400},
             color_scheme="dark" if args.dark else "light",
         )
+        page.set_default_timeout(1000 * args.timeout)
         page.goto(args.address)
         page.locator("input[type=file]").set_input_files(args.recording)
-        page.locator(".speechmoe svg").first.wait_for(timeout=120_000)
+        page.locator(".speechmoe svg").first.wait_for()
         page.get_by_role("button", name="Stop listening").wait_for(state="hidden")
         page.mouse.move(0, 0)
         picture = Image.open(io.BytesIO(page.screenshot(full_page=True, animations="disabled")))
