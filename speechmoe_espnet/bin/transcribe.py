@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from speechmoe_espnet.data.audio_blocks import seconds_promised
 from speechmoe_espnet.data.fbank_config import MEAN
 from speechmoe_espnet.decode.config import METHODS, DecodeConfig
+from speechmoe_espnet.inference.load_transcriber import load_transcriber
 from speechmoe_espnet.inference.speech_finder import KINDS, SILERO, make_speech_finder
 from speechmoe_espnet.inference.transcript import TimedText, Transcript
 from speechmoe_espnet.inference.transcript_files import SUFFIXES, WRITERS
-from speechmoe_espnet.inference.transcription import Transcriber
+from speechmoe_espnet.inference.transcription import Transcriber, no_speech, reason
 from speechmoe_espnet.system import cli
 
 if TYPE_CHECKING:
     from speechmoe_espnet.inference.speech_finder import SpeechFinder
 
 AUTO = "auto"
-ONNX = ".onnx"
 WHOLE_FILES = ("srt", "vtt")
 
 
@@ -100,20 +100,19 @@ def transcribe(args: argparse.Namespace) -> None:
             done = 0.0
             texts: list[TimedText] = []
             try:
-                for seconds, found in _opened(transcriber, path, channel):
-                    texts += found
-                    yield seconds - done
-                    done = seconds
+                for part in transcriber.parts(path, channel):
+                    texts += part.texts
+                    yield part.seconds - done
+                    done = part.seconds
             except (ValueError, OSError) as error:
-                said = error.strerror if isinstance(error, OSError) else None
-                failed += _complain(path, said or str(error))
+                failed += _complain(path, reason(error))
                 yield max(0.0, promised[path] - done)
                 continue
             transcript = Transcript(path, done, tuple(texts))
             for kind in formats:
                 _write(WRITERS[kind](transcript), path, targets.get((path, kind)), len(args.files))
             if not texts:
-                failed += _complain(path, f"no speech found in {done:.1f} s")
+                failed += _complain(path, no_speech(done))
 
     promised = {path: seconds_promised(path) for path in args.files}
     total = round(sum(promised.values()))
@@ -121,14 +120,6 @@ def transcribe(args: argparse.Namespace) -> None:
         pass
     if failed:
         raise ValueError(f"{failed} of {len(args.files)} recordings gave no text, see above")
-
-
-def _opened(
-    transcriber: Transcriber, path: str, channel: int | str
-) -> Iterator[tuple[float, list[TimedText]]]:
-    if Path(path).is_dir():
-        raise ValueError("is a folder; name the recordings in it")
-    return transcriber.parts(path, channel)
 
 
 def _complain(path: str, message: str) -> int:
@@ -181,43 +172,23 @@ def _targets(
 
 
 def _transcriber(args: argparse.Namespace, find_speech: "SpeechFinder") -> Transcriber:
-    """Load the model, by PyTorch or by onnxruntime."""
-    import torch
-
     if args.num_threads < 0:
         raise ValueError(f"--num_threads must be at least 0, got {args.num_threads}")
     if args.config is not None and args.search != AUTO:
         raise ValueError(f"--config and --search {args.search}: give one of them")
-    if args.num_threads:
-        torch.set_num_threads(args.num_threads)
     config = None
     if args.config is not None:
         config = DecodeConfig.from_yaml(args.config)
     elif args.search != AUTO:
         config = DecodeConfig.from_mapping({"method": args.search})
-    if args.model.endswith(ONNX):
-        return _of_onnx(args, config, find_speech)
-    if args.ngpu and not torch.cuda.is_available():
-        raise ValueError(f"--ngpu {args.ngpu}: torch finds no GPU here; use --ngpu 0")
-    from speechmoe_espnet.inference.speech2text import Speech2Text
-
-    graph = {} if args.graph_dir is None else {"graph_dir": args.graph_dir}
-    model = Speech2Text.from_pretrained(args.model, device="cuda" if args.ngpu else "cpu", **graph)
-    return model.transcriber(config, find_speech)
-
-
-def _of_onnx(
-    args: argparse.Namespace, config: DecodeConfig | None, find_speech: "SpeechFinder"
-) -> Transcriber:
-    from speechmoe_espnet.inference.onnx_model import load_onnx, transcriber_of_onnx
-
-    if args.ngpu:
-        raise ValueError(f"--ngpu {args.ngpu}: an exported model runs on the CPU; use --ngpu 0")
-    config = config or DecodeConfig.fast(args.graph_dir)
-    recognizer, metadata = load_onnx(
-        Path(args.model), config, num_threads=args.num_threads or 1, graph_dir=args.graph_dir
+    return load_transcriber(
+        args.model,
+        config,
+        find_speech,
+        graph_dir=args.graph_dir,
+        num_gpus=args.ngpu,
+        num_threads=args.num_threads,
     )
-    return transcriber_of_onnx(args.model, recognizer, metadata, find_speech, config.batch_frames)
 
 
 if __name__ == "__main__":

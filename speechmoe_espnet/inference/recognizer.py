@@ -159,7 +159,6 @@ class Recognizer:
             totals += counted
         return results, totals
 
-    @torch.inference_mode()
     def example(self, utterance: Utterance) -> dict[str, NDArray[Any]] | None:
         """Return the routing of one utterance, frame by frame.
 
@@ -167,12 +166,28 @@ class Recognizer:
             utterance: Utterance to decode.
 
         Returns:
+            As `example_of_input`.
+        """
+        speech, lengths = self._load([utterance])
+        return self.example_of_input(utterance.name, speech, lengths)
+
+    @torch.inference_mode()
+    def example_of_input(
+        self, name: str, speech: torch.Tensor, lengths: torch.Tensor
+    ) -> dict[str, NDArray[Any]] | None:
+        """Return the routing of one input in memory, frame by frame.
+
+        Args:
+            name: Its name.
+            speech: Features (1, T, F) or a waveform (1, T), on the model's device.
+            lengths: Number of frames or samples, (1,).
+
+        Returns:
             Arrays by name: utt; feats (T, bins) float32; expert and prob (layers, T'), the
             first choice of each MoE layer and its probability; units (T'), the best unit of
             each frame, empty for blank; subsampling, input frames per output frame. None if
             the model has no MoE layer or the utterance is too short.
         """
-        speech, lengths = self._load([utterance])
         computed = self._encode(speech, lengths)
         if computed is None:
             return None
@@ -187,7 +202,7 @@ class Recognizer:
         feats, _ = self.model._extract_feats(speech, lengths)
         units = [self.text.units[unit] if unit != self._blank_id else "" for unit in best]
         return {
-            "utt": np.array(utterance.name),
+            "utt": np.array(name),
             "feats": feats[0].cpu().numpy().astype(np.float32),
             "expert": expert.cpu().numpy().astype(np.int64),
             "prob": probs.gather(2, expert[:, :, None])[:, :, 0].cpu().numpy().astype(np.float32),

@@ -2,7 +2,9 @@
 
 import copy
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from speechmoe_espnet.data.fbank_config import MEAN, FbankConfig
 from speechmoe_espnet.data.features import compute_features
 from speechmoe_espnet.data.samples import as_float, one_channel
 from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.decode.routing_summary import RoutingTotals
 from speechmoe_espnet.decode.search.timed import TimedSearch
 from speechmoe_espnet.inference.recognizer import SHORTEST_SPEECH, Recognizer
 from speechmoe_espnet.inference.segmenting import Chapter, Segment, chapters
@@ -22,6 +25,23 @@ from speechmoe_espnet.inference.transcript import TimedText, Transcript, timed_t
 from speechmoe_espnet.inference.utterances import make_batches
 
 BATCH_FRAMES = DecodeConfig.batch_frames
+
+
+@dataclass
+class Part:
+    """A few minutes of a recording.
+
+    Attributes:
+        seconds: Seconds of the recording up to its end.
+        texts: Segments that were finished, in order of time.
+        routing: Routing totals of the frames of these segments.
+        examples: Routing of some of them frame by frame, as `Recognizer.example` returns it.
+    """
+
+    seconds: float
+    texts: list[TimedText] = field(default_factory=list)
+    routing: RoutingTotals = field(default_factory=RoutingTotals)
+    examples: list[dict[str, NDArray[Any]]] = field(default_factory=list)
 
 
 class Transcriber:
@@ -68,22 +88,28 @@ class Transcriber:
                 does not name the file.
         """
         seconds, segments = 0.0, []
-        for seconds, found in self.parts(path, channel):  # noqa: B007
-            segments += found
+        for part in self.parts(path, channel):
+            seconds = part.seconds
+            segments += part.texts
         return Transcript(str(path), seconds, tuple(segments))
 
     def parts(
-        self, path: str | Path, channel: int | str = MEAN
-    ) -> Iterator[tuple[float, list[TimedText]]]:
+        self, path: str | Path, channel: int | str = MEAN, *, num_examples: int = 0
+    ) -> Iterator[Part]:
         """Transcribe a recording, a few minutes after the other.
 
-        Yields:
-            Seconds of the recording up to here, and the segments that were finished.
+        Args:
+            path: As `__call__`.
+            channel: As `__call__`.
+            num_examples: Of how many segments, the first with text, the routing is returned frame
+                by frame; none for a model without experts.
 
         Raises:
             OSError: As `__call__`.
             ValueError: As `__call__`.
         """
+        if Path(path).is_dir():
+            raise ValueError("is a folder; name the recordings in it")
         blocks = mono_blocks(path, self.sample_rate, channel)
         for chapter in chapters(blocks, self.sample_rate, self.find_speech):
             seconds = chapter.num_samples / self.sample_rate
@@ -92,22 +118,38 @@ class Transcriber:
                     f"lasts {1000 * seconds:.0f} ms; speech takes at least "
                     f"{1000 * SHORTEST_SPEECH:.0f} ms"
                 )
-            yield seconds, self._texts(chapter)
+            part = self._part(seconds, chapter, num_examples)
+            num_examples -= len(part.examples)
+            yield part
 
-    def _texts(self, chapter: Chapter) -> list[TimedText]:
+    def _part(self, seconds: float, chapter: Chapter, num_examples: int) -> Part:
+        part = Part(seconds)
         texts = {}
         for batch in make_batches(chapter.segments, self.batch_frames):
             inputs = [self._input(segment) for segment in batch]
             lengths = torch.tensor([len(values) for values in inputs])
             device = self._recognizer.device
-            results, _ = self._recognizer.recognize_inputs(
+            results, counted = self._recognizer.recognize_inputs(
                 [(segment.name, segment.seconds) for segment in batch],
                 pad_sequence(inputs, batch_first=True).to(device),
                 lengths.to(device),
             )
+            part.routing += counted
             for segment, recognized in zip(batch, results, strict=True):
                 texts[segment.begin] = timed_text(segment, recognized, self._recognizer.text)
-        return [texts[begin] for begin in sorted(texts) if texts[begin].text]
+        written = [segment for segment in chapter.segments if texts[segment.begin].text]
+        part.texts = [texts[segment.begin] for segment in written]
+        if part.routing.layers:
+            examples = map(self._example, written[:num_examples])
+            part.examples = [example for example in examples if example is not None]
+        return part
+
+    def _example(self, segment: Segment) -> dict[str, NDArray[Any]] | None:
+        inputs = self._input(segment)[None].to(self._recognizer.device)
+        lengths = torch.tensor([inputs.size(1)], device=inputs.device)
+        start = segment.begin / segment.rate
+        name = f"{start:.1f} to {start + segment.seconds:.1f} s"
+        return self._recognizer.example_of_input(name, inputs, lengths)
 
     def _input(self, segment: Segment) -> torch.Tensor:
         if self.fbank is None:
@@ -116,6 +158,17 @@ class Transcriber:
         if len(samples) < self.fbank.frame_samples:  # so short that nothing is recognised in it
             samples = np.pad(samples, (0, self.fbank.frame_samples - len(samples)))
         return torch.from_numpy(compute_features(samples, segment.rate, self.fbank, segment.name))
+
+
+def reason(error: Exception) -> str:
+    """Return why a recording could not be transcribed, without its name."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or str(error)
+
+
+def no_speech(seconds: float) -> str:
+    """Return what is said of a recording that gave no text."""
+    return f"no speech found in {seconds:.1f} s"
 
 
 def mono_blocks(

@@ -53,6 +53,16 @@ COLOURS = (
 """The style sheet that defines the variables for both modes."""
 
 
+def colours_within(light: str, dark: str) -> str:
+    """Return the style sheet that defines the variables for parts of a page of others.
+
+    Args:
+        light: Selector of these parts.
+        dark: Selector of these parts in dark mode.
+    """
+    return f"{light} {{ {_block(0)} }}\n{dark} {{ {_block(1)} }}\n"
+
+
 def css(colour: str) -> str:
     """Return a colour as CSS: the variable of its name, or a colour without a name as it is."""
     return f"var(--{_NAMES[colour]})" if colour in _NAMES else colour

@@ -1,6 +1,7 @@
 """Routing records of a decoding: load of the experts, and one utterance in full."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -98,7 +99,19 @@ class RoutingExample:
         Raises:
             ValueError: An array is missing or the shapes disagree.
         """
-        arrays = read_arrays(path)
+        return cls.of(read_arrays(path), str(path))
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]], place: str) -> Self:
+        """Read the arrays of `Recognizer.example`.
+
+        Args:
+            arrays: Arrays by name.
+            place: Where they come from, for messages.
+
+        Raises:
+            ValueError: An array is missing or the shapes disagree.
+        """
         try:
             example = cls(
                 utt=str(arrays["utt"]),
@@ -109,9 +122,9 @@ class RoutingExample:
                 subsampling=int(arrays["subsampling"]),
             )
         except KeyError as error:
-            raise ValueError(f"{path}: lacks an array: {error.args[0]}") from None
+            raise ValueError(f"{place}: lacks an array: {error.args[0]}") from None
         except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"{path}: an array is of another kind: {error}") from None
+            raise ValueError(f"{place}: an array is of another kind: {error}") from None
         num_frames = len(example.units)
         if (
             example.feats.ndim != 2
@@ -121,7 +134,7 @@ class RoutingExample:
             or example.subsampling < 1
         ):
             raise ValueError(
-                f"{path}: shapes disagree: feats {example.feats.shape}, expert "
+                f"{place}: shapes disagree: feats {example.feats.shape}, expert "
                 f"{example.expert.shape}, prob {example.prob.shape}, units {num_frames}, "
                 f"subsampling {example.subsampling}"
             )

@@ -15,6 +15,7 @@ from speechmoe_espnet.data.lexicon import Lexicon
 
 NO_FILES = {
     "conf": "prints a shipped configuration",
+    "demo": "serves a page until it is ended; it loads models as transcribe does",
     "fetch_voices": "reads what a registry sends, whose digests it knows",
     "plan": "reads names of files alone; recipes are tested by tests/shell",
     "side_by_side": "starts the two commands that it is given",

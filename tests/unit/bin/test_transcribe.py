@@ -1,13 +1,13 @@
 """Recordings in, text out: formats, rates, lengths, and what goes wrong, one line a file."""
 
 import json
-import os
 
 import kaldiio
 import numpy as np
 import pytest
 import soundfile
 import yaml
+from bad_recordings import SECONDS, bad_recordings, sound
 from models import hybrid
 from sound_files import encode
 from trained import experiment
@@ -16,13 +16,11 @@ from speechmoe_espnet import Speech2Text
 from speechmoe_espnet.bin import decode, pack, transcribe
 from speechmoe_espnet.data.audio import read_audio
 from speechmoe_espnet.data.features import compute_features
-from speechmoe_espnet.data.samples import resampled
 from speechmoe_espnet.decode.config import METHODS, DecodeConfig
 from speechmoe_espnet.inference import segmenting
 from speechmoe_espnet.inference.speech_finder import find_everything
 from speechmoe_espnet.zoo.find_model import CACHE_VARIABLE
 
-SECONDS = 3
 FBANK = {"num_mel_bins": 40, "sample_frequency": 16000}
 
 
@@ -47,16 +45,6 @@ def loaded(model):
 def one_model(loaded, monkeypatch):
     """Load the model once for all tests of recordings."""
     monkeypatch.setattr(Speech2Text, "from_pretrained", lambda *_, **__: loaded)
-
-
-def sound(seconds=SECONDS, rate=16000, channels=1):
-    """Noise whose colour changes all the time, so that even a random model writes something."""
-    rng = np.random.default_rng(1)
-    samples = rng.normal(0, 0.1, int(seconds * 16000)).astype(np.float32)
-    samples *= np.repeat(rng.uniform(0, 2, len(samples) // 800 + 1), 800)[: len(samples)]
-    samples = np.clip(np.cumsum(samples) * 0.05 + samples, -0.9, 0.9).astype(np.float32)
-    samples = np.clip(resampled(samples, 16000, rate), -0.95, 0.95)
-    return np.tile(samples[:, None], (1, channels))
 
 
 def run(model, *words, out=None):
@@ -162,34 +150,8 @@ def test_a_packed_model_and_its_method_of_python(model, tmp_path, monkeypatch, c
         speech2text.transcribe(tmp_path / "short.wav")
 
 
-def bad_files(folder):
-    def write(name, samples, rate=16000, **options):
-        soundfile.write(folder / name, samples, rate, **options)
-        return folder / name
-
-    (folder / "empty.wav").write_bytes(b"")
-    (folder / "letter.mp3").write_text("Dear reader")
-    nan = sound().copy()
-    nan[5] = np.nan
-    cut = write("cut.wav", sound(5))
-    cut.write_bytes(cut.read_bytes()[:50000])
-    os.mkdir(folder / "folder.wav")
-    return {
-        folder / "missing.wav": "No such file",
-        folder / "empty.wav": "0 bytes",
-        folder / "letter.mp3": "cannot be read as audio",
-        folder / "folder.wav": "is a folder",
-        cut: "is cut",
-        write("nan.wav", nan, subtype="FLOAT"): "not finite",
-        write("short.wav", sound(0.01)): "lasts 10 ms; speech takes at least 100 ms",
-        write("headeronly.wav", np.zeros(0)): "is empty",
-        encode(folder / "silent.mp4", "mp4", None, video=True): "has no audio stream, only video",
-        write("silence.wav", np.zeros(80000)): "no speech found in 5.0 s",
-    }
-
-
 def test_bad_files_are_one_line_and_the_others_go_on(one_model, model, tmp_path, capsys):
-    bad = bad_files(tmp_path)
+    bad = bad_recordings(tmp_path)
     good = tmp_path / "good.wav"
     soundfile.write(good, sound(), 16000)
     names = [*map(str, bad)]

@@ -1,0 +1,1 @@
+"""A page on one's own machine: speech in; text, times and the work of the experts out."""
