@@ -17,6 +17,7 @@ from speechmoe_espnet.espnet.checkpoint_file import read_state
 from speechmoe_espnet.espnet.option_effects import OF_INIT_PARAM
 from speechmoe_espnet.espnet.steps import is_count
 from speechmoe_espnet.moe import ExpertInit, Experts
+from speechmoe_espnet.moe.expert_parallel import whole_shapes
 from speechmoe_espnet.moe.fused import Weights
 from speechmoe_espnet.moe.router import Router
 
@@ -72,9 +73,11 @@ def load_init_param(
     """
     spec = InitParam.parse(init_param)
     target = _target(model, spec)
+    with whole_shapes(target):
+        whole = target.state_dict()
     source, wanted = (
         {key: value for key, value in state.items() if not is_count(key)}
-        for state in (_read_source(spec, map_location), target.state_dict())
+        for state in (_read_source(spec, map_location), whole)
     )
     experts = _expert_tensors(target)
     copied = {
@@ -111,7 +114,7 @@ def load_init_param(
         )
     if kept:
         logging.warning(f"init_param: not in {spec.path}, kept as initialised: {', '.join(kept)}")
-    target.load_state_dict({**wanted, **fitting})
+    target.load_state_dict(fitting, strict=False)
     logging.info(f"init_param: loaded {len(fitting)} tensors from {spec.path}")
 
 

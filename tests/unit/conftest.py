@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest_plugins = ["fake_experiments"]
+pytest_plugins = ["fake_experiments", "rank_fixtures"]
