@@ -90,8 +90,8 @@ class Backbone(nn.Module):
         super().__init__()
         if any(stochastic_depth) and any(b.feed_forward.experts.parallel for b in blocks):
             raise ValueError(
-                "stochastic_depth_rate: with moe_conf: expert_parallel: true every process must run "
-                "every block; set one of them to 0.0 or false"
+                "stochastic_depth_rate: with moe_conf: expert_parallel: true every process must "
+                "run every block; set one of them to 0.0 or false"
             )
         self.blocks = nn.ModuleList(blocks)
         self.stochastic_depth = tuple(stochastic_depth)

@@ -23,9 +23,8 @@ from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.espnet.auxiliary_losses import AuxiliaryLosses
 from speechmoe_espnet.espnet.clipping import clip_grad_norm
 from speechmoe_espnet.espnet.patches import trainer_clips_by, trainer_scales_with_all_ranks
-from speechmoe_espnet.moe.expert_parallel import all_ranks, divided_parameters
+from speechmoe_espnet.moe.expert_parallel import all_ranks, divided_parameters, leave_to_ranks
 from speechmoe_espnet.moe.whole_checkpoint import WholeCheckpoint
-
 
 OPTIMIZERS_OF_WHOLE_TENSORS = ("fusedlamb", "fusednovograd", "lamb", "lbfgs", "novograd")
 """Those that compute a step from the norm of a tensor, of which a rank has a part."""
@@ -86,12 +85,10 @@ class RankTrainer(Trainer):
         cls, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], **rest: Any
     ) -> None:
         """Train, with experts divided among ranks where the model has them so."""
-        divided = divided_parameters(model)
+        divided = bool(divided_parameters(model))
         bound, contexts = cls, ExitStack()
         if divided:
-            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
-                model, list(divided)
-            )
+            leave_to_ranks(model)
             whole = WholeCheckpoint(model, optimizers)
             bound = type(cls.__name__, (cls,), {"whole": whole})
             contexts.enter_context(trainer_clips_by(partial(clip_grad_norm, model)))

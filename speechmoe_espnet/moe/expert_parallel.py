@@ -17,6 +17,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed import _functional_collectives as collectives
 
+# Neither has complete types.
+_c10d: Any = dist.distributed_c10d
+_collectives: Any = collectives
 COUNT_BYTES = 8
 """Bytes of a number of rows: int64."""
 
@@ -39,7 +42,7 @@ class Ranks:
     @property
     def group(self) -> dist.ProcessGroup:
         """Their process group."""
-        return dist.distributed_c10d._resolve_process_group(cast(Any, self.name))
+        return cast(dist.ProcessGroup, _c10d._resolve_process_group(self.name))
 
     def share(self, num_experts: int) -> slice:
         """Numbers of the experts that this rank holds."""
@@ -116,8 +119,9 @@ def run_divided(
 
 def _exchange(rows: Tensor, sent: list[int], received: list[int], ranks: Ranks) -> Tensor:
     """Rows sorted by the rank that they go to, as rows sorted by the rank that they came from."""
-    found = collectives.all_to_all_single_autograd(rows.contiguous(), received, sent, ranks.group)
-    return cast(Tensor, collectives.wait_tensor(found))
+    group = ranks.group
+    found = _collectives.all_to_all_single_autograd(rows.contiguous(), received, sent, group)
+    return cast(Tensor, _collectives.wait_tensor(found))
 
 
 def exchanged_bytes(rows: Sequence[Sequence[int]], width: int, value_bytes: int) -> list[int]:
@@ -260,15 +264,22 @@ def divided_modules(model: nn.Module) -> list[tuple[str, Divided]]:
 
 
 def divided_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Parameters of which this rank has a part, by name.
-
-    DistributedDataParallel must leave them alone: they differ between ranks.
-    """
+    """Parameters of which this rank has a part, by name."""
     return {
         f"{prefix}.{name}" if prefix else name: parameter
         for prefix, module in divided_modules(model)
         for name, parameter in module.named_parameters(recurse=False)
     }
+
+
+def leave_to_ranks(model: nn.Module) -> None:
+    """Make DistributedDataParallel leave divided parameters alone, which differ between ranks.
+
+    Args:
+        model: The model that it is going to wrap.
+    """
+    wrapper: Any = nn.parallel.DistributedDataParallel
+    wrapper._set_params_and_buffers_to_ignore_for_model(model, list(divided_parameters(model)))
 
 
 @contextmanager

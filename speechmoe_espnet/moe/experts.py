@@ -85,7 +85,7 @@ class Experts(Divided):
         for weight, bias in ((self.w1, self.b1), (self.w2, self.b2)):
             bound = 1.0 / math.sqrt(weight.size(1))
             for parameter in (weight, bias):
-                whole = parameter
+                whole: Tensor = parameter
                 if self.ranks is not None:
                     whole = parameter.new_empty((self.num_experts, *parameter.shape[1:]))
                 nn.init.uniform_(whole, -bound, bound)

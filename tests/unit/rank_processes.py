@@ -1,5 +1,6 @@
 """Processes that stand for the ranks of a training: started once, used by many tests."""
 
+import faulthandler
 import multiprocessing as mp
 import os
 import pickle
@@ -14,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 MOST = 4
-_SECONDS = 120
+_SECONDS = 60
 
 
 class RankProcesses:
@@ -35,11 +36,15 @@ class RankProcesses:
         """Call a function of a test module in every rank, and return what each returns."""
         with tempfile.TemporaryDirectory() as folder:
             rendezvous = Path(folder) / "rendezvous"
+            # What cannot be sent shall not wait in some of the processes.
+            call = pickle.dumps((function, args))
             for rank, end in enumerate(self._ends[:size]):
-                end.send((rank, size, rendezvous, function, args))
+                end.send((rank, size, rendezvous, call))
             found = []
             for rank, end in enumerate(self._ends[:size]):
-                assert end.poll(_SECONDS), f"rank {rank} of {size} does not answer"
+                if not end.poll(_SECONDS):
+                    self.close()
+                    raise RankError(f"rank {rank} of {size} does not answer")
                 found.append(pickle.loads(end.recv()))
         wrong = [answer for answer in found if isinstance(answer, _Raised)]
         if wrong:
@@ -68,9 +73,11 @@ def _work(end: Any) -> None:
     torch.set_num_threads(1)
     while True:
         try:
-            rank, size, rendezvous, function, args = end.recv()
+            rank, size, rendezvous, call = end.recv()
         except EOFError:
             return
+        # A rank that waits for ever says where.
+        faulthandler.dump_traceback_later(_SECONDS - 10)
         try:
             if size > 1:
                 dist.init_process_group(
@@ -78,12 +85,14 @@ def _work(end: Any) -> None:
                     init_method=f"file://{rendezvous}",
                     rank=rank,
                     world_size=size,
-                    timeout=timedelta(seconds=60),
+                    timeout=timedelta(seconds=_SECONDS // 2),
                 )
+            function, args = pickle.loads(call)
             answer = function(*args)
         except BaseException:
             answer = _Raised(f"rank {rank}: {traceback.format_exc()}")
         finally:
             if dist.is_initialized():
                 dist.destroy_process_group()
+        faulthandler.cancel_dump_traceback_later()
         end.send(pickle.dumps(answer))

@@ -6,8 +6,8 @@ from espnet2.tasks.asr import ASRTask
 from espnet2.train.trainer import Trainer
 from models import batch, build, training_args
 
-from speechmoe_espnet.espnet.rank_training import RankTrainer
 from speechmoe_espnet.espnet.option_effects import OF_INIT_PARAM, OF_OPTIMIZER
+from speechmoe_espnet.espnet.rank_training import RankTrainer
 from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 from speechmoe_espnet.espnet.upcycling import load_init_param
 

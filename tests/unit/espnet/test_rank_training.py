@@ -113,13 +113,16 @@ def results(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         for epoch, phases in saved["reporter"]["stats"].items()
         for phase, values in phases.items()
         for name, value in values.items()
-        if not name.endswith("time")
+        if not name.endswith("time") and not name.startswith("cer")
     }
     return {"model": saved["model"], "optimizers": saved["optimizers"]}, stats
 
 
-def compare(got: Path, wanted: Path) -> None:
+def compare(got: Path, wanted: Path, accum_grad: int = 1) -> None:
     (mine, my_stats), (theirs, their_stats) = results(got), results(wanted)
+    # In one process, ESPnet reports the loss divided by accum_grad.
+    for name in their_stats:
+        their_stats[name] *= accum_grad if name.endswith("train loss") else 1
     assert my_stats == pytest.approx(their_stats, rel=2e-5, abs=1e-5)
     torch.testing.assert_close(mine, theirs, **CLOSE)
 
@@ -151,7 +154,7 @@ def alone(tmp_path_factory):
 )
 def test_processes_train_as_one(case, size, ranks, alone, tmp_path):
     ranks.run(size, train, case, tmp_path)
-    compare(tmp_path, alone(case))
+    compare(tmp_path, alone(case), CASES[case].get("accum_grad", 1))
 
 
 def test_a_training_goes_on_in_another_number_of_processes(ranks, alone, tmp_path):
@@ -189,8 +192,8 @@ def test_all_ranks_know_of_a_gradient_that_is_not_finite(ranks):
         assert norm != norm
 
 
-def steps_with_overflow() -> bool:
-    """Whether a scaled step, in which the gradients of one rank overflow, changes parameters."""
+def steps_with(gradient: float) -> bool:
+    """Whether a scaled step, in which one rank has this gradient, changes parameters."""
     from espnet2.train import trainer
 
     weight = torch.nn.Parameter(torch.ones(2))
@@ -200,15 +203,15 @@ def steps_with_overflow() -> bool:
     scaler.scale(weight.sum()).backward()
     ranks = all_ranks()
     if ranks is not None and ranks.rank == 1:
-        weight.grad.fill_(torch.inf)
+        weight.grad.fill_(gradient)
     scaler.unscale_(optimizer)
     scaler.step(optimizer)
     return weight.detach()[0].item() != 1.0
 
 
 def test_all_ranks_skip_a_step_where_one_overflows(ranks):
-    assert ranks.run(2, steps_with_overflow) == [False, False]
-    assert steps_with_overflow()
+    assert ranks.run(2, steps_with, torch.inf) == [False, False]
+    assert ranks.run(2, steps_with, 1.0) == [True, True]
 
 
 def refuse(options: dict[str, Any]) -> int:
