@@ -115,7 +115,7 @@ if runs 5; then
         ../../../utils/train.sh "{out}" "${fbank_config}" -- --config "${asr_config}" "${data_args[@]}" \
         --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" \
         --use_tensorboard false --num_att_plot 0 --resume true --ngpu "${ngpu}" \
-        --num_processes "${num_processes}" "${training_args[@]}"
+        --num_processes "${num_processes}" --num_nodes "${num_nodes}" "${training_args[@]}"
 fi
 
 if runs 6; then
@@ -164,7 +164,8 @@ if runs 10; then
     log "stage 10: neural language model (log: ${neural_lm}/train.log)"
     run_training 10 "${neural_lm}" --input "${lm_texts[@]}" "${dump}/dev/text" "${lm_config}" -- \
         ../../../utils/train_lm.sh "{out}" "${dump}/dev/text" "${lm_texts[@]}" "${simplify_args[@]}" -- \
-        --config "${lm_config}" --seed "${seed}" --ngpu "${ngpu}" --num_processes "${num_processes}"
+        --config "${lm_config}" --seed "${seed}" --ngpu "${ngpu}" --num_processes "${num_processes}" \
+        --num_nodes "${num_nodes}"
     log "stage 10: weights of both language models on dev"
     rescore=(python -m speechmoe_espnet.bin.rescore --lm_dir "${neural_lm}" --ngpu "$((ngpu > 0))" --output_dir "{out}")
     run_stage 10 "${tune_dir}/nbest_rescored" --input "${tune_dir}/nbest" "${neural_lm}" \
