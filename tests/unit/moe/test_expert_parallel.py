@@ -8,6 +8,9 @@ import torch
 import torch.distributed as dist
 from rank_processes import RankError
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
@@ -16,6 +19,7 @@ from speechmoe_espnet.moe import Experts, MoEFeedForward
 from speechmoe_espnet.moe.expert_parallel import (
     all_ranks,
     count_bytes,
+    divided_parameters,
     exchanged_bytes,
     leave_to_ranks,
 )
@@ -204,3 +208,34 @@ def test_what_travels_is_what_the_formula_says(name, size, ranks):
     assert [each["counted"] for each in found] == wanted
     assert any(wanted)
     assert [each["counts"] for each in found] == [count_bytes(E, size)] * size
+
+
+def gradients_with_sharded_rest() -> dict[str, Tensor]:
+    """Gradients where FSDP2 shards the router, and a projection before it, over the same ranks."""
+    case, world = CASES["top 3"], all_ranks()
+    rank, size = (0, 1) if world is None else (world.rank, world.size)
+    layer = layer_of(case)
+    model = torch.nn.ModuleDict({"projection": torch.nn.Linear(D, D), "layer": layer})
+    if world is not None:
+        mesh = init_device_mesh("cpu", (size,), mesh_dim_names=("ranks",))
+        experts = set(divided_parameters(model).values())
+        assert layer.router is not None
+        fully_shard(model["projection"], mesh=mesh)
+        fully_shard(layer, mesh=mesh, ignored_params=experts)
+    x, mask, target, _ = batch(case, 0, rank, size)
+    out, _ = model["layer"](model["projection"](x), mask)
+    (size * (out * target).sum()).backward()
+    return {
+        name: p.grad.full_tensor() if isinstance(p.grad, DTensor) else p.grad
+        for name, p in model.named_parameters()
+        if p.grad is not None
+    }
+
+
+def test_the_rest_may_be_sharded_by_fsdp2(ranks):
+    alone = gradients_with_sharded_rest()
+    together = ranks.run(2, gradients_with_sharded_rest)
+    for name, wanted in alone.items():
+        parts = [each[name] for each in together]
+        for part in [torch.cat(parts)] if ".experts." in name else parts:
+            torch.testing.assert_close(part, wanted, **CLOSE)
