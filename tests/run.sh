@@ -54,7 +54,7 @@ wants() {
 }
 
 if wants "${lint_only}"; then
-    mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+    mapfile -t scripts < <(git ls-files '*.sh' '*.sbatch' .ci/run)
     check "ruff check" ruff check
     check "ruff format" ruff format --check
     check "mypy" mypy

@@ -120,7 +120,7 @@ if runs 5; then
     run_training 5 "${exp}" --input "${training_inputs[@]}" "${asr_config}" -- \
         ../../../utils/train.sh "{out}" "${fbank_config}" -- --config "${asr_config}" "${data_args[@]}" \
         "${normalize_args[@]}" --use_tensorboard false --num_att_plot 0 --resume true --ngpu "${ngpu}" \
-        --num_processes "${num_processes}" "${training_args[@]}"
+        --num_processes "${num_processes}" --num_nodes "${num_nodes}" "${training_args[@]}"
 fi
 
 if runs 6; then
@@ -174,7 +174,8 @@ if runs 10; then
     log "stage 10: neural language model (log: ${neural_lm}/train.log)"
     run_training 10 "${neural_lm}" --input "${lm_texts[@]}" "${dump}/dev/text" "${lm_config}" -- \
         ../../../utils/train_lm.sh "{out}" "${dump}/dev/text" "${lm_texts[@]}" "${simplify_args[@]}" -- \
-        --config "${lm_config}" --seed "${seed}" --ngpu "${ngpu}" --num_processes "${num_processes}"
+        --config "${lm_config}" --seed "${seed}" --ngpu "${ngpu}" --num_processes "${num_processes}" \
+        --num_nodes "${num_nodes}"
     log "stage 10: weights of both language models on dev"
     rescore=(python -m speechmoe_espnet.bin.rescore --lm_dir "${neural_lm}" "${rescoring_args[@]}" --output_dir "{out}")
     run_stage 10 "${tune_dir}/nbest_rescored" --input "${tune_dir}/nbest" "${neural_lm}" \

@@ -26,6 +26,8 @@ ngpu=0
 declare_option ngpu int "GPUs for training, each with a process of its own; decoding uses one of them"
 num_processes=1
 declare_option num_processes int "processes of each training on the CPU, which divide each batch among themselves"
+num_nodes=1
+declare_option num_nodes int "machines of each training, each with --ngpu or --num-processes processes (torchrun; by srun in a Slurm job)"
 num_threads=0
 declare_option num_threads int "threads of each process of training, decoding and rescoring; 0: as PyTorch likes (decoding
         by several processes: 1). Data, features and statistics take one in each of --nj processes"

@@ -75,6 +75,9 @@ class Backbone(nn.Module):
         layer: The input layer.
         activation_checkpointing: Whether training keeps only the blocks' inputs and computes
             everything else again in the backward pass.
+
+    Raises:
+        ValueError: Where blocks with experts divided among processes may be left out.
     """
 
     def __init__(
@@ -85,6 +88,11 @@ class Backbone(nn.Module):
         activation_checkpointing: bool = False,
     ) -> None:
         super().__init__()
+        if any(stochastic_depth) and any(b.feed_forward.experts.parallel for b in blocks):
+            raise ValueError(
+                "stochastic_depth_rate: with moe_conf: expert_parallel: true every process must "
+                "run every block; set one of them to 0.0 or false"
+            )
         self.blocks = nn.ModuleList(blocks)
         self.stochastic_depth = tuple(stochastic_depth)
         self.layer = layer

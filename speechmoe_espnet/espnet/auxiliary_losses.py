@@ -24,6 +24,7 @@ from speechmoe_espnet.moe import (
     sparsity_l1_loss,
     switch_load_balance_loss,
 )
+from speechmoe_espnet.moe.expert_parallel import Ranks, all_ranks, divided_modules
 from speechmoe_espnet.moe.routing_options import check_number
 from speechmoe_espnet.moe.stats import routing_stats
 
@@ -73,6 +74,13 @@ class AuxiliaryLosses(AbsESPnetModel):
         clip_by_group: Whether `grad_clip` limits the gradients of routers, experts and the rest
             each on its own, in place of all together.
         kwargs: Arguments of ESPnet's model.
+
+    Attributes:
+        ranks: Processes of a training that compute each batch together, whose frames the routing
+            losses and the statistics are means of; None for this process alone. The trainer sets
+            it while all of them run the model.
+        experts_in_training: Whether a trainer takes care of experts that are divided among
+            processes.
 
     Raises:
         ValueError: Where a number is out of its range.
@@ -126,6 +134,8 @@ class AuxiliaryLosses(AbsESPnetModel):
             expert_init_seed=expert_init_seed,
             clip_by_group=clip_by_group,
         )
+        self.ranks: Ranks | None = None
+        self.experts_in_training = False
         self.steps: StepCounter | None = None
         self.embedding_ctc: CTC | None = None
         if isinstance(self.encoder, AbsSpeechMoEEncoder):
@@ -166,9 +176,23 @@ class AuxiliaryLosses(AbsESPnetModel):
         if torch.is_grad_enabled() and not self.effects.checked:
             self.check_options()
             self.effects.check_applied()
+            self._check_divided()
         if self.steps is not None:
             for layer in self._moe_layers():
                 layer.set_step(self.steps.count)
+
+    def _check_divided(self) -> None:
+        """Raise ValueError for expert_parallel where nobody would divide or save the experts."""
+        divided = bool(divided_modules(self))
+        asked = isinstance(self.encoder, AbsSpeechMoEEncoder) and any(
+            layer.experts.parallel for layer in self._moe_layers()
+        )
+        if asked and (all_ranks() is not None) and not (divided and self.experts_in_training):
+            raise ValueError(
+                "moe_conf: expert_parallel: true works under the tasks of speechmoe_espnet and "
+                "their trainer alone, not under Lightning or DeepSpeed; train by `speechmoe "
+                "train_processes asr_train`, or set it to false"
+            )
 
     def _end_step(self) -> None:
         if self.training and self.steps is not None:
@@ -196,7 +220,7 @@ class AuxiliaryLosses(AbsESPnetModel):
             mask = valid_frames(out.encoder_out_lens, out.routing[0].probs.size(1))
             frames_per_utterance = mask.sum() / mask.size(0)
             loss = loss + frames_per_utterance * self._routing_loss(out.routing, mask, stats)
-            stats.update(routing_stats(out.routing, mask))
+            stats.update(routing_stats(out.routing, mask, self.ranks))
         elif any(layer.router is not None for layer in self._moe_layers()):
             # Stochastic depth left all of them out. Processes average what they report, so that
             # all must report the same names; ESPnet leaves out what is not a number.
@@ -218,18 +242,19 @@ class AuxiliaryLosses(AbsESPnetModel):
         self, routing: tuple[Routing, ...], mask: Tensor, stats: dict[str, Any]
     ) -> Tensor:
         probs = torch.stack([layer.probs for layer in routing])
-        sparsity = sparsity_l1_loss(probs, mask).sum()
-        importance = mean_importance_loss(probs, mask).sum()
+        sparsity = sparsity_l1_loss(probs, mask, self.ranks).sum()
+        importance = mean_importance_loss(probs, mask, self.ranks).sum()
         stats["loss_sparsity"] = sparsity.detach()
         stats["loss_importance"] = importance.detach()
         loss = self._weight("alpha") * sparsity + self._weight("beta") * importance
         if self.weights.load_balance:
             indices = torch.stack([layer.indices for layer in routing])
-            balance = switch_load_balance_loss(probs, indices, mask).sum()
+            balance = switch_load_balance_loss(probs, indices, mask, self.ranks).sum()
             stats["loss_load_balance"] = balance.detach()
             loss = loss + self.weights.load_balance * balance
         if self.weights.router_z:
-            z_loss = router_z_loss(torch.stack([layer.logits for layer in routing]), mask).sum()
+            logits = torch.stack([layer.logits for layer in routing])
+            z_loss = router_z_loss(logits, mask, self.ranks).sum()
             stats["loss_router_z"] = z_loss.detach()
             loss = loss + self.weights.router_z * z_loss
         return loss

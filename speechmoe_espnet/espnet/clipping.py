@@ -5,27 +5,54 @@ output layer then also shrinks the gradient of the routers, which is smaller, an
 round.
 """
 
-import argparse
-import math
-from dataclasses import replace
+from collections.abc import Iterable
 
 import torch
-from espnet2.train.trainer import Trainer, TrainerOptions
-from torch import nn
+import torch.distributed as dist
+from torch import Tensor, nn
 
 from speechmoe_espnet.espnet.parameter_groups import parameter_groups
+from speechmoe_espnet.moe.expert_parallel import all_ranks, divided_parameters
 
 
-class GroupClippingTrainer(Trainer):
-    """ESPnet's trainer, which leaves clipping to the optimizer where `clip_by_group` is set."""
+def clip_grad_norm(
+    model: nn.Module,
+    parameters: Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+) -> Tensor:
+    """Clip gradients as torch.nn.utils.clip_grad_norm_ does, by their norm over all ranks.
 
-    @classmethod
-    def build_options(cls, args: argparse.Namespace) -> TrainerOptions:
-        """ESPnet's options; with clip_by_group no limit on the norm of all gradients."""
-        options: TrainerOptions = super().build_options(args)
-        if args.model_conf.get("clip_by_group", False):
-            return replace(options, grad_clip=math.inf)
-        return options
+    Parameters that are divided among ranks count with all their parts, others once. Every rank
+    calls this at once where the model has divided parameters.
+
+    Args:
+        model: The model.
+        parameters: Those of its parameters to clip.
+        max_norm: Limit of their norm.
+        norm_type: p of the norm.
+
+    Returns:
+        The norm before clipping, the same on every rank.
+    """
+    parameters = list(parameters)
+    divided = {id(parameter) for parameter in divided_parameters(model).values()}
+    ranks = all_ranks()
+    if not divided or ranks is None:
+        return torch.nn.utils.clip_grad_norm_(parameters, max_norm, norm_type)
+    dense, experts = (
+        torch.nn.utils.get_total_norm(
+            [p.grad for p in parameters if p.grad is not None and (id(p) in divided) is wanted],
+            norm_type,
+        )
+        for wanted in (False, True)
+    )
+    experts = experts.to(next(model.parameters()).device)
+    parts = [torch.empty_like(experts) for _ in range(ranks.size)]
+    dist.all_gather(parts, experts, group=ranks.group)
+    norm = torch.linalg.vector_norm(torch.stack([dense.to(experts), *parts]), norm_type)
+    torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
+    return norm
 
 
 def clip_before_step(
@@ -51,4 +78,4 @@ def clip_groups(model: nn.Module, max_norm: float, norm_type: float = 2.0) -> No
         norm_type: p of the norm.
     """
     for group in parameter_groups(model):
-        torch.nn.utils.clip_grad_norm_(group, max_norm, norm_type)
+        clip_grad_norm(model, group, max_norm, norm_type)

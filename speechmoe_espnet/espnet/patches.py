@@ -31,6 +31,7 @@ from espnet2.torch_utils import load_pretrained_model, safe_torch_load
 from espnet2.train import trainer
 from espnet2.train.trainer import Trainer
 from omniio.tools.kaldi import compression, matio
+from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler
 
 from speechmoe_espnet.data.ark import decompressed_matrix
 from speechmoe_espnet.data.table import check_location
@@ -126,6 +127,39 @@ def files_alone() -> Iterator[None]:
 def training_patches() -> Iterator[None]:
     """Patches of every training: atomic checkpoints, fast loading, no commands in tables."""
     with atomic_torch_save(), fast_decompression(), unchecked_training(), files_alone():
+        yield
+
+
+@contextmanager
+def trainer_clips_by(clip: Callable[..., Any]) -> Iterator[None]:
+    """ESPnet's trainer clips gradients by another function.
+
+    Defect: ESPnet takes the norm of the gradients that a process has, and skips a step by it.
+    Where processes have experts of their own they would scale the same dense parameters
+    differently, and some would skip a step that others make. Version: espnet 202611.
+
+    Args:
+        clip: Takes the arguments of torch.nn.utils.clip_grad_norm_.
+    """
+    clip_grad_norm_ = torch.nn.utils.clip_grad_norm_
+
+    def clipped(*args: Any, **kwargs: Any) -> Any:
+        # `clip` itself may call torch's.
+        with mock.patch.object(torch.nn.utils, "clip_grad_norm_", clip_grad_norm_):
+            return clip(*args, **kwargs)
+
+    with mock.patch.object(torch.nn.utils, "clip_grad_norm_", clipped):
+        yield
+
+
+@contextmanager
+def trainer_scales_with_all_ranks() -> Iterator[None]:
+    """With `--use_amp`, all processes skip a step where the gradients of one overflow.
+
+    Defect: ESPnet's scaler looks at the gradients that a process has, which differ where processes
+    have experts of their own. Version: espnet 202611.
+    """
+    with mock.patch.object(trainer, "GradScaler", ShardedGradScaler):
         yield
 
 

@@ -24,7 +24,7 @@ from speechmoe_espnet.espnet.checkpoints import (
     repair_after_kill,
     write_train_stats,
 )
-from speechmoe_espnet.espnet.clipping import GroupClippingTrainer, clip_before_step
+from speechmoe_espnet.espnet.clipping import clip_before_step
 from speechmoe_espnet.espnet.data_sources import check_sources
 from speechmoe_espnet.espnet.experiment_config import (
     CONFIG_FILE,
@@ -37,6 +37,7 @@ from speechmoe_espnet.espnet.length_check import check_lengths
 from speechmoe_espnet.espnet.option_effects import OF_OPTIMIZER
 from speechmoe_espnet.espnet.parameter_groups import optimizer_with_scales
 from speechmoe_espnet.espnet.patches import init_param_loader, training_patches
+from speechmoe_espnet.espnet.rank_training import RankTrainer, check_divided
 from speechmoe_espnet.espnet.self_contained import take_files_in
 from speechmoe_espnet.espnet.set_check import check_sets
 from speechmoe_espnet.espnet.upcycling import load_init_param
@@ -55,8 +56,7 @@ class SpeechMoETask(AbsTask):
     starts. Files that the model needs are copied into the experiment. Checkpoints are written
     atomically, and train_stats.jsonl when training ends.
 
-    The trainer is ESPnet's; with `model_conf: clip_by_group` one that leaves clipping to the
-    optimizer.
+    The trainer is ESPnet's; in several processes, or with `model_conf: clip_by_group`, one of ours.
 
     Attributes:
         encoder_table: ESPnet's table of this task's encoders.
@@ -151,6 +151,7 @@ class SpeechMoETask(AbsTask):
         if not isinstance(model, AuxiliaryLosses):
             return super().build_optimizers(args, model)
         model.check_options()
+        check_divided(args, model)
         if model.clip_by_group and args.sharded_ddp:
             raise ValueError("model_conf: clip_by_group cannot be combined with sharded_ddp")
         scales = model.router_lr_scale, model.expert_lr_scale
@@ -198,9 +199,10 @@ class SpeechMoETask(AbsTask):
 
     @classmethod
     def _with_trainer_for(cls, args: argparse.Namespace) -> type[Self]:
-        if not args.model_conf.get("clip_by_group") or cls.trainer is not Trainer:
+        wanted = args.distributed or args.model_conf.get("clip_by_group")
+        if not wanted or args.use_deepspeed or cls.trainer is not Trainer:
             return cls
-        return type(cls.__name__, (cls,), {"trainer": GroupClippingTrainer})
+        return type(cls.__name__, (cls,), {"trainer": RankTrainer})
 
 
 def _is_speechmoe(encoder_class: type | None) -> bool:
@@ -247,7 +249,8 @@ def _refuse_too_large(args: argparse.Namespace, encoder_class: type | None) -> N
     make: Any = encoder_class
     with torch.device("meta"):
         encoder = make(args.input_size or DEFAULT_BINS, **with_nested_routing(args.encoder_conf))
-    needed = sum(value.numel() * value.element_size() for value in encoder.state_dict().values())
+    held = (*encoder.parameters(), *encoder.buffers())
+    needed = sum(value.numel() * value.element_size() for value in held)
     if needed > total_bytes():
         raise ValueError(
             f"encoder_conf: the parameters take {needed / 2**30:.0f} GiB, but this machine has "

@@ -18,6 +18,7 @@ from speechmoe_espnet.espnet.new_tokens import tokens_beside, with_new_tokens
 from speechmoe_espnet.espnet.option_effects import OF_INIT_PARAM
 from speechmoe_espnet.espnet.steps import is_count
 from speechmoe_espnet.moe import ExpertInit, Experts
+from speechmoe_espnet.moe.expert_parallel import whole_shapes
 from speechmoe_espnet.moe.fused import Weights
 from speechmoe_espnet.moe.router import Router
 
@@ -76,9 +77,11 @@ def load_init_param(
     """
     spec = InitParam.parse(init_param)
     target = _target(model, spec)
+    with whole_shapes(target):
+        whole = target.state_dict()
     source, wanted = (
         {key: value for key, value in state.items() if not is_count(key)}
-        for state in (_read_source(spec, map_location), target.state_dict())
+        for state in (_read_source(spec, map_location), whole)
     )
     source = _with_new_tokens(source, wanted, spec, model)
     experts = _expert_tensors(target)
@@ -116,7 +119,7 @@ def load_init_param(
         )
     if kept:
         logging.warning(f"init_param: not in {spec.path}, kept as initialised: {', '.join(kept)}")
-    target.load_state_dict({**wanted, **fitting})
+    target.load_state_dict(fitting, strict=False)
     logging.info(f"init_param: loaded {len(fitting)} tensors from {spec.path}")
 
 

@@ -12,11 +12,17 @@ from torch import Tensor, nn
 
 from speechmoe_espnet.moe import fused_ops, grouped
 from speechmoe_espnet.moe.activation import ACTIVATIONS
+from speechmoe_espnet.moe.expert_parallel import (
+    Divided,
+    mean_gradient,
+    ranks_of_experts,
+    run_divided,
+)
 from speechmoe_espnet.moe.fused import Weights
 from speechmoe_espnet.moe.routing_options import BACKENDS, check_choice, check_rate
 
 
-class Experts(nn.Module):
+class Experts(Divided):
     """E feed-forward networks: y = act(x w1 + b1) w2 + b2.
 
     Args:
@@ -29,12 +35,15 @@ class Experts(nn.Module):
             "grouped_mm" (sorted rows, one kernel for all experts), "loop" (the reference,
             plain autograd), or "auto": fused on a CPU, grouped_mm on a CUDA device where the
             widths allow it, else the loop.
+        parallel: Whether the processes of a training that has begun divide the experts among
+            themselves, see expert_parallel. One process has all.
 
     Attributes:
-        w1: (E, D, H), b1: (E, H), w2: (E, H, D), b2: (E, D).
+        w1: (E, D, H), b1: (E, H), w2: (E, H, D), b2: (E, D); of divided experts those of this rank.
 
     Raises:
-        ValueError: Where an argument is unknown, or grouped_mm cannot run.
+        ValueError: Where an argument is unknown, grouped_mm cannot run, or processes cannot have
+            equally many experts.
     """
 
     def __init__(
@@ -45,8 +54,9 @@ class Experts(nn.Module):
         activation: str = "relu",
         dropout_rate: float = 0.0,
         backend: str = "auto",
+        parallel: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(ranks_of_experts(num_experts) if parallel else None)
         check_choice("activation", activation, sorted(ACTIVATIONS))
         check_rate("dropout_rate", dropout_rate)
         check_choice("backend", backend, BACKENDS)
@@ -54,27 +64,39 @@ class Experts(nn.Module):
         if backend == "grouped_mm" and obstacle:
             raise ValueError(f"backend: 'grouped_mm' cannot be used: {obstacle}; use 'auto'")
         self.num_experts = num_experts
+        self.parallel = parallel
         self.activation = activation
         self.dropout = nn.Dropout(dropout_rate)
         self.backend = backend
         self.groupable = not obstacle
-        self.w1 = nn.Parameter(torch.empty(num_experts, input_size, hidden_size))
-        self.b1 = nn.Parameter(torch.empty(num_experts, hidden_size))
-        self.w2 = nn.Parameter(torch.empty(num_experts, hidden_size, input_size))
-        self.b2 = nn.Parameter(torch.empty(num_experts, input_size))
+        count = self.num_local
+        self.w1 = nn.Parameter(torch.empty(count, input_size, hidden_size))
+        self.b1 = nn.Parameter(torch.empty(count, hidden_size))
+        self.w2 = nn.Parameter(torch.empty(count, hidden_size, input_size))
+        self.b2 = nn.Parameter(torch.empty(count, input_size))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Initialise each expert as torch.nn.Linear initialises itself."""
+        """Initialise each expert as torch.nn.Linear initialises itself.
+
+        A rank draws all experts and keeps its own, so that a seed makes the same model at any
+        number of ranks.
+        """
         for weight, bias in ((self.w1, self.b1), (self.w2, self.b2)):
             bound = 1.0 / math.sqrt(weight.size(1))
-            nn.init.uniform_(weight, -bound, bound)
-            nn.init.uniform_(bias, -bound, bound)
+            for parameter in (weight, bias):
+                whole: Tensor = parameter
+                if self.ranks is not None:
+                    whole = parameter.new_empty((self.num_experts, *parameter.shape[1:]))
+                nn.init.uniform_(whole, -bound, bound)
+                if self.ranks is not None:
+                    parameter.data.copy_(self.mine(whole))
 
     def forward(self, x: Tensor, chosen: Tensor, gates: Tensor | None = None) -> Tensor:
         """Send each frame through its experts: y_m = sum over k of g_mk Expert_c(m,k)(x_m).
 
-        Under autocast, weights and frames are taken in autocast's type.
+        Under autocast, weights and frames are taken in autocast's type. Of divided experts, every
+        rank calls this at once, with frames of its own.
 
         Args:
             x: Frames (M, D), finite in padding.
@@ -93,14 +115,14 @@ class Experts(nn.Module):
             dtype = torch.get_autocast_dtype(device)
         x = x.to(dtype)
         weights = Weights(*(weight.to(dtype) for weight in self.weights))
-        backend = self._backend(device)
-        if backend == "fused":
-            return fused_ops.run_experts(
-                x, chosen, gates, weights, self.activation, self.active_dropout
-            )
-        function = ACTIVATIONS[self.activation].function
-        run = grouped.run_experts if backend == "grouped_mm" else _run_loop
-        return run(x, chosen, gates, weights, function, self.dropout)
+        if self.ranks is None:
+            return self._run(x, chosen, gates, weights)
+        scaled = Weights(*(mean_gradient(weight, self.ranks) for weight in weights))
+
+        def run(rows: Tensor, mine: Tensor) -> Tensor:
+            return self._run(rows, mine, None, scaled)
+
+        return run_divided(x, chosen, gates, self.num_experts, self.ranks, run)
 
     @property
     def weights(self) -> Weights:
@@ -116,7 +138,8 @@ class Experts(nn.Module):
         """Whether x can go through `fused_layer.run_layer`: eager, on a CPU, all in float32."""
         device = x.device.type
         return (
-            self._backend(device) == "fused"
+            self.ranks is None
+            and self._backend(device) == "fused"
             and x.dtype == self.w1.dtype == torch.float32
             and not torch.is_autocast_enabled(device)
             and not torch.compiler.is_compiling()
@@ -128,6 +151,17 @@ class Experts(nn.Module):
         activation = ACTIVATIONS[self.activation].function
         hidden = self.dropout(activation(F.linear(x, self.w1[0].t(), self.b1[0])))
         return F.linear(hidden, self.w2[0].t(), self.b2[0])
+
+    def _run(self, x: Tensor, chosen: Tensor, gates: Tensor | None, weights: Weights) -> Tensor:
+        """Send frames through the experts of this process."""
+        backend = self._backend(x.device.type)
+        if backend == "fused":
+            return fused_ops.run_experts(
+                x, chosen, gates, weights, self.activation, self.active_dropout
+            )
+        function = ACTIVATIONS[self.activation].function
+        run = grouped.run_experts if backend == "grouped_mm" else _run_loop
+        return run(x, chosen, gates, weights, function, self.dropout)
 
     def _backend(self, device: str) -> str:
         if self.backend == "auto":

@@ -74,7 +74,15 @@ class MoEFeedForward(nn.Module):
                 options.router_noise_type,
             )
         inside = options.dropout_inside(dropout_rate)
-        self.experts = Experts(input_size, hidden_size, num_experts, activation, inside, backend)
+        self.experts = Experts(
+            input_size,
+            hidden_size,
+            num_experts,
+            activation,
+            inside,
+            backend,
+            options.expert_parallel,
+        )
 
     @classmethod
     def from_options(

@@ -38,6 +38,8 @@ class MoEOptions:
         router_noise_type: "gaussian" (on logits) or "jitter" (on the router's input).
         expert_dropout_rate: Dropout inside experts; None for that of the encoder. A dense
             network always has that of the encoder.
+        expert_parallel: Whether the N processes of a training divide the experts among
+            themselves, E/N for each, in place of all experts for each. One process has all.
 
     Raises:
         ValueError: Where an option is unknown or out of range.
@@ -54,6 +56,7 @@ class MoEOptions:
     router_noise: float = 0.0
     router_noise_type: str = "gaussian"
     expert_dropout_rate: float | None = None
+    expert_parallel: bool = False
 
     def __post_init__(self) -> None:
         check_count("num_experts", self.num_experts, 1, MAX_EXPERTS)
@@ -66,6 +69,14 @@ class MoEOptions:
         check_router_noise(self.router_noise, self.router_noise_type)
         if self.expert_dropout_rate is not None:
             check_rate("expert_dropout_rate", self.expert_dropout_rate)
+        if not isinstance(self.expert_parallel, bool):
+            raise ValueError(
+                f"expert_parallel: expected true or false, got {self.expert_parallel!r}"
+            )
+        if self.expert_parallel and self.num_experts == 1:
+            raise ValueError(
+                "expert_parallel: true divides experts, and num_experts is 1; set it to false"
+            )
 
     def check_blocks(self, num_blocks: int) -> None:
         """Check moe_blocks against an encoder.
@@ -94,7 +105,7 @@ class MoEOptions:
         """
         if self.moe_blocks is None or number in self.moe_blocks:
             return replace(self, moe_blocks=None)
-        return replace(self, moe_blocks=None, num_experts=1, top_k=1)
+        return replace(self, moe_blocks=None, num_experts=1, top_k=1, expert_parallel=False)
 
     def dropout_inside(self, dropout_rate: float) -> float:
         """Dropout inside the experts of an encoder with `dropout_rate`."""

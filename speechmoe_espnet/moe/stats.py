@@ -5,17 +5,21 @@ import math
 import torch
 from torch import Tensor
 
+from speechmoe_espnet.moe.expert_parallel import Ranks, sum_over_ranks
 from speechmoe_espnet.moe.losses import expert_load
 from speechmoe_espnet.moe.router import Routing
 
 
 @torch.no_grad()
-def routing_stats(routing: tuple[Routing, ...], mask: Tensor) -> dict[str, Tensor]:
+def routing_stats(
+    routing: tuple[Routing, ...], mask: Tensor, ranks: Ranks | None = None
+) -> dict[str, Tensor]:
     """Expert load and router confidence, averaged over layers, without leaving the device.
 
     Args:
         routing: Routing of each layer.
         mask: Valid frames (B, T'), bool.
+        ranks: Ranks whose frames count as well; every rank calls this at once.
 
     Returns:
         expert_load_min and expert_load_max: smallest and largest share of frames an expert
@@ -23,13 +27,15 @@ def routing_stats(routing: tuple[Routing, ...], mask: Tensor) -> dict[str, Tenso
         router_confidence: mean probability of the first choice.
     """
     num_experts = routing[0].probs.size(-1)
-    loads = expert_load(torch.stack([layer.indices for layer in routing]), mask, num_experts)
+    indices = torch.stack([layer.indices for layer in routing])
+    loads = expert_load(indices, mask, num_experts, ranks)
     entropy = -torch.special.xlogy(loads, loads).sum(dim=1) / math.log(num_experts)
     top = torch.stack([layer.probs.amax(dim=-1) for layer in routing])
-    confidence = (top * mask).sum() / (mask.sum().clamp(min=1) * len(routing))
+    sums = torch.stack([(top * mask).sum(), mask.sum() * float(len(routing))])
+    total, count = sum_over_ranks(sums, ranks)
     return {
         "expert_load_min": loads.amin(dim=1).mean(),
         "expert_load_max": loads.amax(dim=1).mean(),
         "expert_load_entropy": entropy.mean(),
-        "router_confidence": confidence,
+        "router_confidence": total / count.clamp(min=1.0),
     }

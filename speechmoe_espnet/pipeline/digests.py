@@ -21,7 +21,7 @@ FILES = ".files.json"
 
 NO_EFFECT_ON_RESULTS = frozenset(
     {
-        *("nj", "ngpu", "num_processes", "num_workers", "num_threads", "cluster"),
+        *("nj", "ngpu", "num_processes", "num_nodes", "num_workers", "num_threads", "cluster"),
         *("log_level", "log_interval", "speech_dir"),
     }
 )

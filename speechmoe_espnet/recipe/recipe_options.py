@@ -41,6 +41,7 @@ class Options:
     cluster: str
     ngpu: int
     num_processes: int
+    num_nodes: int
     num_threads: int
     corpus: str
     corpus_dir: str
@@ -120,6 +121,7 @@ class Options:
         for name, value, least in (
             ("ngpu", self.ngpu, 0),
             ("num-processes", self.num_processes, 1),
+            ("num-nodes", self.num_nodes, 1),
         ):
             if value < least:
                 raise ValueError(f"--{name} {value}: at least {least}")

@@ -1,4 +1,4 @@
-"""A training in two processes of the CPU: killed, resumed, and equal to that of one process."""
+"""A training in two processes of the CPU, which divide the experts: killed, resumed, equal to one."""
 
 import os
 import re
@@ -10,8 +10,10 @@ import pytest
 import torch
 from project import COMMON, PAUSING, TINY, Project, valid_losses
 
-# Importance is a property of a whole batch, of which each process sees its part.
-ALIKE = "--model_conf beta=0.0 --max_epoch 2 --num_iters_per_epoch 3 --use_matplotlib false"
+ALIKE = (
+    "--encoder_conf moe_conf.expert_parallel=true --max_epoch 2 --num_iters_per_epoch 3 "
+    "--use_matplotlib false"
+)
 STAGE = (*COMMON, "--search", "wfst", "--stage", "5", "--stop-stage", "5", "--asr-config", TINY)
 ARGS = (*STAGE, "--asr-args", ALIKE)
 

@@ -7,16 +7,23 @@ MINE = ("--token-type", "char", "--expname", "mine")
 
 
 @pytest.mark.parametrize(
-    ("options", "processes", "ngpu"),
-    [((), "1", "0"), (("--num-processes", "2"), "2", "0"), (("--ngpu", "2"), "1", "2")],
+    ("options", "processes", "ngpu", "nodes"),
+    [
+        ((), "1", "0", "1"),
+        (("--num-processes", "2"), "2", "0", "1"),
+        (("--ngpu", "2", "--num-nodes", "3"), "1", "2", "3"),
+    ],
 )
-def test_training(recipe: Recipe, options: tuple[str, ...], processes: str, ngpu: str) -> None:
+def test_training(
+    recipe: Recipe, options: tuple[str, ...], processes: str, ngpu: str, nodes: str
+) -> None:
     recipe.run(*MINE, *options, stage=5)
     target = "exp/synthetic/mine"
     assert recipe.words(target)[0] == "asr_train"
     assert recipe.value(target, "--num_processes") == processes
     assert recipe.value(target, "--ngpu") == ngpu
-    # As the number of GPUs, that of processes is no reason to train anew.
+    assert recipe.value(target, "--num_nodes") == nodes
+    # As the number of GPUs, that of processes and of machines is no reason to train anew.
     assert "making" not in recipe.run(*MINE, stage=5)
 
 

@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest_plugins = ["fake_experiments", "local_cluster"]
+pytest_plugins = ["fake_experiments", "local_cluster", "rank_fixtures"]

@@ -28,6 +28,7 @@ OPTIONS = {
     "router_noise": (0.5, lambda layer: layer.router.noise),
     "router_noise_type": ("jitter", lambda layer: layer.router.noise_type),
     "expert_dropout_rate": (0.3, lambda layer: layer.experts.dropout.p),
+    "expert_parallel": (True, lambda layer: layer.experts.parallel),
 }
 ENCODERS = pytest.mark.parametrize("class_", [SpeechMoEEncoder, SpeechMoEConformerEncoder])
 
@@ -76,7 +77,7 @@ def test_flat_keys_build_the_same_module_with_one_warning(class_, caplog):
         "{num_experts: 3, moe_blocks: [2], top_k: 2, router: switch, "
         "router_scale: straight_through, expert_backend: loop, routing_warmup: soft, "
         "routing_warmup_steps: 7, router_noise: 0.5, router_noise_type: jitter, "
-        "expert_dropout_rate: 0.3}"
+        "expert_dropout_rate: 0.3, expert_parallel: True}"
     )
     state = flat.state_dict()
     assert list(state) == list(nested.state_dict())
@@ -123,6 +124,9 @@ def test_routing_keys_move_into_moe_conf():
         ({"router_noise": -1.0}, "router_noise: -1.0"),
         ({"expert_dropout_rate": 1.0}, "dropout_rate: 1.0"),
         ({"routing_warmup": "top_3"}, "routing_warmup: 'top_3'"),
+        ({"expert_parallel": 8}, "expert_parallel: expected true or false, got 8"),
+        ({"expert_parallel": True, "num_experts": 1}, "expert_parallel: .* num_experts is 1"),
+        ({"expert_parallel": True, "stochastic_depth_rate": 0.1}, "stochastic_depth_rate: with"),
     ],
 )
 def test_mistakes_are_named(class_, conf, message):

@@ -6,8 +6,8 @@ from espnet2.tasks.asr import ASRTask
 from espnet2.train.trainer import Trainer
 from models import batch, build, training_args
 
-from speechmoe_espnet.espnet.clipping import GroupClippingTrainer
 from speechmoe_espnet.espnet.option_effects import OF_INIT_PARAM, OF_OPTIMIZER
+from speechmoe_espnet.espnet.rank_training import RankTrainer
 from speechmoe_espnet.espnet.task import SpeechMoEASRTask
 from speechmoe_espnet.espnet.upcycling import load_init_param
 
@@ -96,13 +96,20 @@ def test_deepspeed_which_makes_an_optimizer_of_its_own_is_refused(name, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("conf", "trainer"), [({}, Trainer), ({"clip_by_group": True}, GroupClippingTrainer)]
+    ("conf", "distributed", "trainer"),
+    [
+        ({}, False, Trainer),
+        ({"clip_by_group": True}, False, RankTrainer),
+        ({}, True, RankTrainer),
+    ],
 )
-def test_the_trainer_is_espnets_unless_groups_are_clipped(conf, trainer, tmp_path, monkeypatch):
+def test_the_trainer_is_espnets_unless_it_lacks_something(
+    conf, distributed, trainer, tmp_path, monkeypatch
+):
     seen = []
     monkeypatch.setattr(ASRTask, "main_worker", classmethod(lambda cls, _: seen.append(cls)))
     args = training_args(model_conf=conf)
-    args.output_dir, args.distributed, args.dry_run = str(tmp_path), False, True
+    args.output_dir, args.distributed, args.dry_run = str(tmp_path), distributed, True
     SpeechMoEASRTask.main_worker(args)
     (task,) = seen
     assert task.trainer is trainer
