@@ -1,4 +1,4 @@
-"""A training in two processes of the CPU, which divide the experts: killed, resumed, equal to one."""
+"""A training in two processes of the CPU, which divide the experts: killed, resumed, as of one."""
 
 import os
 import re

@@ -93,7 +93,10 @@ def test_mistakes(sh: Shell, script: Path, tmp_path: Path, words: list[str], sai
     assert not (tmp_path / "evil").exists()
 
 
-SCRIPTS = ["run_all.sh", "egs/mix/asr1/run.sh", "utils/setup.sh", "utils/bench.sh", "tests/run.sh"]
+SCRIPTS = [
+    *("run_all.sh", "egs/mix/asr1/run.sh", "egs/voice/asr1/make_model.sh"),
+    *("utils/setup.sh", "utils/bench.sh", "tests/run.sh"),
+]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
