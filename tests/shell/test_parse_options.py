@@ -95,7 +95,7 @@ def test_mistakes(sh: Shell, script: Path, tmp_path: Path, words: list[str], sai
 
 SCRIPTS = [
     *("run_all.sh", "egs/mix/asr1/run.sh", "egs/voice/asr1/make_model.sh"),
-    *("utils/setup.sh", "utils/bench.sh", "tests/run.sh"),
+    *("utils/setup.sh", "utils/bench.sh", "utils/gpu.sh", "tests/run.sh"),
 ]
 
 
