@@ -45,6 +45,8 @@ def interpolate(first: NgramModel, second: NgramModel, weight: float) -> NgramMo
 def limit_words(model: NgramModel, words: Collection[str]) -> NgramModel:
     """Return a model of some of its words; the probability of the others goes to `<unk>`.
 
+    Unigrams come to add up to 1, which those of a model without the end of sentences do not.
+
     Args:
         model: A model.
         words: Words to keep; those of RESERVED always stay.
@@ -55,12 +57,13 @@ def limit_words(model: NgramModel, words: Collection[str]) -> NgramModel:
         for ngram, log10_prob, _ in model.entries()
         if all(word in kept for word in ngram)
     }
-    others = sum(
-        10**log10_prob
-        for ngram, log10_prob, _ in model.entries()
-        if len(ngram) == 1 and ngram[0] not in kept
-    )
-    unknown = 10 ** probs.get((UNKNOWN,), _NO_PROBABILITY) + others
+    unigrams = [ngram for ngram in model.ngrams if len(ngram) == 1 and ngram != (BEGIN,)]
+    total = sum(10 ** model.ngrams[ngram][0] for ngram in unigrams)
+    for ngram in unigrams:
+        if ngram in probs:
+            probs[ngram] -= math.log10(total)
+    others = sum(10 ** model.ngrams[ngram][0] for ngram in unigrams if ngram[0] not in kept)
+    unknown = 10 ** probs.get((UNKNOWN,), _NO_PROBABILITY) + others / total
     probs[UNKNOWN,] = math.log10(max(unknown, _LEAST))
     return _with_backoffs(model.order, probs)
 

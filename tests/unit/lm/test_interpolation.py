@@ -68,6 +68,14 @@ def test_of_some_words(tmp_path, count) -> None:
         assert total(limited, history) == pytest.approx(1, abs=1e-4)
 
 
+def test_unigrams_come_to_add_up_to_1() -> None:
+    probs = {"<s>": 0.5, "好": 0.2, "人": 0.2, "<unk>": 0.1}
+    model = NgramModel(1, {(word,): (math.log10(p), 0.0) for word, p in probs.items()})
+    limited = limit_words(model, ["好"])
+    assert prob(limited, ("好",)) == pytest.approx(0.4)
+    assert prob(limited, ("<unk>",)) == pytest.approx(0.6)
+
+
 def test_likely_words_and_every_single_hanzi() -> None:
     probs = {"今天": -1.0, "天气": -2.0, "AB": -1.5, "好": -6.0, "A": -7.0}
     model = NgramModel(1, {(word,): (value, 0.0) for word, value in probs.items()})
