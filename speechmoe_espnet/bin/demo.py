@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechmoe_espnet.system import cli
+from speechmoe_espnet.zoo.shipped import DEFAULT, DEFAULT_BASELINE
 
 if TYPE_CHECKING:
     from speechmoe_espnet.demo.hearing import System
 
-SHIPPED = "mandarin-small"
-SHIPPED_BASELINE = "mandarin-small-dense"
 PORT = 7860
 
 
@@ -31,12 +30,12 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--model",
         help="packed model (folder, zip, name, OWNER/NAME of the Hub), experiment, or .onnx file "
-        f"(default: {SHIPPED}, where it ships)",
+        f"(default: {DEFAULT}, where it ships)",
     )
     parser.add_argument(
         "--baseline",
         help="second model to stand beside it, such as a dense one "
-        f"(default: {SHIPPED_BASELINE}, where it ships and --model is not given)",
+        f"(default: {DEFAULT_BASELINE}, where it ships and --model is not given)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, default=PORT, help="port; 0: any that is free")
@@ -96,14 +95,14 @@ def model_names(model: str | None, baseline: str | None) -> list[str]:
 
     shipped = shipped_models()
     if model is None:
-        if SHIPPED not in shipped:
+        if DEFAULT not in shipped:
             raise ValueError(
                 "no model ships with this version; give --model a packed model (`speechmoe pack`) "
                 "or an experiment, such as egs/mix/asr1/exp/synthetic/speechmoe"
             )
-        model = SHIPPED
-        if baseline is None and SHIPPED_BASELINE in shipped:
-            baseline = SHIPPED_BASELINE
+        model = DEFAULT
+        if baseline is None and DEFAULT_BASELINE in shipped:
+            baseline = DEFAULT_BASELINE
     return [model] if baseline is None else [model, baseline]
 
 

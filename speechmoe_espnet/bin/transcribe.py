@@ -18,6 +18,7 @@ from speechmoe_espnet.inference.transcript import TimedText, Transcript
 from speechmoe_espnet.inference.transcript_files import SUFFIXES, WRITERS
 from speechmoe_espnet.inference.transcription import Transcriber, no_speech, reason
 from speechmoe_espnet.system import cli
+from speechmoe_espnet.zoo.shipped import DEFAULT
 
 if TYPE_CHECKING:
     from speechmoe_espnet.inference.speech_finder import SpeechFinder
@@ -32,8 +33,9 @@ def get_parser() -> cli.ArgumentParser:
     parser.add_argument("files", nargs="+", metavar="FILE", help="recordings")
     parser.add_argument(
         "--model",
-        required=True,
-        help="packed model (folder, zip, name, OWNER/NAME of the Hub), experiment, or .onnx file",
+        default=DEFAULT,
+        help="packed model (folder, zip, name, OWNER/NAME of the Hub), experiment, or .onnx file "
+        f"(default: {DEFAULT}, which ships)",
     )
     parser.add_argument(
         "--format",

@@ -7,6 +7,8 @@ from importlib import resources
 from pathlib import Path
 
 MODELS = "models"
+DEFAULT = "mandarin-small"
+DEFAULT_BASELINE = "mandarin-small-dense"
 
 
 def shipped_models(folder: Path | None = None) -> dict[str, Path]:

@@ -123,7 +123,7 @@ if runs 7; then
         python -m speechmoe_espnet.bin.pack --model_dir "exp/voice/${system}" --name "${name}" --output_dir packed \
             --decode_dirs "${decoded[@]}" --graph_dir "${graph[0]}" --decode_config "${ROOT}/conf/decode_wfst.yaml" \
             --tuning "exp/voice/${system}"/tune_wfst*/weights/tuning.json --compact --arpa "${ngram[0]}/lm_pruned.arpa" \
-            --licence "${licence}" --data "$(<model_data.md)"
+            --licence "${licence}" --data "$(tr "\n" " " <model_data.md)"
     done
 fi
 
