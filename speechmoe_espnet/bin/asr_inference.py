@@ -10,16 +10,15 @@ from speechmoe_espnet.espnet.option_files import check_option_files
 from speechmoe_espnet.espnet.patches import (
     files_alone,
     inference_help,
-    inference_parser,
     inference_task,
 )
 from speechmoe_espnet.espnet.task import SpeechMoEASRTask
-from speechmoe_espnet.system.cli import run_espnet
+from speechmoe_espnet.system.cli import run_espnet, with_plain_percents
 
 
 def get_parser() -> argparse.ArgumentParser:
     """Return ESPnet's parser."""
-    return inference_parser()
+    return with_plain_percents(asr_inference.get_parser())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

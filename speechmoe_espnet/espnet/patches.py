@@ -14,7 +14,6 @@ itself, and applies some of these patches, as soon as the task is imported.
 
 import argparse
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +37,7 @@ from speechmoe_espnet.data.table import check_location
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.espnet.checkpoint_file import check_fits, read_checkpoint, state_of
 from speechmoe_espnet.espnet.pad_mask import pad_mask
+from speechmoe_espnet.system.cli import with_plain_percents
 
 SPEECH_FEATURES = "CM"
 
@@ -178,13 +178,6 @@ def init_param_loader(load: Callable[..., None]) -> Iterator[None]:
         yield
 
 
-def inference_parser() -> argparse.ArgumentParser:
-    """ESPnet's parser of asr_inference, whose --help works; see `inference_help`."""
-    from espnet2.bin import asr_inference
-
-    return _with_help(asr_inference.get_parser())
-
-
 @contextmanager
 def inference_help() -> Iterator[None]:
     """`asr_inference --help` prints the help.
@@ -196,17 +189,10 @@ def inference_help() -> Iterator[None]:
     espnets_parser = asr_inference.get_parser
 
     def parser() -> argparse.ArgumentParser:
-        return _with_help(espnets_parser())
+        return with_plain_percents(espnets_parser())
 
     with mock.patch.object(asr_inference, "get_parser", parser):
         yield
-
-
-def _with_help(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    for action in parser._actions:
-        if action.help and action.help != argparse.SUPPRESS:
-            action.help = re.sub(r"%(?![(%])", "%%", action.help)
-    return parser
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Experts divided among the processes of a training (expert parallelism), in plain torch.
 
-Each of N ranks holds E/N experts of every layer, and frames travel to the rank of their expert and
-back. All else is on every rank. Two exchanges a layer, `all_to_all_single_autograd`, have splits as
-uneven as the routing; the backward pass makes the same two the other way round.
+Each of N ranks holds E/N experts of every layer; frames travel to the rank of their expert and back.
+All else is on every rank. Two exchanges a layer, `all_to_all_single_autograd`, have splits as uneven
+as the routing; the backward pass makes the same two the other way round.
 
 Shapes: M frames of this rank, K experts a frame, E experts in all, R rows that arrive here.
 """
@@ -17,8 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed import _functional_collectives as collectives
 
-# Neither has complete types.
-_c10d: Any = dist.distributed_c10d
+_c10d: Any = dist.distributed_c10d  # Neither has complete types.
 _collectives: Any = collectives
 COUNT_BYTES = 8
 """Bytes of a number of rows: int64."""

@@ -178,3 +178,11 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def with_plain_percents(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Return a parser in whose help texts a bare % is one; argparse would refuse it."""
+    for action in parser._actions:
+        if action.help and action.help != argparse.SUPPRESS:
+            action.help = re.sub(r"%(?![(%])", "%%", action.help)
+    return parser

@@ -94,7 +94,7 @@ def test_absolute_paths_on_request(tmp_path, monkeypatch):
         (["--preset", "huge"], "preset must be one of tiny"),
         (["--sets", "news"], "got news"),
         (["--train_utts", "0"], "train_utts must be at least 1"),
-        (["--nj", "0", "--preset", "tiny", "--sets", "read"], "nj must be at least 1"),
+        (["--nj", "0", "--preset", "tiny", "--sets", "read"], "number of jobs must be at least 1"),
         (["--corpus", "timit", "--corpus_dir", "."], "got 'timit'"),
         (["--corpus", "aishell"], "needs --corpus_dir"),
         (["--corpus", "aishell", "--corpus_dir", "/nowhere"], "no directory /nowhere"),
