@@ -1,8 +1,8 @@
 """Experts divided among the processes of a training (expert parallelism), in plain torch.
 
-Each of N ranks holds E/N experts of every layer; frames travel to the rank of their expert and back.
-All else is on every rank. Two exchanges a layer, `all_to_all_single_autograd`, have splits as uneven
-as the routing; the backward pass makes the same two the other way round.
+Each of N ranks holds E/N experts of every layer; frames go to the rank of their expert and back.
+All else is on every rank. Two exchanges a layer, `all_to_all_single_autograd`, have splits as
+uneven as the routing; the backward pass makes the same two the other way round.
 
 Shapes: M frames of this rank, K experts a frame, E experts in all, R rows that arrive here.
 """
