@@ -81,8 +81,12 @@ def test_the_package_is_the_wheels(installed: Installed) -> None:
     for command in ROOT.glob("speechmoe_espnet/bin/[a-z]*.py"):
         assert f"  {command.stem} " in listed
     conf = installed.run("speechmoe", "conf").split()
-    assert {Path(path).name for path in conf} == {path.name for path in ROOT.glob("conf/*.yaml")}
+    assert {Path(path).name for path in conf} == {path.name for path in ROOT.glob("conf/**/*.yaml")}
     assert all(Path(path).is_relative_to(installed.bin.parent) for path in conf)
+    shipped = "from speechmoe_espnet.zoo.shipped import shipped_models; print(*shipped_models())"
+    models = {path.stem for path in ROOT.glob("speechmoe_espnet/zoo/models/*.zip")}
+    assert set(installed.run("python", "-c", shipped).split()) == models
+    assert models
 
 
 def test_every_file_of_the_package_is_in_the_wheel(installed: Installed) -> None:
