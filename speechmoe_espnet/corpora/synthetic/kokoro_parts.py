@@ -201,18 +201,15 @@ def _divide(graph: _Graph) -> tuple[Any, Any, Any]:
     if _HARMONICS not in graph.maker or _SPECTRUM not in graph.maker:
         raise KeyError(_HARMONICS)
     after = graph.reached([_SPECTRUM], backwards=False)
+    given = list(graph.model.graph.input)
+    # What follows from the style alone has no time axis, and is computed before.
+    in_time = graph.reached([item.name for item in given if item.name != "style"], backwards=False)
     inside = [
         node
         for node in graph.nodes
-        if node.name.lstrip("/").startswith(_DECODER[1:]) and _key(node) not in harmonics | after
+        if node.name.lstrip("/").startswith(_DECODER[1:])
+        and _key(node) in in_time - harmonics - after
     ]
-    made = {value for node in inside for value in node.output}
-    styles = [item.name for item in graph.model.graph.input if item.name == "style"]
-    entering = {value for node in inside for value in node.input if value} - made
-    entering -= set(graph.weights)
-    only_style = {value for value in entering if not _from_text(graph, value, styles[0])}
-    in_time = graph.reached(entering - only_style, backwards=False)
-    inside = [node for node in inside if _key(node) in in_time]
     names = {_key(node) for node in inside}
     made = {value for node in inside for value in node.output}
     inputs = {value for node in inside for value in node.input if value} - made
@@ -224,7 +221,6 @@ def _divide(graph: _Graph) -> tuple[Any, Any, Any]:
             value, onnx.TensorProto.FLOAT, [1, _BINS, f"{value} frames"]
         )
     before = [node for node in graph.nodes if _key(node) not in names | after]
-    given = list(graph.model.graph.input)
     passed = [described[value] for value in sorted(inputs)]
     spectrum = [described[_SPECTRUM]]
     end = [node for node in graph.nodes if _key(node) in after]
@@ -233,14 +229,6 @@ def _divide(graph: _Graph) -> tuple[Any, Any, Any]:
         graph.part(list(_without_sin(graph, inside)), passed, spectrum),
         graph.part(end, spectrum, list(graph.model.graph.output)),
     )
-
-
-def _from_text(graph: _Graph, value: str, style: str) -> bool:
-    """Whether a value depends on more than the style."""
-    made = graph.reached([value], backwards=True)
-    sources = {name for node in made for name in graph.maker[node].input}
-    inputs = {item.name for item in graph.model.graph.input}
-    return bool((sources | {value}) & (inputs - {style}))
 
 
 def _without_sin(graph: _Graph, nodes: Sequence[Any]) -> Iterator[Any]:
@@ -260,9 +248,9 @@ def _without_sin(graph: _Graph, nodes: Sequence[Any]) -> Iterator[Any]:
     factors = np.linalg.lstsq(powers, np.sin(points), rcond=None)[0]
     turn = graph.add("turn", np.array(2 * np.pi))
     turns = graph.add("turns", np.array(1 / (2 * np.pi)))
-    first, *others = [
+    last, *others = [
         graph.add(f"sin {power}", np.array(factor))
-        for power, factor in zip(_POWERS, factors, strict=True)
+        for power, factor in reversed(list(zip(_POWERS, factors, strict=True)))
     ]
     for node in nodes:
         if node.op_type != "Sin":
@@ -276,13 +264,10 @@ def _without_sin(graph: _Graph, nodes: Sequence[Any]) -> Iterator[Any]:
         yield helper.make_node("Sub", [angle, whole], [small])
         square = f"{node.output[0]} square"
         yield helper.make_node("Mul", [small, small], [square])
-        total = f"{node.output[0]} sum {len(others)}"
-        yield helper.make_node("Mul", [square, others[-1]], [total])
-        for factor in [*others[-2::-1], first]:
-            added = f"{total} {factor}"
-            yield helper.make_node("Add", [total, factor], [added])
+        total = last
+        for factor in others:
+            multiplied, added = f"{node.output[0]} times {factor}", f"{node.output[0]} {factor}"
+            yield helper.make_node("Mul", [total, square], [multiplied])
+            yield helper.make_node("Add", [multiplied, factor], [added])
             total = added
-            if factor != first:
-                total = f"{added} times"
-                yield helper.make_node("Mul", [added, square], [total])
         yield helper.make_node("Mul", [total, small], node.output, node.name)
