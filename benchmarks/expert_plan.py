@@ -54,9 +54,14 @@ class Training:
     imbalance: float = 1.0
 
     @property
+    def parameters(self) -> int:
+        """Parameters of a rank."""
+        return self.dense + self.experts // self.ranks
+
+    @property
     def memory(self) -> int:
         """Bytes of parameters, gradients and moments of a rank."""
-        return BYTES_OF_A_TRAINED_VALUE * (self.dense + self.experts // self.ranks)
+        return BYTES_OF_A_TRAINED_VALUE * self.parameters
 
     @property
     def exchange(self) -> float:
@@ -148,10 +153,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _sizes(plan: Training) -> list[str]:
     everywhere = Training(**(vars(plan) | {"dense": plan.dense + plan.experts, "experts": 0}))
-    here, all_here = (each.dense + each.experts // each.ranks for each in (plan, everywhere))
     sent = plan.all_reduce(plan.dense), plan.all_reduce(everywhere.dense)
     rows = (
-        ("parameters of a rank", here, all_here, 1e6, "M"),
+        ("parameters of a rank", plan.parameters, everywhere.parameters, 1e6, "M"),
         ("parameters, gradients, AdamW", plan.memory, everywhere.memory, 1e9, "GB"),
         ("gradients averaged, bytes sent", *sent, 1e6, "MB"),
         ("frames exchanged, bytes sent", plan.exchange, 0, 1e6, "MB"),

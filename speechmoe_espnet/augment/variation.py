@@ -47,7 +47,7 @@ class FeatureVariation(AbsSpecAug):
         self.centres: Tensor
         self.bandwidths: Tensor
         self.table: Tensor
-        # Not part of checkpoints: all three follow from the options.
+        # Not part of checkpoints: all of them follow from the options.
         for name, value in (
             ("basis", smooth_basis(options.num_mel_bins)),
             ("centres", self.axis.centres),

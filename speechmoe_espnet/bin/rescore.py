@@ -29,8 +29,8 @@ from speechmoe_espnet.system.cli import ArgumentParser, progress, run
 from speechmoe_espnet.system.provenance import machine, machine_words
 
 UNITS_FILE, CTM_FILE, RTF_FILE = "units", "ctm", "rtf.json"
-# Lattices belong to the search and stay in its directory.
 TEXTS_A_TASK = 500
+# Lattices belong to the search and stay in its directory.
 NOT_COPIED = ("text", NBEST_FILE, UNITS_FILE, CTM_FILE, RTF_FILE, "lattice.ark.txt")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.decode.nbest import NBEST_FILE, Hyp, read_nbest
 from speechmoe_espnet.decode.tuning import Axis, RankedLists, Tuning, grid_search
+from speechmoe_espnet.decode.tuning_file import TUNING_FILE
 from speechmoe_espnet.report.figure import standalone_svg
 from speechmoe_espnet.report.heat_maps import rate_map
 from speechmoe_espnet.scoring.cer import METRICS
@@ -93,7 +94,7 @@ def tune(args: argparse.Namespace) -> None:
     found = grid_search(ranked, axes)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     _write(
-        args.output_dir / "tuning.json",
+        args.output_dir / TUNING_FILE,
         json.dumps(_summary(args, lists, ranked, found, counted.num_units), indent=1) + "\n",
     )
     title = f"{args.metric.upper()} of {args.decode_dir.name} (%)"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from speechmoe_espnet.data.ark import decompressed_matrix
 from speechmoe_espnet.data.matrix_file import split_location
+from speechmoe_espnet.data.stats_file import FEATS_STATS
 from speechmoe_espnet.data.table import join_error, read_scp, read_table, write_table
 from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.data.units import BpeTokenizer
@@ -161,7 +162,7 @@ def _write_sums(folder: Path, parts: Sequence[_Sums]) -> None:
     width = len(frames)
     write_table(folder / "speech_shape", {name: f"{n},{width}" for name, n in lengths.items()})
     counts = np.array(list(lengths.values()), np.int64)
-    np.savez(folder / "feats_stats.npz", count=int(counts.sum()), sum=frames, sum_square=squares)
+    np.savez(folder / FEATS_STATS, count=int(counts.sum()), sum=frames, sum_square=squares)
     np.savez(
         folder / "feats_lengths_stats.npz",
         count=len(counts),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from speechmoe_espnet.data.array_file import read_arrays
 from speechmoe_espnet.data.checksums import check_as_made
 
+FEATS_STATS = "feats_stats.npz"
 _CURE = "make the statistics again (stage 4 of a recipe)"
 _KEYS = ("count", "sum", "sum_square")
 

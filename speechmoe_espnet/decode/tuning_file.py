@@ -5,6 +5,7 @@ from pathlib import Path
 
 from speechmoe_espnet.data.json_files import number, read_object
 
+TUNING_FILE = "tuning.json"
 DECODING = ("lm_weight", "insertion_bonus")
 
 

@@ -33,7 +33,7 @@ from speechmoe_espnet.inference.speech_finder import SILERO, SpeechFinder, make_
 from speechmoe_espnet.inference.transcript import Transcript
 from speechmoe_espnet.inference.transcription import Transcriber
 from speechmoe_espnet.zoo.find_model import find_model
-from speechmoe_espnet.zoo.packed_model import is_packed
+from speechmoe_espnet.zoo.packed_model import is_experiment
 
 
 class Speech2Text(asr_inference.Speech2Text):
@@ -129,7 +129,7 @@ class Speech2Text(asr_inference.Speech2Text):
             ValueError: It is no packed model, is damaged, or cannot be fetched from the Hub.
         """
         folder = Path(model_tag)
-        if (folder / CONFIG_FILE).is_file() and not is_packed(folder):
+        if is_experiment(folder):
             return cls.from_experiment(folder, **kwargs)
         packed = find_model(model_tag)
         return cls(**{**packed.arguments(), **kwargs})

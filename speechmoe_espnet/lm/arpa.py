@@ -32,6 +32,8 @@ _SECTION = re.compile(r"\\(\d+)-grams:")
 _END = "\\end\\"
 _BLANKS = " \t\r"
 _ROUNDING = 1e-4
+NO_PROBABILITY = -99.0
+"""log10 of what is no word to predict, such as `<s>`, by convention."""
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from kaldingram.prune import Arpa, prune
 from kaldingram.train import NgramCounts
 
-from speechmoe_espnet.lm.arpa import NgramModel
+from speechmoe_espnet.lm.arpa import NO_PROBABILITY, NgramModel
 from speechmoe_espnet.lm.vocabulary import BEGIN, END, UNKNOWN, check_word
 
 MAX_ORDER = 5
 FALLBACK_DISCOUNT = 0.75
-_NO_PROBABILITY = -99.0
 _NOBODY = ""
 
 
@@ -98,7 +97,7 @@ def prune_entropy(arpa: Arpa, threshold: float) -> None:
         arpa.add_entry((BEGIN,), arpa.log_p_raw((END,)))
         with _quiet():
             prune(arpa, threshold, 1)
-        arpa.add_entry((BEGIN,), _NO_PROBABILITY)
+        arpa.add_entry((BEGIN,), NO_PROBABILITY)
 
 
 def to_model(arpa: Arpa) -> NgramModel:
@@ -135,11 +134,11 @@ def _to_arpa(counts: NgramCounts) -> Arpa:
                 backoff = after.word_to_bow[word]
                 arpa.add_entry(
                     (*history, word),
-                    math.log10(prob) if prob else _NO_PROBABILITY,
+                    math.log10(prob) if prob else NO_PROBABILITY,
                     math.log10(backoff) if backoff is not None else None,
                 )
     if counts.ngram_order == 1:
-        arpa.add_entry((BEGIN,), _NO_PROBABILITY)
+        arpa.add_entry((BEGIN,), NO_PROBABILITY)
         arpa.update_counts()
     return arpa
 

@@ -11,10 +11,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 
 from speechmoe_espnet.data.segmentation import is_hanzi
-from speechmoe_espnet.lm.arpa import Ngram, NgramModel
+from speechmoe_espnet.lm.arpa import NO_PROBABILITY, Ngram, NgramModel
 from speechmoe_espnet.lm.vocabulary import BEGIN, RESERVED, UNKNOWN
 
-_NO_PROBABILITY = -99.0
 _LEAST = 1e-9
 
 
@@ -36,9 +35,9 @@ def interpolate(first: NgramModel, second: NgramModel, weight: float) -> NgramMo
         raise ValueError(f"weight must be above 0 and below 1, got {weight}")
     names = {**dict.fromkeys(second.ngrams), **dict.fromkeys(first.ngrams)}
     probs: dict[Ngram, float] = {}
-    for ngram in sorted(names, key=len):
+    for ngram in names:
         mixed = weight * _prob(first, ngram) + (1 - weight) * _prob(second, ngram)
-        probs[ngram] = math.log10(mixed) if mixed > 0 else _NO_PROBABILITY
+        probs[ngram] = math.log10(mixed) if mixed > 0 else NO_PROBABILITY
     return _with_backoffs(max(first.order, second.order), probs)
 
 
@@ -63,7 +62,7 @@ def limit_words(model: NgramModel, words: Collection[str]) -> NgramModel:
         if ngram in probs:
             probs[ngram] -= math.log10(total)
     others = sum(10 ** model.ngrams[ngram][0] for ngram in unigrams if ngram[0] not in kept)
-    unknown = 10 ** probs.get((UNKNOWN,), _NO_PROBABILITY) + others / total
+    unknown = 10 ** probs.get((UNKNOWN,), NO_PROBABILITY) + others / total
     probs[UNKNOWN,] = math.log10(max(unknown, _LEAST))
     return _with_backoffs(model.order, probs)
 
@@ -102,5 +101,5 @@ def _with_backoffs(order: int, probs: Mapping[Ngram, float]) -> NgramModel:
             ngrams[history] = (ngrams[history][0], math.log10(ratio))
         ngrams |= {ngram: (probs[ngram], 0.0) for ngram in longer}
     if (BEGIN,) in ngrams:
-        ngrams[BEGIN,] = (_NO_PROBABILITY, ngrams[BEGIN,][1])
+        ngrams[BEGIN,] = (NO_PROBABILITY, ngrams[BEGIN,][1])
     return model

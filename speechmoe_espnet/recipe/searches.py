@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from speechmoe_espnet.decode.config import WFST, DecodeConfig
+from speechmoe_espnet.decode.tuning_file import TUNING_FILE
 from speechmoe_espnet.recipe.directories import Directories
 from speechmoe_espnet.recipe.recipe_options import (
     BPE,
@@ -13,7 +14,6 @@ from speechmoe_espnet.recipe.recipe_options import (
 )
 from speechmoe_espnet.recipe.shell_lines import Value
 
-TUNING_FILE = "tuning.json"
 _PLAIN = "conf/decode_ctc_greedy.yaml or conf/decode_ctc_prefix_beam.yaml"
 
 

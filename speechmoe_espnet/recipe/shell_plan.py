@@ -12,6 +12,7 @@ from pathlib import Path
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.worker_options import read_cluster
 from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.decode.tuning_file import TUNING_FILE
 from speechmoe_espnet.pipeline.digests import DONE, read_mark
 from speechmoe_espnet.recipe.directories import name_directories, name_of_corpus
 from speechmoe_espnet.recipe.expected_times import expected_times
@@ -26,7 +27,6 @@ from speechmoe_espnet.recipe.recipe_options import (
 )
 from speechmoe_espnet.recipe.score_columns import score_columns
 from speechmoe_espnet.recipe.searches import (
-    TUNING_FILE,
     Stages,
     search_variables,
     tune_config,

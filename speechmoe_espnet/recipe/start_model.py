@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from speechmoe_espnet.data.stats_file import FEATS_STATS
 from speechmoe_espnet.data.yaml_file import read_mapping
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE, FBANK_FILE
 from speechmoe_espnet.recipe.directories import Directories
@@ -141,7 +142,7 @@ class StartModel:
         kind = self.trained.conf.get("normalize")
         conf = dict(self.trained.conf.get("normalize_conf") or {})
         if "stats_file" in conf:
-            conf["stats_file"] = f"{self.directory}/feats_stats.npz"
+            conf["stats_file"] = f"{self.directory}/{FEATS_STATS}"
         args = ["--normalize", str(kind or "none")]
         return [*args, "--normalize_conf", _literal("normalize_conf", conf)] if conf else args
 
@@ -212,7 +213,7 @@ class StartModel:
 
 def without_start(names: Directories) -> dict[str, Value]:
     """Return the variables of `utils/recipe.sh` for a training from nothing."""
-    stats = f"stats_file={names.stats}/train/feats_stats.npz"
+    stats = f"stats_file={names.stats}/train/{FEATS_STATS}"
     return {
         "start": "",
         "start_model": "",

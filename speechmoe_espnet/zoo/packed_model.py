@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from speechmoe_espnet.data.checksums import file_sha256
 from speechmoe_espnet.data.yaml_file import read_mapping
-from speechmoe_espnet.espnet.experiment_config import file_entries
+from speechmoe_espnet.espnet.experiment_config import CONFIG_FILE, file_entries
 
 META, CARD, EXP, GRAPH = "meta.yaml", "README.md", "exp", "graph"
 CONFIG_KEY, CHECKPOINT_KEY = "asr_train_config", "asr_model_file"
@@ -73,6 +73,11 @@ class PackedModel:
 def is_packed(folder: Path) -> bool:
     """Whether a folder says that it is a packed model."""
     return (folder / META).is_file()
+
+
+def is_experiment(folder: Path) -> bool:
+    """Whether a folder is an experiment as a training leaves it, not packed."""
+    return (folder / CONFIG_FILE).is_file() and not is_packed(folder)
 
 
 def inner_path(name: object) -> PurePosixPath:

@@ -15,6 +15,7 @@ import yaml
 
 from speechmoe_espnet.data.checksums import file_sha256
 from speechmoe_espnet.data.fbank_config import FRONTEND, FbankConfig
+from speechmoe_espnet.decode.tuning_file import TUNING_FILE
 from speechmoe_espnet.espnet.experiment_config import (
     CONFIG_FILE,
     FBANK_FILE,
@@ -163,7 +164,7 @@ def _copy_search(source: Source, folder: Path) -> dict[str, str]:
         if path.is_file() and not path.name.startswith("."):
             shutil.copyfile(path, folder / GRAPH / path.name)
     names = {SEARCH_KEYS[0]: GRAPH}
-    for key, name in zip(SEARCH_KEYS[1:], ("decode.yaml", "tuning.json"), strict=True):
+    for key, name in zip(SEARCH_KEYS[1:], ("decode.yaml", TUNING_FILE), strict=True):
         if key in source.search:
             shutil.copyfile(source.search[key], folder / GRAPH / name)
             names[key] = f"{GRAPH}/{name}"

@@ -16,8 +16,11 @@ from typing import Any, Self
 
 from speechmoe_espnet.data.checksums import file_sha256
 from speechmoe_espnet.data.fbank_config import FbankConfig
+from speechmoe_espnet.data.stats_file import FEATS_STATS
 from speechmoe_espnet.data.tokens import TokenList
+from speechmoe_espnet.data.unit_dir import BPE_MODEL
 from speechmoe_espnet.decode.config import WFST, DecodeConfig
+from speechmoe_espnet.decode.tuning_file import TUNING_FILE
 from speechmoe_espnet.espnet.experiment_config import (
     CONFIG_FILE,
     DEFAULT_MODEL_FILE,
@@ -28,16 +31,15 @@ from speechmoe_espnet.espnet.experiment_config import (
 )
 from speechmoe_espnet.results.trained_system import EPOCHS_FILE, ORIGIN
 from speechmoe_espnet.zoo.find_model import find_model
-from speechmoe_espnet.zoo.packed_model import GRAPH, SEARCH_KEYS, is_packed
+from speechmoe_espnet.zoo.packed_model import GRAPH, SEARCH_KEYS, is_experiment
 from speechmoe_espnet.zoo.packing import without_local_names, write_yaml
 
 TOKENS_FILE = "tokens.txt"
-DECODE_FILE, TUNING_FILE = "decode_of_model.yaml", "tuning.json"
+DECODE_FILE = "decode_of_model.yaml"
 _GRAPH_KEY, _CONFIG_KEY, _TUNING_KEY = SEARCH_KEYS
 TOKEN_TYPES = {"char": "char", "bpe": "bpe", "word": "syllable_phone"}
 """ESPnet's kinds of tokens, and the recipes' names for them."""
-_STATS_FILE, _BPE_FILE = "feats_stats.npz", "bpe.model"
-_NAMES_OF_FILES = {"stats_file": _STATS_FILE, "bpemodel": _BPE_FILE}
+_NAMES_OF_FILES = {"stats_file": FEATS_STATS, "bpemodel": BPE_MODEL}
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class TrainedModel:
         """
         folder = Path(model).expanduser()
         search: Mapping[str, Path] = {}
-        if (folder / CONFIG_FILE).is_file() and not is_packed(folder):
+        if is_experiment(folder):
             config_file, checkpoint = folder / CONFIG_FILE, folder / DEFAULT_MODEL_FILE
             if not checkpoint.is_file():
                 raise FileNotFoundError(f"{model}: has no {checkpoint.name}; finish its training")

@@ -23,6 +23,7 @@ import soxr
 from speechmoe_espnet.corpora.synthetic import kokoro
 from speechmoe_espnet.corpora.synthetic.mixed_voices import MixedVoice
 from speechmoe_espnet.corpora.synthetic.signal import SAMPLE_RATE, Signal, set_level, trim
+from speechmoe_espnet.pipeline.atomic_file import written_beside
 from speechmoe_espnet.pipeline.pool import ONE_PROCESS
 from speechmoe_espnet.pipeline.workers import Job, Workers
 
@@ -169,18 +170,8 @@ def _synthesise(spoken: Spoken, saying: Saying) -> Signal:
 
 def _write(file: Path, signal: Signal) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.tmp.{os.getpid()}")
-    try:
-        soundfile.write(
-            beside,
-            signal,
-            SAMPLE_RATE,
-            format="FLAC",
-            subtype="PCM_16",
-        )
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_beside(file) as out:
+        soundfile.write(out, signal, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
 
 
 class _Claim:
