@@ -48,7 +48,7 @@ run_stage() {
 run_training() {
     python -m speechmoe_espnet.bin.watch_training --name "${2##*/}" --log "$2/train.log" -- \
         python -m speechmoe_espnet.bin.stage --name "stage $1" --target "$2" "${hints[@]}" "${accepted[@]}" \
-        --in_place --may_grow max_epoch --ignore=--use_tensorboard= --quiet --log "$2/train.log" "${@:3}"
+        --in_place --checkpoint checkpoint.pth --may_grow max_epoch --ignore=--use_tensorboard= --quiet --log "$2/train.log" "${@:3}"
 }
 
 # What --skip-bad left out of every set, as `set utterance reason`.
@@ -170,7 +170,7 @@ if runs 9; then
 fi
 
 if runs 10; then
-    [ -d "${tune_dir}/nbest" ] || die "stage 10 needs n-best lists of dev; the same command with --stage 8 makes them"
+    [ -d "${tune_dir}/nbest" ] || die "stage 10 needs n-best lists of dev; the same command with --stage ${lists_begin_with} makes them"
     log "stage 10: neural language model (log: ${neural_lm}/train.log)"
     run_training 10 "${neural_lm}" --input "${lm_texts[@]}" "${dump}/dev/text" "${lm_config}" -- \
         ../../../utils/train_lm.sh "{out}" "${dump}/dev/text" "${lm_texts[@]}" "${simplify_args[@]}" -- \
@@ -210,7 +210,7 @@ if runs 12; then
         --log "${logs}/report_${expname}.log" -- \
         python -m speechmoe_espnet.bin.report "${report_systems[@]}" --corpus "${corpus}" --seed "${seed}" \
         --decode "${scored_dir##*/decode_}" --sets "${sets[@]}" --audio_dir "${data}" --feature_dir "${dump}" \
-        --output_dir "{out}"
+        "${report_args[@]}" --output_dir "{out}"
 fi
 
 if runs 13; then

@@ -30,6 +30,13 @@ def get_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="work in the target itself; a stopped run resumes",
     )
+    parser.add_argument(
+        "--checkpoint",
+        default="",
+        metavar="FILE",
+        help="with --in_place: file in the target that a stopped run resumes from; without it, "
+        "nothing is resumed or kept (default: any file)",
+    )
     parser.add_argument("--log", type=Path, help="log file for the output of the command")
     parser.add_argument("--quiet", action="store_true", help="write the output to the log only")
     parser.add_argument("--name", default="stage", help="name of the stage in messages")
@@ -83,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 inputs=tuple(args.input),
                 name=args.name,
                 in_place=args.in_place,
+                checkpoint=args.checkpoint,
                 log=args.log,
                 quiet=args.quiet,
                 hints=dict(_hint(text) for text in args.hint),

@@ -133,8 +133,9 @@ def _new_lines(log: Path) -> Iterator[list[str]]:
     while True:
         lines: list[str] = []
         if log.exists():
-            if inode != log.stat().st_ino:
-                position, inode = 0, log.stat().st_ino
+            now = log.stat()
+            if inode != now.st_ino or now.st_size < position:
+                position, inode = 0, now.st_ino
             with open(log, "rb") as file:
                 file.seek(position)
                 text = file.read()

@@ -14,7 +14,7 @@ from speechmoe_espnet.grids.results_file import details_link, write_results
 from speechmoe_espnet.grids.run_table import run_rows, write_csv, write_json
 from speechmoe_espnet.grids.summary import summarize
 from speechmoe_espnet.report.figure import standalone_svg
-from speechmoe_espnet.results.comparison import Provenance
+from speechmoe_espnet.results.comparison import Provenance, is_trial
 
 
 def write_table(finished: Sequence[FinishedRun], directory: Path) -> None:
@@ -44,12 +44,16 @@ def write_report(
         ValueError: The runs cannot be compared, or `results_md` has no such section.
     """
     names = {item.system for item in finished}
-    control = grid.control if grid.control in names else None
+    is_compared = grid.control in names and not is_trial(grid.options)
+    control = grid.control if is_compared else None
     summary = summarize(finished, control)
     top = grid.recipe.parents[2]
     file = (grid.recipe / FOLDER / f"{grid.name}.yaml").relative_to(top)
     command = f"python -m speechmoe_espnet grid {file}"
-    provenance = Provenance(seed=0, meta={"command": command})
+    meta = {"command": command}
+    if is_trial(grid.options):
+        meta["preset"] = "tiny only shows that all works: systems are not compared"
+    provenance = Provenance(seed=0, meta=meta)
     corpus = str(grid.options.get("corpus", "synthetic"))
     page = build_page(summary, provenance, title=f"{grid.name}: {grid.description}", corpus=corpus)
     write_table(finished, directory)

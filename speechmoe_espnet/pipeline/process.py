@@ -7,6 +7,7 @@ command end as well if they call `end_with_parent`, as all commands of this pack
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from typing import BinaryIO
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECONDS_TO_STOP = 10.0
 _PR_SET_PDEATHSIG = 1
+_HEADER = re.compile(r"# \d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
+_ERROR = re.compile(r"[\w.]+: error: ")
 
 
 class Interrupted(BaseException):
@@ -193,11 +196,18 @@ def run_logged(
             file.close()
 
 
-def tail(path: Path, num_lines: int = 15) -> list[str]:
-    """Return the last lines of a text file (at most the last 64 KiB are read)."""
-    with open(path, "rb") as file:
+def last_words(log: Path, num_lines: int = 15) -> list[str]:
+    """Return what a log of `run_logged` ends with: the error of a command, or its last lines.
+
+    At most the last 64 KiB are read, and nothing of earlier runs.
+    """
+    with open(log, "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
-        return file.read().decode("utf-8", errors="replace").splitlines()[-num_lines:]
+        lines = file.read().decode("utf-8", errors="replace").splitlines()
+    begins = [number for number, line in enumerate(lines) if _HEADER.match(line)]
+    lines = lines[begins[-1] + 1 if begins else 0 :][-num_lines:]
+    errors = [number for number, line in enumerate(lines) if _ERROR.match(line)]
+    return lines[errors[-1] if errors else 0 :]
 
 
 def _pump(source: BinaryIO | None, log: BinaryIO | None) -> None:

@@ -32,10 +32,10 @@ from speechmoe_espnet.pipeline.digests import (
 from speechmoe_espnet.pipeline.lock import TargetLock
 from speechmoe_espnet.pipeline.marks import goes_on, made_with, timestamp, write_mark
 from speechmoe_espnet.pipeline.process import (
+    last_words,
     run_logged,
     stopping_signals_raise,
     stopping_signals_wait,
-    tail,
 )
 from speechmoe_espnet.pipeline.target import (
     OLD,
@@ -70,6 +70,8 @@ class Stage:
         inputs: Files and directories that the command reads.
         name: Name of the stage in messages.
         in_place: Work in the target itself (a training that can resume).
+        checkpoint: File in the target that an in-place command can resume from; "": any file.
+            What failed before it was written is not kept.
         log: File for the command's output.
         quiet: Write the output to the log only.
         hints: Cure by input path, shown if the input is missing.
@@ -84,6 +86,7 @@ class Stage:
     inputs: tuple[Path, ...] = ()
     name: str = "stage"
     in_place: bool = False
+    checkpoint: str = ""
     log: Path | None = None
     quiet: bool = False
     hints: Mapping[str, str] = field(default_factory=dict)
@@ -226,7 +229,12 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
         return
     earlier = read_mark(target / STARTED) or read_mark(target / DONE)
     if target.exists() and any(target.iterdir()):
-        if earlier is None or not goes_on(earlier, mark):
+        is_same = earlier is not None and goes_on(earlier, mark)
+        if earlier is not None and not _is_worth_keeping(stage):
+            remove_partial_files(target)
+            if not is_same:
+                shutil.rmtree(target)
+        elif not is_same:
             backup = free_backup_name(target)
             target.rename(backup)
             print(
@@ -234,7 +242,7 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
                 f"kept as {backup}",
                 flush=True,
             )
-        else:
+        elif earlier is not None:
             print(f"{stage.name}: resuming {target}", flush=True)
             remove_partial_files(target)
             begun_with = earlier.get("begun_with_commit", earlier.get("commit"))
@@ -246,6 +254,13 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
     for name in (DONE, FILES):
         (target / name).unlink(missing_ok=True)
     yield target
+
+
+def _is_worth_keeping(stage: Stage) -> bool:
+    """Return whether the target holds a checkpoint, or what other stages have finished in it."""
+    target = stage.target
+    names = (f"*/{DONE}", DONE, stage.checkpoint or "*")
+    return any(any(target.glob(name)) for name in names)
 
 
 def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:
@@ -264,10 +279,14 @@ def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:
     )
     if status == 0:
         return
-    message = f"{stage.name}: the command failed with status {status}: {' '.join(command)}"
-    if stage.log is not None:
-        lines = "".join(f"\n  | {line}" for line in tail(stage.log))
-        message += f"\nThe last lines of its log:{lines}\nSee {stage.log}"
+    message = f"{stage.name}: the command failed with status {status}"
+    if stage.log is None:
+        message += f": {' '.join(command)}"
+    elif stage.quiet:
+        lines = "".join(f"\n  | {line}" for line in last_words(stage.log))
+        message += f"; its log {stage.log} ends with{lines or ' nothing'}"
+    else:
+        message += f"; what it said stands above and in {stage.log}"
     raise CommandFailedError(message, status)
 
 

@@ -18,7 +18,7 @@ from speechmoe_espnet.recipe.directories import name_directories, name_of_corpus
 from speechmoe_espnet.recipe.expected_times import expected_times
 from speechmoe_espnet.recipe.feature_args import corpus_args, feature_args, text_args
 from speechmoe_espnet.recipe.find_files import Place
-from speechmoe_espnet.recipe.hints import hints
+from speechmoe_espnet.recipe.hints import stage_hints
 from speechmoe_espnet.recipe.recipe_options import (
     BPE,
     DEV,
@@ -177,10 +177,10 @@ class _Plan:
     def variables(self) -> dict[str, Value]:
         """Return all variables by name."""
         options, names = self.options, self.directories
-        scored, scored_by = (names.rescored, 10) if options.rescore else (names.decode_dir, 9)
+        scored = names.rescored if options.rescore else names.decode_dir
         writes_words = self._needs("graph")
         columns = score_columns(options, names, self.sets, scored, writes_words=writes_words)
-        return {
+        variables: dict[str, Value] = {
             "stages": [str(number) for number in self.stages],
             # Times were measured with the formant synthesiser.
             "times": ""
@@ -198,7 +198,6 @@ class _Plan:
             "tune_config": options.tune_config,
             "lm_config": options.lm_config,
             "token_type": options.token_type,
-            "hints": hints(options, names, self.sets, scored, scored_by, bool(self.start)),
             "workers": worker_args(options),
             **self._corpus(),
             **self._training(),
@@ -206,7 +205,11 @@ class _Plan:
             **self._language_model(),
             **search_variables(options, names, self.decoding, is_weighed=self._is_weighed()),
             **columns,
+            "report_args": ["--meta", f"preset={options.preset}"] if options.is_tiny else [],
         }
+        return variables | stage_hints(
+            options, names, variables, lambda path: self.place.absolute(path).exists()
+        )
 
     def _corpus(self) -> dict[str, Value]:
         options, names = self.options, self.directories

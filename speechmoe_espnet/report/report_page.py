@@ -26,7 +26,14 @@ from speechmoe_espnet.report.sections import (
     verdict,
     worst_utterances,
 )
-from speechmoe_espnet.results.comparison import Comparison, commit_note, curves, short_commit
+from speechmoe_espnet.results.comparison import (
+    TRIAL_NOTE,
+    Comparison,
+    commit_note,
+    curves,
+    is_trial,
+    short_commit,
+)
 from speechmoe_espnet.results.set_outcome import SetOutcome
 from speechmoe_espnet.results.trained_system import System
 
@@ -71,17 +78,19 @@ def build_page(
     title = f"SpeechMoE: {metric} on {len(systems[0].sets)} sets"
     if comparison:
         title = f"{comparison.candidate} against {comparison.control}: {metric}"
+    compared = None if is_trial(results["meta"]) else comparison
     return render(
         "report.html.j2",
         title=title,
         subtitle=f"{', '.join(systems[0].sets)} · corpus {corpus} · seed {results['seed']} · "
         f"commit {short_commit(results['commit'])}",
-        comparison=comparison,
-        verdict=verdict(comparison, metric) if comparison else None,
-        headline=headline_table(systems, results, comparison),
+        comparison=compared,
+        verdict=verdict(compared, metric) if compared else None,
+        headline=headline_table(systems, results, compared),
+        trial_note=TRIAL_NOTE if is_trial(results["meta"]) else None,
         commit_note=commit_note(results),
         synthetic_note=SYNTHETIC_NOTE if corpus == "synthetic" else None,
-        changes=_changes(comparison) if comparison else None,
+        changes=_changes(compared) if compared else None,
         colours_of=colours,
         colours_in_units={s.name: colours[s.name] for s in systems if s.syllable_counts},
         mixed=mixed_table(systems),

@@ -4,7 +4,12 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from speechmoe_espnet.results.comparison import commit_note, percent_waiting
+from speechmoe_espnet.results.comparison import (
+    TRIAL_NOTE,
+    commit_note,
+    is_trial,
+    percent_waiting,
+)
 from speechmoe_espnet.results.decoding import Decoding, decoding_rows
 from speechmoe_espnet.scoring.bootstrap import Interval
 
@@ -39,7 +44,9 @@ def text_table(results: Mapping[str, Any], *, intervals: bool = False) -> str:
     }
     unit = "chars" if results["metric"] == "cer" else "syllables"
     lines += _tables(["set", "utts", unit], rows, columns)
-    if results["relative_change"]:
+    if is_trial(results["meta"]):
+        lines += ["", *textwrap.wrap(TRIAL_NOTE, MAX_COLUMNS)]
+    elif results["relative_change"]:
         lines += ["", *_comparison(results)]
     if any(system.get("ser") for system in systems.values()):
         lines += ["", *_syllables(systems)]

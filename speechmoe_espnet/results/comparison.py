@@ -16,6 +16,12 @@ from speechmoe_espnet.scoring.bootstrap import Interval
 from speechmoe_espnet.scoring.mixed import mixed_to_dict
 from speechmoe_espnet.system.provenance import UNKNOWN, commit, machine, versions
 
+_TRIAL = "tiny"
+TRIAL_NOTE = (
+    "The preset tiny only shows that all works. Its systems have hardly been trained, so that "
+    "their figures say nothing about them, and they are not compared."
+)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -124,6 +130,15 @@ def build_results(
     }
     validate_results(results)
     return results
+
+
+def is_trial(options: Mapping[str, Any]) -> bool:
+    """Return whether trainings were so short that differences are noise.
+
+    Args:
+        options: `preset` of the recipe among others: `meta` of a report, or options of a grid.
+    """
+    return bool(options.get("preset") == _TRIAL)
 
 
 def curves(system: System) -> dict[str, Any]:

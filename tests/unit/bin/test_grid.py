@@ -110,6 +110,22 @@ def test_reports_on_finished_runs(grid_file, finished, tmp_path, capsys):
     assert "| moe |" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("preset", ["tiny", "small"])
+def test_tiny_systems_are_not_compared(grid_file, request, capsys, preset):
+    content = yaml.safe_load(grid_file.read_text()) | {"options": {"preset": preset}}
+    grid_file.write_text(yaml.safe_dump(content))
+    finished = request.getfixturevalue("finished")
+    assert call(grid_file, "--report") == 0
+    tables = capsys.readouterr().out
+    page = (finished / "index.html").read_text()
+    is_tiny = preset == "tiny"
+    assert ("only shows that all works" in " ".join(tables.split())) == is_tiny
+    assert ("only shows that all works" in page) == is_tiny
+    assert ("Errors saved" in tables) != is_tiny
+    assert ("verdict" in page.partition("<body")[2]) != is_tiny
+    assert (finished / "changes.svg").exists() != is_tiny
+
+
 def test_nothing_finished_is_an_error(grid_file, capsys):
     assert call(grid_file, "--report") == 1
     assert "no run is finished" in capsys.readouterr().err

@@ -51,6 +51,24 @@ def test_report_of_two_systems(run, tmp_path, capsys):
     assert "corpora behind these figures are synthetic" in page
 
 
+def test_tiny_gives_no_verdicts(run, tmp_path, capsys):
+    """Every word that judges is gone; the same systems get some otherwise."""
+    words = ("better", "worse", "verdict", "no difference shown", "errors saved", "Relative change")
+    compared = ("--control", "static", "--candidate", "moe")
+
+    def said(preset):
+        assert run(*compared, "--meta", f"preset={preset}") == 0
+        page = (tmp_path / "out/index.html").read_text().partition("<body")[2]
+        return page, capsys.readouterr().out.replace("lower is better", "")
+
+    for text in said("tiny"):
+        assert [word for word in words if word in text] == []
+        assert "only shows that all works" in " ".join(text.split())
+    for text in said("small"):
+        assert [word for word in words if word in text] != []
+        assert "only shows that all works" not in " ".join(text.split())
+
+
 def test_same_input_same_bytes(run, tmp_path):
     def files():
         assert run("--control", "static", "--candidate", "moe") == 0

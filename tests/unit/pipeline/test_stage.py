@@ -156,15 +156,39 @@ def test_failing_command_leaves_the_earlier_target(tmp_path: Path, source: Path)
     with pytest.raises(CommandFailedError) as error:
         run(shell(text, target, source, log=log, name="stage 2"))
     assert error.value.status == 7
-    message = str(error.value)
-    assert str(log) in message
-    assert "line 30" in message
-    assert "line 10" not in message
-    assert "stage 2" in message
+    # What the command said is on the screen already.
+    said = f"stage 2: the command failed with status 7; what it said stands above and in {log}"
+    assert str(error.value) == said
     assert (target / ".done.json").read_text() == before
     assert listing(target) == [*MARKS, "source"]
     assert listing(tmp_path) == ["log", "source", "target"]
     assert "line 1\n" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("for i in $(seq 30); do echo line $i; done", [f"line {i}" for i in range(16, 31)]),
+        ("echo before; echo train: error: a:; echo b", ["train: error: a:", "b"]),
+        ("echo trainer.py: error: c; echo lm_train: error: d", ["lm_train: error: d"]),
+    ],
+)
+def test_quiet_command_that_fails_tells_its_error_once(
+    tmp_path: Path, said: str, shown: list[str]
+) -> None:
+    target, log = tmp_path / "target", tmp_path / "stage.log"
+    stage = shell(f"{said}; exit 7 # {{out}}", target, log=log, quiet=True, in_place=True)
+    for _ in range(2):  # the log is that of both
+        with pytest.raises(CommandFailedError) as error:
+            run(stage)
+        first, *lines = str(error.value).splitlines()
+        assert first == f"stage: the command failed with status 7; its log {log} ends with"
+        assert lines == [f"  | {line}" for line in shown]
+
+
+def test_quiet_command_that_fails_without_a_word(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailedError, match=r"stage\.log ends with nothing$"):
+        run(shell("exit 1 # {out}", tmp_path / "t", log=tmp_path / "stage.log", quiet=True))
 
 
 def test_command_that_writes_nothing_fails(tmp_path: Path) -> None:
@@ -222,6 +246,32 @@ def test_in_place_resumes(tmp_path: Path) -> None:
     assert (target / "epochs").read_text() == "epoch\nepoch\n"
     assert listing(target) == [*MARKS, "epochs"]
     assert not run(stage)
+
+
+def test_nothing_is_resumed_or_kept_before_the_first_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "training"
+
+    def fail(config: str, *files: str) -> str:
+        text = f"cd {{out}}; echo {config} >> log; touch {' '.join(files)} log; exit 1"
+        with pytest.raises(CommandFailedError):
+            run(shell(text, target, in_place=True, checkpoint="last.pth"))
+        return capsys.readouterr().out
+
+    for config in ("one", "one", "two"):
+        output = fail(config)
+        assert "resuming" not in output
+        assert "kept as" not in output
+    assert (target / "log").read_text() == "two\n"
+    assert listing(tmp_path) == ["training"]
+    fail("three", "last.pth")
+    assert "resuming" in fail("three", "last.pth")
+    assert "kept as" in fail("four")
+    assert listing(tmp_path) == ["training", "training.bak.1"]
+    # What another stage has finished inside is kept as well.
+    run(shell("touch {out}/x", target / "decode"))
+    assert "kept as" in fail("five")
 
 
 def test_partial_files_of_a_killed_training_are_removed(

@@ -41,7 +41,9 @@ def test_tiny_is_tiny_in_steps_and_searches_narrowly(tmp_path: Path) -> None:
     assert found["training_args"][-4:] == ["--max_epoch", "2", "--num_iters_per_epoch", "4"]
     found = plan(tmp_path, preset="tiny", asr_args="--max_epoch 5")
     assert found["training_args"][-4:] == ["--max_epoch", "5", "--num_iters_per_epoch", "4"]
+    assert found["report_args"] == ["--meta", "preset=tiny"]
     assert plan(tmp_path)["training_args"][-2:] == ["--max_epoch", "8"]
+    assert plan(tmp_path)["report_args"] == []
 
 
 def test_tensorboard_is_asked_for_where_it_is(
