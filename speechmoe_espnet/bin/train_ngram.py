@@ -49,7 +49,9 @@ def get_parser() -> cli.ArgumentParser:
         help="general n-gram (ARPA over words) that the one of the text is interpolated with",
     )
     parser.add_argument(
-        "--mix_weight", type=float, default=NgramOptions.mix_weight, help="its weight"
+        "--mix_weight",
+        type=float,
+        help="its weight, above 0 and below 1 (default: the most likely one of --dev_text)",
     )
     parser.add_argument(
         "--mix_words",
@@ -102,6 +104,8 @@ def train(args: argparse.Namespace) -> None:
         f"dev: {dev['sentences']} sentences, {dev['tokens']} tokens, "
         f"{100 * dev['oov_rate']:.2f} % unknown"
     )
+    if "mixed_with" in facts:
+        print(f"weight of {args.mix_arpa}: {facts['mixed_with']['weight']:.2f}")
     for name in ("unpruned", "pruned"):
         model = facts[name]
         sizes = " ".join(map(str, model["ngrams"]))

@@ -8,13 +8,15 @@ model lacks has probability 0 in it.
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from speechmoe_espnet.data.segmentation import is_hanzi
 from speechmoe_espnet.lm.arpa import NO_PROBABILITY, Ngram, NgramModel
-from speechmoe_espnet.lm.vocabulary import BEGIN, RESERVED, UNKNOWN
+from speechmoe_espnet.lm.vocabulary import BEGIN, END, RESERVED, UNKNOWN
 
 _LEAST = 1e-9
+_ITERATIONS = 50
+_LEAST_WEIGHT = 0.05
 
 
 def interpolate(first: NgramModel, second: NgramModel, weight: float) -> NgramModel:
@@ -39,6 +41,36 @@ def interpolate(first: NgramModel, second: NgramModel, weight: float) -> NgramMo
         mixed = weight * _prob(first, ngram) + (1 - weight) * _prob(second, ngram)
         probs[ngram] = math.log10(mixed) if mixed > 0 else NO_PROBABILITY
     return _with_backoffs(max(first.order, second.order), probs)
+
+
+def best_weight(first: NgramModel, second: NgramModel, sentences: Iterable[Sequence[str]]) -> float:
+    """Choose the weight of a mixture by the likelihood of a text, as SRILM's compute-best-mix does.
+
+    Expectation maximisation of w in w P_first + (1 - w) P_second, over the words of the text and
+    its ends of sentences. No model loses all its weight to a text that may be short.
+
+    Args:
+        first: A model.
+        second: Another model; its words may differ.
+        sentences: Words of each sentence; those that both models lack do not count.
+
+    Returns:
+        Weight of the first, from 0.05 to 0.95; 0.5 where no word counts.
+    """
+    order = max(first.order, second.order)
+    pairs = []
+    for words in sentences:
+        tokens = (BEGIN, *words, END)
+        for end in range(2, len(tokens) + 1):
+            ngram = tokens[max(0, end - order) : end]
+            pair = _prob(first, ngram), _prob(second, ngram)
+            if sum(pair):
+                pairs.append(pair)
+    weight = 0.5
+    for _ in range(_ITERATIONS if pairs else 0):
+        shares = (weight * one / (weight * one + (1 - weight) * two) for one, two in pairs)
+        weight = min(max(sum(shares) / len(pairs), _LEAST_WEIGHT), 1 - _LEAST_WEIGHT)
+    return weight
 
 
 def limit_words(model: NgramModel, words: Collection[str]) -> NgramModel:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,12 @@ from speechmoe_espnet.lm.estimation import (
     to_model,
 )
 from speechmoe_espnet.lm.evaluation import NgramPerplexity, highest_sum_error, perplexity
-from speechmoe_espnet.lm.interpolation import interpolate, likely_words, limit_words
+from speechmoe_espnet.lm.interpolation import (
+    best_weight,
+    interpolate,
+    likely_words,
+    limit_words,
+)
 from speechmoe_espnet.lm.sentences import read_sentences
 from speechmoe_espnet.lm.vocabulary import RESERVED, Vocabulary
 
@@ -43,8 +48,9 @@ class NgramOptions:
         prune_threshold: Relative increase of perplexity below which an n-gram is pruned.
         keep_unpruned: Whether to write the unpruned model as well.
         simplify: Whether to write traditional characters as simplified ones.
-        mix_arpa: A general model that the one of the text is mixed with; None: no mixture.
-        mix_weight: Its weight, above 0 and below 1.
+        mix_arpa: A general model that the one of the text is mixed with; None: no mixture. Its
+            words stay whole in the text.
+        mix_weight: Its weight, above 0 and below 1; None: the most likely one of the held-out text.
         mix_words: So many of its most probable words come into the mixture, with the words of the
             text and each single Hanzi.
     """
@@ -56,7 +62,7 @@ class NgramOptions:
     keep_unpruned: bool = False
     simplify: bool = False
     mix_arpa: Path | None = None
-    mix_weight: float = 0.5
+    mix_weight: float | None = None
     mix_words: int = 60_000
 
 
@@ -95,16 +101,21 @@ def train_ngram(
     timer.begin("read text")
     sentences = read_sentences(texts, options.level, simplified=options.simplify)
     dev = read_sentences([dev_text], options.level, simplified=options.simplify)
-    vocabulary = Vocabulary.from_sentences(sentences, options.min_count)
+    general = _general_model(options, {word for sentence in sentences for word in sentence})
+    known = () if general is None else {ngram[0] for ngram in general.ngrams if len(ngram) == 1}
+    vocabulary = Vocabulary.from_sentences(sentences, options.min_count, known)
     sentences = [vocabulary.split(sentence) for sentence in sentences]
     dev_words = sum(map(len, dev))
-    dev_split = sum(w not in vocabulary and len(w) > 1 for sentence in dev for w in sentence)
-    dev = [vocabulary.split(sentence) for sentence in dev]
 
     timer.begin(f"estimate order {options.order}")
     arpa = estimate(sentences, options.order, vocabulary.unseen)
-    if options.mix_arpa is not None:
-        arpa, vocabulary = _mixture(arpa, vocabulary, options)
+    vocabulary = vocabulary.extended(word for word in known if word not in RESERVED)
+    dev_split = sum(w not in vocabulary and len(w) > 1 for sentence in dev for w in sentence)
+    dev = [vocabulary.split(sentence) for sentence in dev]
+    mixture: dict[str, Any] = {}
+    if general is not None:
+        arpa, weight = _mix(general, arpa, dev, options.mix_weight)
+        mixture = {"weight": round(weight, 4), "words": options.mix_words}
     unpruned = _facts([n for _, n in arpa.counts()], perplexity(arpa.log_p_raw, arpa.order(), dev))
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -126,7 +137,7 @@ def train_ngram(
         "order": options.order,
         "min_count": options.min_count,
         "prune_threshold": options.prune_threshold,
-        **_mixture_facts(options),
+        **({"mixed_with": _source(options.mix_arpa) | mixture} if options.mix_arpa else {}),
         "sources": [_source(path) for path in texts],
         "dev": {
             **_source(dev_text),
@@ -149,21 +160,22 @@ def train_ngram(
     return facts
 
 
-def _mixture_facts(options: NgramOptions) -> dict[str, Any]:
+def _general_model(options: NgramOptions, words: Collection[str]) -> NgramModel | None:
+    """Return the model to mix with, of its likely words and those of the text."""
     if options.mix_arpa is None:
-        return {}
-    facts = {"weight": options.mix_weight, "words": options.mix_words}
-    return {"mixed_with": {**_source(options.mix_arpa), **facts}}
+        return None
+    model = read_arpa(options.mix_arpa)
+    return limit_words(model, likely_words(model, options.mix_words) | {*words})
 
 
-def _mixture(arpa: Arpa, vocabulary: Vocabulary, options: NgramOptions) -> tuple[Arpa, Vocabulary]:
-    assert options.mix_arpa is not None
-    general = read_arpa(options.mix_arpa)
-    words = likely_words(general, options.mix_words) | set(vocabulary.counts)
-    general = limit_words(general, words)
-    mixed = interpolate(general, to_model(arpa), options.mix_weight)
-    new = (ngram[0] for ngram in mixed.ngrams if len(ngram) == 1 and ngram[0] not in RESERVED)
-    return from_model(mixed), vocabulary.extended(new)
+def _mix(
+    general: NgramModel, arpa: Arpa, dev: Sequence[Sequence[str]], weight: float | None
+) -> tuple[Arpa, float]:
+    """Return the mixture of a general model with that of the text, and the general one's weight."""
+    own = to_model(arpa)
+    if weight is None:
+        weight = best_weight(general, own, dev)
+    return from_model(interpolate(general, own, weight)), weight
 
 
 def _facts(counts: Sequence[int], measured: NgramPerplexity) -> dict[str, Any]:

@@ -8,7 +8,7 @@ whose characters were seen.
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -32,7 +32,12 @@ class Vocabulary:
     counts: dict[str, int]
 
     @classmethod
-    def from_sentences(cls, sentences: Iterable[Sequence[str]], min_count: int = 1) -> Self:
+    def from_sentences(
+        cls,
+        sentences: Iterable[Sequence[str]],
+        min_count: int = 1,
+        keep: Collection[str] = frozenset(),
+    ) -> Self:
         """Choose the words.
 
         Words of Hanzi that occur fewer than `min_count` times are split. Other words (Latin,
@@ -41,6 +46,7 @@ class Vocabulary:
         Args:
             sentences: Words of each sentence.
             min_count: Occurrences that a word of several Hanzi needs to stay whole.
+            keep: Words that stay whole however rarely they occur.
 
         Raises:
             ValueError: `min_count` is not positive, there is no word, or a word is empty, contains
@@ -55,7 +61,7 @@ class Vocabulary:
             check_word(word)
         counts: Counter[str] = Counter()
         for word, count in words.items():
-            if count >= min_count or not is_hanzi(word):
+            if count >= min_count or word in keep or not is_hanzi(word):
                 counts[word] += count
             else:
                 for character in word:

@@ -1,5 +1,6 @@
 """Mixtures of two models against the sum of their probabilities, word by word."""
 
+import json
 import math
 
 import numpy as np
@@ -10,7 +11,12 @@ from tiny_graph import random_grammar
 
 from speechmoe_espnet.lm.arpa import NgramModel, read_arpa, write_arpa
 from speechmoe_espnet.lm.estimation import from_model, to_model
-from speechmoe_espnet.lm.interpolation import interpolate, likely_words, limit_words
+from speechmoe_espnet.lm.interpolation import (
+    best_weight,
+    interpolate,
+    likely_words,
+    limit_words,
+)
 from speechmoe_espnet.lm.ngram import NgramOptions, train_ngram
 
 WORDS = ["今天", "天气", "好", "人", "我们"]
@@ -90,6 +96,33 @@ def test_a_weight_that_is_none(weight) -> None:
         interpolate(model, model, weight)
 
 
+@pytest.mark.parametrize("own_order", [1, 3])
+def test_the_best_weight_has_the_greatest_likelihood(tmp_path, own_order) -> None:
+    one, two = trained(tmp_path, 0), trained(tmp_path, 1, order=own_order)
+    text = [["公园", "好"], ["我们", "去"], ["人", "人", "好", "无"]] * 2
+    found = best_weight(one, two, text)
+
+    def likelihood(weight: float) -> float:
+        total = 0.0
+        for words in text:
+            tokens = ["<s>", *words, "</s>"]
+            for end in range(2, len(tokens) + 1):
+                ngram = tuple(tokens[max(0, end - 3) : end])
+                mixed = weight * prob(one, ngram) + (1 - weight) * prob(two, ngram)
+                total += math.log(mixed) if mixed else 0
+        return total
+
+    assert likelihood(found) >= max(map(likelihood, np.linspace(0.05, 0.95, 91)))
+    assert best_weight(two, one, text) == pytest.approx(1 - found, abs=0.01)
+
+
+def test_a_weight_of_no_text_and_of_one_sided_text(tmp_path) -> None:
+    one, two = trained(tmp_path, 0), trained(tmp_path, 1)
+    assert best_weight(one, two, []) == 0.5
+    assert best_weight(one, two, [["公园"]]) > 0.9
+    assert best_weight(two, one, [["公园"]] * 99) == 0.05
+
+
 @settings(max_examples=30, deadline=None)
 @given(order=st.integers(1, 4), seed=st.integers(0, 999))
 def test_kaldingrams_model_and_back(order, seed) -> None:
@@ -112,5 +145,20 @@ def test_training_mixes_with_a_general_model(tmp_path) -> None:
         assert prob(mixed, ngram) == pytest.approx(expected, rel=1e-5)
     vocabulary = (tmp_path / "lm1/vocab").read_text().splitlines()
     assert "公园 0" in vocabulary
+    facts = json.loads((tmp_path / "lm1/ngram.json").read_text())
+    assert facts["mixed_with"]["weight"] == 0.25
     fewer = trained(tmp_path, 1, **options, mix_words=0)
     assert "公园" not in words_of(fewer)
+
+
+def test_words_of_the_general_model_stay_whole(tmp_path) -> None:
+    write_arpa(tmp_path / "general.arpa", trained(tmp_path, 0))
+    text = tmp_path / "text1.txt"
+    text.write_text("我们去公园\n我们去天安门\n", encoding="utf-8")
+    values = NgramOptions(order=2, mix_arpa=tmp_path / "general.arpa")
+    facts = train_ngram([text], text, values, tmp_path / "own")
+    words = words_of(read_arpa(tmp_path / "own/lm_pruned.arpa"))
+    assert {"公园", "天", "安", "门"} <= set(words)
+    assert "天安门" not in words
+    assert 0.05 <= facts["mixed_with"]["weight"] <= 0.95
+    assert facts["dev"]["words_split"] == 1
