@@ -125,7 +125,7 @@ fi
 
 if runs 6; then
     log "stage 6: n-gram of order ${lm_order} (${lm_level}s)"
-    run_stage 6 "${ngram}" --input "${lm_texts[@]}" "${dump}/dev/text" --log "${logs}/train_${ngram##*/}.log" -- \
+    run_stage 6 "${ngram}" --input "${ngram_inputs[@]}" "${dump}/dev/text" --log "${logs}/train_${ngram##*/}.log" -- \
         python -m speechmoe_espnet.bin.train_ngram --level "${lm_level}" --order "${lm_order}" \
         --texts "${lm_texts[@]}" --dev_text "${dump}/dev/text" "${ngram_args[@]}" "${simplify_args[@]}" \
         --output_dir "{out}"

@@ -108,8 +108,10 @@ decode_config=conf/decode_ctc_greedy.yaml
 declare_option decode_config str "decoding: its key method chooses the search"
 graph_dir=""
 declare_option graph_dir str "decode through this graph (HLG.fst with its tokens.txt), with the weights of the tuning.json
-        in it if there is one: stages 6 to 8 are left out. none: that of --init-model if it has one and neither
-        --search nor --decode-config is given, else the one of stage 7"
+        in it if there is one: stages 6 to 8 are left out. none: the one of stage 7"
+tuning=""
+declare_option tuning str "weights of the search, a tuning.json of another decoding: stage 8 is left out. none: what
+        stage 8 chooses on dev, or what comes with the graph"
 lm_text=""
 declare_option lm_text str "more text for the language model, files with one sentence per line, separated by spaces;
         it has the training transcripts anyway, and the synthetic corpus its own text"

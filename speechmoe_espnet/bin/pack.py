@@ -64,7 +64,6 @@ def get_parser() -> cli.ArgumentParser:
         help="write the zip alone, with int8 weights, and the n-gram of the graph in place of the "
         "graph: the model is made whole where it is loaded",
     )
-    parser.add_argument("--arpa", type=Path, help="with --compact: n-gram of --graph_dir")
     parser.add_argument(
         "--licence", default=NOT_STATED, help="licence of the model, such as Apache-2.0"
     )
@@ -91,8 +90,6 @@ def pack_model(args: argparse.Namespace) -> None:
         if path.exists():
             raise ValueError(f"--output_dir: {path} exists already; name another or remove it")
     read_experiment(args.model_dir, args.model_file)
-    if args.arpa is not None and not args.compact:
-        raise ValueError("--arpa: only a compact model (--compact) takes the n-gram of its graph")
     search = {key: getattr(args, key) for key in SEARCH_KEYS if getattr(args, key) is not None}
     source = Source(args.model_dir, args.model_file, args.fbank_config, search)
     results = read_results(args.decode_dirs)
@@ -104,7 +101,7 @@ def pack_model(args: argparse.Namespace) -> None:
     card = model_card(facts, conf, args.model_file, results, words="graph_dir" in search)
     (folder / CARD).write_text(card, encoding="utf-8")
     if args.compact:
-        compact(folder, args.arpa)
+        compact(folder)
     write_zip(folder, archive)
     if args.compact:
         shutil.rmtree(folder)

@@ -19,6 +19,7 @@ from speechmoe_espnet.results.comparison import Comparison, Provenance, build_re
 from speechmoe_espnet.results.trained_system import System, load_system
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
+DEFAULT_DECODE = "ctc_greedy"
 _SYSTEM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 
 
@@ -36,7 +37,14 @@ def get_parser() -> ArgumentParser:
         metavar="NAME=EXP_DIR",
         help="name and experiment directory of a system; repeat it, in the order of the tables",
     )
-    parser.add_argument("--decode", default="ctc_greedy", help="name of the decoding to report")
+    parser.add_argument(
+        "--decode",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"name of the decoding to report (default: {DEFAULT_DECODE}); SYSTEM=NAME: that of "
+        "one system",
+    )
     parser.add_argument("--sets", nargs="+", required=True, help="evaluation sets")
     parser.add_argument("--control", help="reference system of the comparison (needs --candidate)")
     parser.add_argument("--candidate", help="system compared with --control")
@@ -105,8 +113,9 @@ def report(args: argparse.Namespace) -> None:
             )
     _check_sets(args.sets)
     _check_compared(args.control, args.candidate, list(directories))
+    decodes = _decodes(args.decode, list(directories))
     systems = {
-        name: load_system(name, directory, args.decode, args.sets)
+        name: load_system(name, directory, decodes[name], args.sets)
         for name, directory in directories.items()
     }
     first = next(iter(systems.values()))
@@ -167,6 +176,17 @@ def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
             raise ValueError(f"{option}: {name} is given twice")
         pairs[name] = value
     return pairs
+
+
+def _decodes(words: Sequence[str], systems: Sequence[str]) -> dict[str, str]:
+    """Return the decoding of each system."""
+    general = [word for word in words if "=" not in word] or [DEFAULT_DECODE]
+    if len(general) > 1:
+        raise ValueError(f"--decode: {' and '.join(general)} are given for all systems")
+    of_one = _pairs("--decode", [word for word in words if "=" in word])
+    if others := sorted(of_one.keys() - set(systems)):
+        raise ValueError(f"--decode: {others[0]} is no --system; those are {', '.join(systems)}")
+    return {name: of_one.get(name, general[0]) for name in systems}
 
 
 def _option[T](given: T | None, text: str | None, kind: type[T], name: str) -> T | None:

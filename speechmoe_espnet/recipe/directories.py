@@ -99,6 +99,7 @@ def name_directories(
     lm_texts: Iterable[str],
     start: str = "",
     extended: bool = False,
+    mixed: bool = False,
 ) -> Directories:
     """Return the directories of a run.
 
@@ -112,6 +113,7 @@ def name_directories(
         lm_texts: Paths of more text for the language models.
         start: Name of the model that training starts from; "" for none.
         extended: Whether units of the corpus are added to the list.
+        mixed: Whether its n-gram is mixed with that of the model that training starts from.
 
     Raises:
         ValueError: The experiment's name is not allowed.
@@ -127,6 +129,7 @@ def name_directories(
     ngram = ngram_name(options.lm_order, options.lm_prune, texts)
     alone = "" if options.lm_transcripts else "_no_transcripts"
     ngram += alone
+    ngram += f"_and_{start}" if mixed else ""
     level = "char" if decoding is not None and decoding.needs_ngram else "word"
     of_units = f"{units}{'_' if units != options.token_type else ''}{ngram}"
     expname = _expname(options, units, start)
@@ -154,7 +157,7 @@ def name_directories(
         lexicon=f"lang/{corpus}/lexicon_{of_units}",
         graph=f"lang/{corpus}/graph_{of_units}",
         neural_lm=f"exp/{corpus}/lm_{lm_name}{_text_name(texts)}{alone}",
-        decode_dir=f"{exp}/decode_{name_decoding(tune=options.tune)}",
+        decode_dir=f"{exp}/decode_{name_decoding(tune=options.tune, weights=options.tuning)}",
         rescored=f"{exp}/decode_{decode}_rescored{rescored_by}",
         tune_dir=f"{exp}/tune_{decode}",
     )
@@ -219,6 +222,7 @@ def decoding_name(
     ngram: str = "",
     graph: str = "",
     tune: bool = True,
+    weights: str = "",
 ) -> str:
     """Return the name of a decoding, its directory without `decode_`.
 
@@ -228,6 +232,7 @@ def decoding_name(
         ngram: Name of the n-gram that it searches with; "" for none.
         graph: Path of a given graph; "" for none.
         tune: Whether its weights were chosen on dev.
+        weights: Path of given weights; "" for none.
     """
     name = Path(config).stem.removeprefix("decode_")
     if inference_model != DEFAULT_MODEL_FILE:
@@ -239,6 +244,8 @@ def decoding_name(
         return name
     else:
         name += "" if ngram == str(DEFAULT_ORDER) else f"_lm{ngram}"
+    if weights:
+        return f"{name}_weights_{_digest(weights.encode())}"
     return name if tune else f"{name}_untuned"
 
 

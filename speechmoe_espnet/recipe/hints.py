@@ -73,6 +73,8 @@ def _makers(options: Options, names: Directories, variables: Mapping[str, Value]
     if variables["start"]:
         made = (options.fbank_config, options.token_list, options.init_param)
         made_by |= dict.fromkeys((os.path.dirname(options.init_param), *made), 1)
+        of_start = f"{variables['start']}/"
+        made_by |= {path: 1 for path in _searched(variables) if path.startswith(of_start)}
     made_by |= {f"{names.units}/tokens.txt": 3, names.exp: 5, names.ngram: 6}
     made_by |= {names.lexicon: 6, names.graph: 7, f"{names.tune_dir}/nbest": 8}
     made_by |= {f"{names.tune_dir}/weights/tuning.json": 8, names.decode_dir: 9}
@@ -87,13 +89,17 @@ def _inputs(names: Directories, variables: Mapping[str, Value]) -> dict[int, lis
         3: _paths(variables, "unit_inputs"),
         4: _paths(variables, "data_inputs"),
         5: _paths(variables, "training_inputs"),
-        6: [f"{names.dump}/{DEV}", *_paths(variables, "lm_texts")],
+        6: [f"{names.dump}/{DEV}", *_paths(variables, "ngram_inputs")],
         7: [names.ngram, names.lexicon],
         8: searched,
         9: [*searched, *_paths(variables, "tuning")],
         10: [f"{names.tune_dir}/nbest", names.decode_dir],
         11: _paths(variables, "scored_dir"),
     }
+
+
+def _searched(variables: Mapping[str, Value]) -> list[str]:
+    return _paths(variables, "ngram_inputs", "search_inputs", "tuning", "decode_config")
 
 
 def _paths(variables: Mapping[str, Value], *names: str) -> list[str]:

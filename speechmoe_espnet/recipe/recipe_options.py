@@ -76,6 +76,7 @@ class Options:
     lm_prune: str
     tune: bool
     tune_config: str
+    tuning: str
     rescore: bool
     accept_changes: bool
     lm_config: str
@@ -95,8 +96,10 @@ class Options:
                 "--rescore --tune false: rescoring chooses its weights on the n-best lists of "
                 "dev, which stage 8 makes"
             )
-        if self.graph_dir and self.rescore:
-            raise ValueError("--rescore --graph-dir: rescoring needs the n-best lists of stage 8")
+        if self.tuning and not self.tune:
+            raise ValueError(f"--tuning {self.tuning} --tune false: leave one of them out")
+        for name in ("graph_dir", "tuning"):
+            self._check_lists(name)
         if self.nj < 1:
             raise ValueError(f"--nj {self.nj}: at least 1")
         self._check_processes()
@@ -107,6 +110,11 @@ class Options:
                 raise ValueError(f"--nbpe is for --token-type bpe; the units are {self.token_type}")
             if self.token_list:
                 raise ValueError("--nbpe and --token-list: the list of units has its size already")
+
+    def _check_lists(self, name: str) -> None:
+        if getattr(self, name) and self.rescore:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"--rescore {option}: rescoring needs the n-best lists of stage 8")
 
     def _check_stages(self) -> None:
         for name, value in (("--stage", self.stage), ("--stop-stage", self.stop_stage)):

@@ -76,7 +76,7 @@ class Stages:
             if number == 7 and not decoding.needs_graph:
                 return False
         if number == 8:
-            return options.tune
+            return options.tune and not options.tuning
         return number != 10 or options.rescore
 
     def check(self) -> None:
@@ -105,6 +105,11 @@ class Stages:
             raise ValueError(
                 f"--graph-dir {options.graph_dir} --decode-config {config}: method "
                 f"{decoding.method} uses no graph"
+            )
+        if options.tuning and not (decoding.needs_graph or decoding.needs_ngram):
+            raise ValueError(
+                f"--tuning {options.tuning} --decode-config {config}: method {decoding.method} has "
+                f"no language model to weigh"
             )
         if not numbers:
             left_out = "stages 6 to 8, since it needs no language model"
@@ -171,7 +176,9 @@ def search_variables(
         args, inputs = ["--graph_dir", graph], [graph]
     elif decoding is not None and decoding.needs_ngram:
         args, inputs = ["--ngram", f"{names.ngram}/lm_pruned.arpa"], [names.ngram]
-    if options.graph_dir:
+    if options.tuning:
+        tuned = [options.tuning]
+    elif options.graph_dir:
         tuned = [f"{options.graph_dir}/{TUNING_FILE}"] if is_weighed and options.tune else []
     elif inputs and options.tune:
         tuned = [f"{names.tune_dir}/weights/{TUNING_FILE}"]

@@ -19,6 +19,7 @@ from speechmoe_espnet.recipe.expected_times import expected_times
 from speechmoe_espnet.recipe.feature_args import corpus_args, feature_args, text_args
 from speechmoe_espnet.recipe.find_files import Place
 from speechmoe_espnet.recipe.hints import stage_hints
+from speechmoe_espnet.recipe.language_model import lm_variables
 from speechmoe_espnet.recipe.recipe_options import (
     BPE,
     DEV,
@@ -40,7 +41,7 @@ from speechmoe_espnet.recipe.training_args import curve_args, data_args, length_
 DEFAULT_FBANK = "conf/fbank.yaml"
 SPEECH = "voices/speech"
 """Natural speech, kept for all recipes and seeds."""
-_PATHS = ("fbank_config", "corpus_dir", "model_dir", "token_list", "graph_dir", "cluster")
+_PATHS = ("fbank_config", "corpus_dir", "model_dir", "token_list", "graph_dir", "tuning", "cluster")
 HOW_TO_FETCH_VOICES = (
     "`.venv/bin/speechmoe fetch_voices --output_dir voices/kokoro` at the top of the repository "
     "makes that folder"
@@ -94,6 +95,7 @@ class _Plan:
         else:
             self.fbank = start.trained.fbank
             tokens = ["".join(f"{token}\n" for token in start.trained.tokens.tokens).encode()]
+        self.grammar = start.grammar_for(self.options) if start else ""
         self.directories = name_directories(
             self.options,
             fbank=self.fbank,
@@ -103,6 +105,7 @@ class _Plan:
             lm_texts=self.lm_texts,
             start=start.trained.name if start else "",
             extended=start is not None and start.is_extended,
+            mixed=bool(self.grammar),
         )
         if 1 in self.stages and options.corpus_dir:
             self._check_same_corpus()
@@ -202,7 +205,7 @@ class _Plan:
             **self._corpus(),
             **self._training(),
             **self._start(scored, columns["score_targets"]),
-            **self._language_model(),
+            **lm_variables(options, names, self.decoding, self.lm_texts, self.grammar),
             **search_variables(options, names, self.decoding, is_weighed=self._is_weighed()),
             **columns,
             "report_args": ["--meta", f"preset={options.preset}"] if options.is_tiny else [],
@@ -279,22 +282,6 @@ class _Plan:
             return without_start(names)
         before = self.start.before_args(options, self.lm_texts, self.stages)
         return self.start.variables(options, names, before, [scored, *targets])
-
-    def _language_model(self) -> dict[str, Value]:
-        options, names = self.options, self.directories
-        # The synthetic corpus' own text holds the training transcripts already. Counted twice,
-        # hardly any n-gram occurs once, and that is what Kneser-Ney smoothing estimates the
-        # unseen from.
-        texts = [f"{names.dump}/train/text", *self.lm_texts]
-        if not options.lm_transcripts:
-            texts = self.lm_texts
-        elif options.corpus == SYNTHETIC:
-            texts = [*self.lm_texts, f"{names.data}/lm_text"]
-        return {
-            "lm_level": "char" if self._needs("ngram") else "word",
-            "lm_texts": texts,
-            "ngram_args": ["--prune_threshold", options.lm_prune] if options.lm_prune else [],
-        }
 
     def _needs(self, what: str) -> bool:
         return self.decoding is not None and bool(getattr(self.decoding, f"needs_{what}"))

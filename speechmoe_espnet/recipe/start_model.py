@@ -14,8 +14,10 @@ from typing import Any
 
 from speechmoe_espnet.data.stats_file import FEATS_STATS
 from speechmoe_espnet.data.yaml_file import read_mapping
+from speechmoe_espnet.decode.graph.directory import GRAMMAR
+from speechmoe_espnet.decode.tuning_file import TUNING_FILE
 from speechmoe_espnet.espnet.experiment_config import DEFAULT_MODEL_FILE, FBANK_FILE
-from speechmoe_espnet.recipe.directories import Directories
+from speechmoe_espnet.recipe.directories import Directories, decoding_name
 from speechmoe_espnet.recipe.find_files import Place
 from speechmoe_espnet.recipe.recipe_options import BPE, Options
 from speechmoe_espnet.recipe.shell_lines import Value
@@ -90,9 +92,34 @@ class StartModel:
         if "asr_config" not in options.given:
             found["asr_config"] = FINETUNE_CONFIG
         if self.trained.decoding is not None and not _OF_SEARCH & options.given:
-            found["graph_dir"] = f"{self.directory}/{GRAPH}"
-            found["decode_config"] = f"{found['graph_dir']}/{DECODE_FILE}"
+            found["decode_config"] = f"{self.graph}/{DECODE_FILE}"
+            if options.rescore or not self.grammar:
+                found["graph_dir"] = self.graph
+            elif self.is_weighed and not {"tune", "tuning"} & options.given:
+                # A folder may have too few sentences to choose them by.
+                found["tuning"] = f"{self.graph}/{TUNING_FILE}"
         return found
+
+    @property
+    def graph(self) -> str:
+        """Its graph, with how it is searched, where it is unpacked."""
+        return f"{self.directory}/{GRAPH}"
+
+    @property
+    def grammar(self) -> str:
+        """The n-gram of its graph, where it is unpacked; "" if it brings none."""
+        graph = self.trained.search.get("graph_dir")
+        has = graph is not None and (graph / GRAMMAR).is_file()
+        return f"{self.graph}/{GRAMMAR}" if has else ""
+
+    def grammar_for(self, options: Options) -> str:
+        """Return the n-gram to mix with that of the texts, which its search then has; "" for none.
+
+        Args:
+            options: Options of the run, with what is the model's.
+        """
+        is_own = options.decode_config == f"{self.graph}/{DECODE_FILE}" and not options.graph_dir
+        return self.grammar if is_own else ""
 
     @property
     def is_weighed(self) -> bool:
@@ -155,7 +182,7 @@ class StartModel:
             options: Options of the run.
             names: Its directories.
             before_args: Options of the run that decodes the model as it is.
-            scored: What the report reads of the experiment.
+            scored: What the report reads of the experiment: a decoding, and scores in it.
         """
         after = f"{names.expname}={names.exp}"
         found: dict[str, Value] = {
@@ -167,13 +194,19 @@ class StartModel:
         }
         if options.inference_model != DEFAULT_MODEL_FILE:
             return found  # the model before has no other checkpoint to compare
-        inside = (path.removeprefix(f"{names.exp}/") for path in scored)
+        before = decoded = Path(scored[0]).name.removeprefix("decode_")
+        if self.grammar_for(options):
+            before = decoding_name(options.decode_config, graph=self.graph, tune=options.tune)
+        of_before = f"{self.directory}/decode_{before}"
         return found | {
             "before_args": before_args,
-            "report_inputs": [self.directory, *(f"{self.directory}/{path}" for path in inside)],
+            "report_inputs": [
+                *(self.directory, *(path.replace(scored[0], of_before, 1) for path in scored))
+            ],
             "report_systems": [
                 *(f"--system={BEFORE}={self.directory}", f"--system={after}", "--intervals"),
                 *("--control", BEFORE, "--candidate", names.expname),
+                *(["--decode", f"{BEFORE}={before}"] if before != decoded else []),
             ],
         }
 
@@ -198,9 +231,9 @@ class StartModel:
         ]
         if options.corpus_dir:
             args += ["--corpus-dir", options.corpus_dir]
-        if options.graph_dir:
-            args += ["--graph-dir", options.graph_dir]
-        if options.tune_config:
+        if graph := self.graph if self.grammar_for(options) else options.graph_dir:
+            args += ["--graph-dir", graph]
+        elif options.tune_config:
             args += ["--tune-config", options.tune_config]
         for name in sorted(options.given & _KEPT):
             option, value = f"--{name.replace('_', '-')}", getattr(options, name)

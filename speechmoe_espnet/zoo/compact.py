@@ -21,14 +21,13 @@ from speechmoe_espnet.data.lexicon import Lexicon
 from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.data.yaml_file import read_mapping
 from speechmoe_espnet.decode.graph.build import build_graph
-from speechmoe_espnet.decode.graph.directory import LEXICON, TOKENS, write_graph
+from speechmoe_espnet.decode.graph.directory import GRAMMAR, LEXICON, TOKENS, write_graph
 from speechmoe_espnet.espnet.checkpoint_file import read_state
 from speechmoe_espnet.lm.arpa import read_arpa, write_arpa
 from speechmoe_espnet.zoo.packed_model import CHECKPOINT_KEY, GRAPH, META, inner_path
 from speechmoe_espnet.zoo.packing import digests_of, write_yaml
 
 WEIGHTS = "weights.npz"
-GRAMMAR = "lm.arpa.gz"
 COMPACT_KEY = "compact"
 _SCALE = " scale"
 _LARGEST = 127
@@ -36,18 +35,18 @@ _FEW = 1024
 _ARPA_DECIMALS = 4
 
 
-def compact(folder: Path, arpa: Path | None) -> None:
+def compact(folder: Path) -> None:
     """Turn a packed model into its compact form, in place.
 
     Args:
         folder: A packed model, which nobody else reads.
-        arpa: n-gram of its graph; None if it has no graph.
 
     Raises:
-        ValueError: There is a graph and no n-gram, or the other way round.
+        ValueError: There is a graph without its n-gram.
     """
-    if (folder / GRAPH).is_dir() != (arpa is not None):
-        raise ValueError("a compact model with a graph needs the n-gram of the graph by --arpa")
+    grammar = folder / GRAPH / GRAMMAR if (folder / GRAPH).is_dir() else None
+    if grammar is not None and not grammar.is_file():
+        raise ValueError(f"--compact: the graph has no {GRAMMAR}; make it again (stage 7)")
     meta = read_mapping(folder / META)
     checkpoint = meta["files"][CHECKPOINT_KEY]
     weights = str(Path(checkpoint).with_name(WEIGHTS))
@@ -56,12 +55,12 @@ def compact(folder: Path, arpa: Path | None) -> None:
     np.savez(folder / weights, **arrays)
     (folder / checkpoint).unlink()
     plan: dict[str, Any] = {"weights": weights}
-    if arpa is not None:
-        plan["order"] = (model := read_arpa(arpa)).order
+    if grammar is not None:
+        plan["order"] = (model := read_arpa(grammar)).order
         for path in (folder / GRAPH).iterdir():
             if path.name not in (LEXICON, TOKENS) and not _is_setting(meta, path):
                 path.unlink()
-        write_arpa(folder / GRAPH / GRAMMAR, model, decimals=_ARPA_DECIMALS)
+        write_arpa(grammar, model, decimals=_ARPA_DECIMALS)
     write_yaml(folder / META, {**meta, COMPACT_KEY: plan, "sha256": digests_of(folder)})
 
 
@@ -107,7 +106,6 @@ def _build(graph_dir: Path, order: int) -> None:
     grammar = graph_dir / GRAMMAR
     graph = build_graph(lexicon.entries, grammar, tokens.tokens, order=order)
     write_graph(graph_dir, graph, lexicon, tokens, grammar)
-    grammar.unlink()
 
 
 def _pack(state: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:

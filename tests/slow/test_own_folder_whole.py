@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
 from conftest import tiny_run
 from project import OPTIONS, Project, check_score
-from test_own_folder import own_folder, start_options
+from test_own_folder import NEW, own_folder, start_options
 
 __all__ = ["tiny_run"]
 
@@ -37,7 +37,7 @@ def test_before_and_after(tiny_run: Project, tmp_path: Path, search: str) -> Non
     assert "making" not in tiny_run.run_recipe(*words, name="voice")
 
 
-def test_the_graph_of_a_packed_model_searches_before_and_after(
+def test_the_n_gram_of_a_packed_model_takes_the_words_of_the_folder(
     tiny_run: Project, tmp_path: Path
 ) -> None:
     mix = tiny_run.recipe_dir()
@@ -46,14 +46,22 @@ def test_the_graph_of_a_packed_model_searches_before_and_after(
     (archive,) = (mix / "exp/synthetic_tiny/tiny/pack").glob("*.zip")
     words = list(start_options(tiny_run, own_folder(tiny_run, tmp_path / "mine")))
     words[words.index("--init-model") + 1] = archive
-    output = tiny_run.run_recipe(*words, "--corpus-name", "packed", name="voice")
-    exp = tiny_run.recipe_dir("voice") / "exp/packed"
-    assert "stage 7" not in output
-    for name in ("start_tiny", "finetune_tiny"):
-        decoded = exp / name / "decode_of_model/test"
-        dump = tiny_run.recipe_dir("voice") / "dump/packed/test/text"
+    words += ["--corpus-name", "packed", "--stop-stage", "13"]
+    output = tiny_run.run_recipe(*words, name="voice")
+    recipe = tiny_run.recipe_dir("voice")
+    assert "stage 7" in output
+    assert "stage 8" not in output
+    exp = recipe / "exp/packed"
+    (after,) = (exp / "finetune_tiny").glob("decode_of_model_*")
+    for decoded in (exp / "start_tiny/decode_of_model/test", after / "test"):
+        dump = recipe / "dump/packed/test/text"
         check_score(decoded / "score", dump, decoded / "text")
+    (before,) = (exp / "start_tiny/graph").glob("lexicon.txt")
+    (lexicon,) = (recipe / "lang/packed").glob("graph_*/lexicon.txt")
+    assert NEW not in before.read_text("utf-8")
+    assert f"{NEW} " in lexicon.read_text("utf-8").replace("\t", " ")
     results = json.loads((exp / "finetune_tiny/report/results.json").read_text())
     assert results["metric"] == "cer"
     assert results["systems"]["before"]["steps"] == 0, "a packed model has no record of training"
-    assert "making" not in tiny_run.run_recipe(*words, "--corpus-name", "packed", name="voice")
+    assert list((exp / "finetune_tiny/pack").glob("*/graph/lm.arpa.gz"))
+    assert "making" not in tiny_run.run_recipe(*words, name="voice")

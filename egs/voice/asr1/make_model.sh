@@ -119,10 +119,9 @@ if runs 7; then
         rm -rf "packed/${name}.zip" "packed/${name}"
         decoded=("exp/voice/${system}"/decode_wfst*)
         graph=(lang/voice/graph_*)
-        ngram=(lang/voice/ngram_word*)
         python -m speechmoe_espnet.bin.pack --model_dir "exp/voice/${system}" --name "${name}" --output_dir packed \
             --decode_dirs "${decoded[@]}" --graph_dir "${graph[0]}" --decode_config "${ROOT}/conf/decode_wfst.yaml" \
-            --tuning "exp/voice/${system}"/tune_wfst*/weights/tuning.json --compact --arpa "${ngram[0]}/lm_pruned.arpa" \
+            --tuning "exp/voice/${system}"/tune_wfst*/weights/tuning.json --compact \
             --licence "${licence}" --data "$(tr "\n" " " <model_data.md)"
     done
 fi

@@ -6,7 +6,9 @@ list that goes on after it, with tokens that the graph does not read, is none. I
 checksums of its files, and is refused if one of them was changed.
 """
 
+import gzip
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,8 @@ FST, WORDS, TOKENS, LEXICON, SUMMARY = (
     "graph.json",
 )
 FILES = (FST, WORDS, TOKENS, LEXICON, SUMMARY)
+GRAMMAR = "lm.arpa.gz"
+"""The n-gram, of which another graph can be made; a search does not need it."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +98,14 @@ def write_graph(
     tokens: TokenList,
     arpa: str | Path,
 ) -> dict[str, Any]:
-    """Write a graph with its lexicon, words and token list.
+    """Write a graph with its lexicon, words, token list and n-gram.
 
     Args:
         directory: Existing output directory.
         graph: The graph.
         lexicon: Its lexicon.
         tokens: Its token list.
-        arpa: Its grammar; the digest is recorded.
+        arpa: Its n-gram, which may be the copy in the directory already; the digest is recorded.
 
     Returns:
         Contents of graph.json: sizes, seconds, memory and digests.
@@ -111,6 +115,7 @@ def write_graph(
     (directory / WORDS).write_text(graph.words.to_text(), encoding="utf-8")
     tokens.write(directory / TOKENS)
     lexicon.write(directory / LEXICON)
+    _keep(Path(arpa), directory / GRAMMAR)
     summary = {
         "states": len(graph.fst.final),
         "arcs": len(graph.fst.arcs),
@@ -137,6 +142,13 @@ def write_graph(
     (directory / SUMMARY).write_text(text + "\n", encoding="utf-8")
     write_checksums(directory, FILES)
     return summary
+
+
+def _keep(arpa: Path, copy: Path) -> None:
+    if arpa.suffix != copy.suffix:
+        copy.write_bytes(gzip.compress(arpa.read_bytes(), 6, mtime=0))
+    elif arpa.resolve() != copy.resolve():
+        shutil.copyfile(arpa, copy)
 
 
 def _goes_on(model: tuple[str, ...], graph: tuple[str, ...]) -> bool:

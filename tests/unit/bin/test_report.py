@@ -95,6 +95,10 @@ def test_report_of_one_system(run, tmp_path):
         (["--meta", "seed=one"], {}, "--seed: expected int, got 'one'"),
         (["--seed", "1", "--meta", "seed=1"], {}, "--seed is given twice"),
         (["--decode", "wfst"], {}, "system static: no file"),
+        (["--decode", "moe=wfst"], {}, "system moe: no file"),
+        (["--decode", "other=wfst"], {}, "other is no --system; those are static, moe"),
+        (["--decode", "moe=wfst", "--decode", "moe=x"], {}, "--decode: moe is given twice"),
+        (["--decode", "wfst", "--decode", "x"], {}, "wfst and x are given for all systems"),
         ([], {"systems": ["moe", "moe"]}, "moe is given twice"),
         (["--system", "a b=/x"], {}, "got 'a b'"),
         ([], {"sets": ["read", "spon"]}, "spon/score/cer.json"),
@@ -153,6 +157,18 @@ def test_report_of_units_and_settings(wfst_root, tmp_path, capsys):
         assert f"system moe: no file {missing / 'cer.json'}" in capsys.readouterr().err
     finally:
         missing.with_name("kept").rename(missing)
+
+
+def test_systems_by_decodings_of_their_own(wfst_root, tmp_path):
+    moved = tmp_path / "synthetic/before"
+    shutil.copytree(wfst_root / "without", moved)
+    (moved / "decode_wfst").rename(moved / "decode_of_model")
+    systems = ["--system", f"moe={wfst_root / 'moe'}", "--system", f"before={moved}"]
+    words = ["--decode", "wfst", "--decode", "before=of_model", "--control", "before"]
+    words += ["--candidate", "moe", "--sets", *SETS, "--output_dir", str(tmp_path / "out")]
+    assert report.main([*systems, *words]) == 0
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert set(results["systems"]) == {"moe", "before"}
 
 
 def test_seed_must_be_known(run, root, capsys):

@@ -179,6 +179,52 @@ def test_a_model_with_a_graph_is_searched_through_it(tmp_path: Path, packed: str
     assert "7" in own["stages"]
 
 
+def test_the_n_gram_of_a_model_is_mixed_with_that_of_the_folder(
+    tmp_path: Path, packed: str
+) -> None:
+    (Path(packed) / "graph/lm.arpa.gz").write_bytes(b"")
+    (tmp_path / "more.txt").write_text("一\n")
+    found = tuned(tmp_path, packed, lm_text="more.txt")
+    start, graph = "exp/folder/start_packed", "exp/folder/start_packed/graph"
+    assert found["stages"] == ["1", "2", "3", "4", "5", "6", "7", "9", "11", "12"]
+    assert following(found["ngram_args"], "--mix_arpa") == f"{graph}/lm.arpa.gz"
+    assert found["ngram_inputs"] == [*found["lm_texts"], f"{graph}/lm.arpa.gz"]
+    assert str(tmp_path / "more.txt") in found["lm_texts"]
+    assert found["ngram"].endswith("_and_packed")
+    assert found["search_args"][1].startswith("lang/folder/graph_")
+    assert found["decode_config"] == f"{graph}/decode_of_model.yaml"
+    assert found["tuning"] == [f"{graph}/tuning.json"]
+    before = found["before_args"]
+    assert following(before, "--graph-dir") == graph
+    assert "--tuning" not in before
+    assert following(found["report_systems"], "--decode") == "before=of_model"
+    scores = [f"{start}/decode_of_model/test/{name}" for name in ("score", "score_ser")]
+    assert found["report_inputs"] == [start, f"{start}/decode_of_model", *scores]
+    hints = [text for text in found["hints"] if f"={graph}/lm.arpa.gz=" in text]
+    assert hints == [f"--hint={graph}/lm.arpa.gz=stage 1 makes it: the same command with --stage 1"]
+    chosen = tuned(tmp_path, packed, tune="true")
+    assert "8" in chosen["stages"]
+    assert chosen["tuning"][0].startswith("exp/folder/finetune_packed/tune_")
+    assert chosen["decode_dir"] != found["decode_dir"]
+    with pytest.raises(ValueError, match="--rescore --graph-dir"):
+        tuned(tmp_path, packed, rescore="true")
+
+
+def test_weights_of_another_decoding(tmp_path: Path) -> None:
+    (tmp_path / "tuning.json").write_text("{}")
+    found = plan(tmp_path, search="wfst", tuning="tuning.json")
+    assert found["tuning"] == [str(tmp_path / "tuning.json")]
+    assert "8" not in found["stages"]
+    assert "_weights_" in found["decode_dir"]
+    for given, said in (
+        ({"search": "wfst", "tune": "false"}, "--tuning .* --tune false: leave one"),
+        ({}, "--tuning .*: method ctc_greedy has no language model"),
+        ({"search": "wfst", "rescore": "true"}, "--rescore --tuning: rescoring needs"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            plan(tmp_path, tuning="tuning.json", **given)
+
+
 def test_a_graph_that_is_given_is_not_made(tmp_path: Path) -> None:
     (tmp_path / "graph").mkdir()
     given = {"search": "wfst", "graph_dir": "graph"}

@@ -14,7 +14,7 @@ from speechmoe_espnet.data.lexicon import Lexicon
 from speechmoe_espnet.decode.graph.build import build_graph
 from speechmoe_espnet.decode.graph.directory import Graph, write_graph
 from speechmoe_espnet.espnet.checkpoint_file import read_state
-from speechmoe_espnet.lm.arpa import write_arpa
+from speechmoe_espnet.lm.arpa import read_arpa, write_arpa
 from speechmoe_espnet.zoo.archive import write_zip
 from speechmoe_espnet.zoo.compact import _pack, _unpack, compact, is_compact
 from speechmoe_espnet.zoo.find_model import find_model
@@ -30,8 +30,8 @@ STATE = {
 
 
 @pytest.fixture
-def whole(experiment: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
-    """A packed model with a graph, its n-gram, and the graph as it was built."""
+def whole(experiment: Path, tmp_path: Path) -> Path:
+    """A packed model with a graph."""
     torch.save(STATE, experiment / MODEL)
     arpa, built = tmp_path / "lm.arpa", tmp_path / "built"
     write_arpa(arpa, random_grammar(sorted(LEXICON), 2, np.random.default_rng(0)))
@@ -44,11 +44,11 @@ def whole(experiment: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
     folder = tmp_path / "whole"
     search = {"graph_dir": built, "decode_config": decode}
     pack(Source(experiment, MODEL, search=search), folder)
-    return folder, arpa, built
+    return folder
 
 
-def zipped(folder: Path, arpa: Path) -> Path:
-    compact(folder, arpa)
+def zipped(folder: Path) -> Path:
+    compact(folder)
     assert is_compact(folder)
     archive = folder.with_suffix(".zip")
     write_zip(folder, archive)
@@ -56,11 +56,12 @@ def zipped(folder: Path, arpa: Path) -> Path:
 
 
 def test_a_compact_model_is_made_whole_where_it_is_loaded(
-    whole: tuple[Path, Path, Path], caplog: pytest.LogCaptureFixture
+    whole: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder, arpa, built = whole
-    archive = zipped(folder, arpa)
-    assert not {path.suffix for path in folder.rglob("*")} & {".fst", ".pth"}
+    before = Graph.load(whole / "graph")
+    grammar = read_arpa(whole / "graph/lm.arpa.gz")
+    archive = zipped(whole)
+    assert not {path.suffix for path in whole.rglob("*")} & {".fst", ".pth"}
     packed = find_model(archive)
     assert "made whole once" in caplog.text
     state = read_state(packed.checkpoint)
@@ -69,36 +70,40 @@ def test_a_compact_model_is_made_whole_where_it_is_loaded(
         assert torch.equal(state[name], STATE[name])
     step = STATE["experts.w"].abs().amax(-1, keepdim=True) / 127
     assert (state["experts.w"] - STATE["experts.w"]).abs().le(step / 2 * 1.0001).all()
-    graph, before = Graph.load(packed.search["graph_dir"], TOKENS.tokens), Graph.load(built)
+    graph_dir = packed.search["graph_dir"]
+    graph = Graph.load(graph_dir, TOKENS.tokens)
     assert graph.words == before.words
     assert graph.lexicon == before.lexicon
     assert len(graph.fst.arcs) == len(before.fst.arcs)
     assert np.allclose(np.sort(graph.fst.final), np.sort(before.fst.final), atol=1e-3)
+    kept = read_arpa(graph_dir / "lm.arpa.gz").ngrams
+    assert kept.keys() == grammar.ngrams.keys()
+    for ngram, values in grammar.ngrams.items():
+        assert kept[ngram] == pytest.approx(values, abs=1e-4)
     caplog.clear()
     assert find_model(archive).folder == packed.folder
     assert not caplog.text
 
 
 def test_without_a_graph(packed: Path) -> None:
-    compact(packed, None)
+    compact(packed)
     write_zip(packed, packed.with_suffix(".zip"))
     found = find_model(packed.with_suffix(".zip"))
     assert torch.equal(read_state(found.checkpoint)["weight"], torch.ones(2))
     assert not found.search
 
 
-def test_graph_and_n_gram_go_together(whole: tuple[Path, Path, Path], packed: Path) -> None:
-    folder, arpa, _ = whole
-    for path, given_arpa in ((folder, None), (packed, arpa)):
-        with pytest.raises(ValueError, match="needs the n-gram of the graph by --arpa"):
-            compact(path, given_arpa)
+def test_a_graph_of_before_has_no_n_gram(whole: Path) -> None:
+    (whole / "graph/lm.arpa.gz").unlink()
+    with pytest.raises(ValueError, match=r"--compact: the graph has no lm.arpa.gz; make it again"):
+        compact(whole)
 
 
 @pytest.mark.parametrize("name", ["exp/weights.npz", "graph/lm.arpa.gz", "graph/lexicon.txt"])
 @pytest.mark.parametrize("missing", [True, False])
-def test_damage(whole: tuple[Path, Path, Path], name: str, missing: bool) -> None:
-    folder, arpa, _ = whole
-    compact(folder, arpa)
+def test_damage(whole: Path, name: str, missing: bool) -> None:
+    folder = whole
+    compact(folder)
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 4
     (folder / name).unlink()
@@ -115,7 +120,7 @@ def test_damage(whole: tuple[Path, Path, Path], name: str, missing: bool) -> Non
     "plan", [None, [], {}, {"weights": "../x"}, {"weights": 3}, {"weights": "x"}]
 )
 def test_a_plan_that_is_none(packed: Path, plan: object) -> None:
-    compact(packed, None)
+    compact(packed)
     meta = yaml.safe_load((packed / "meta.yaml").read_text())
     (packed / "meta.yaml").write_text(yaml.safe_dump({**meta, "compact": plan}))
     write_zip(packed, packed.with_suffix(".zip"))
