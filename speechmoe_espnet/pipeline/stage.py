@@ -40,6 +40,7 @@ from speechmoe_espnet.pipeline.process import (
 from speechmoe_espnet.pipeline.target import (
     OLD,
     free_backup_name,
+    is_worth_keeping,
     fresh_directory,
     remove_partial_files,
     take_care_of_leftovers,
@@ -230,7 +231,7 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
     earlier = read_mark(target / STARTED) or read_mark(target / DONE)
     if target.exists() and any(target.iterdir()):
         is_same = earlier is not None and goes_on(earlier, mark)
-        if earlier is not None and not _is_worth_keeping(stage):
+        if earlier is not None and not is_worth_keeping(target, stage.checkpoint):
             remove_partial_files(target)
             if not is_same:
                 shutil.rmtree(target)
@@ -254,13 +255,6 @@ def _workplace(stage: Stage, mark: dict[str, object]) -> Iterator[Path]:
     for name in (DONE, FILES):
         (target / name).unlink(missing_ok=True)
     yield target
-
-
-def _is_worth_keeping(stage: Stage) -> bool:
-    """Return whether the target holds a checkpoint, or what other stages have finished in it."""
-    target = stage.target
-    names = (f"*/{DONE}", DONE, stage.checkpoint or "*")
-    return any(any(target.glob(name)) for name in names)
 
 
 def _run_command(stage: Stage, out: Path, lock: TargetLock) -> None:

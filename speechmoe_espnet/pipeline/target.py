@@ -75,3 +75,17 @@ def free_backup_name(target: Path) -> Path:
     while (backup := target.with_name(f"{target.name}.bak.{number}")).exists():
         number += 1
     return backup
+
+
+def is_worth_keeping(target: Path, checkpoint: str) -> bool:
+    """Return whether a directory that is worked in holds what a run would miss.
+
+    Args:
+        target: The directory.
+        checkpoint: File that a stopped command resumes from; "": any file.
+
+    Returns:
+        Whether it has that file, is finished, or holds what other stages have finished.
+    """
+    names = (f"*/{DONE}", DONE, checkpoint or "*")
+    return any(any(target.glob(name)) for name in names)

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from speechmoe_espnet.data.array_file import read_arrays
-from speechmoe_espnet.data.checksums import file_sha256
 from speechmoe_espnet.data.lexicon import Lexicon
 from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.data.yaml_file import read_mapping
@@ -24,7 +23,13 @@ from speechmoe_espnet.decode.graph.build import build_graph
 from speechmoe_espnet.decode.graph.directory import GRAMMAR, LEXICON, TOKENS, write_graph
 from speechmoe_espnet.espnet.checkpoint_file import read_state
 from speechmoe_espnet.lm.arpa import read_arpa, write_arpa
-from speechmoe_espnet.zoo.packed_model import CHECKPOINT_KEY, GRAPH, META, inner_path
+from speechmoe_espnet.zoo.packed_model import (
+    CHECKPOINT_KEY,
+    GRAPH,
+    META,
+    check_digests,
+    inner_path,
+)
 from speechmoe_espnet.zoo.packing import digests_of, write_yaml
 
 WEIGHTS = "weights.npz"
@@ -84,15 +89,11 @@ def expand(folder: Path) -> None:
         weights = folder / inner_path(plan["weights"])
         checkpoint = folder / inner_path(meta["files"][CHECKPOINT_KEY])
         order = None if plan.get("order") is None else int(plan["order"])
-        digests = dict(meta["sha256"])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ValueError(f"{folder / META}: {COMPACT_KEY} is not what `pack` writes") from None
-    for name, digest in digests.items():
-        path = folder / inner_path(name)
-        if not path.is_file() or file_sha256(path) != digest:
-            raise ValueError(f"{path}: missing, or changed since it was packed")
+    check_digests(folder, meta)
     if not weights.is_file():
-        raise ValueError(f"{weights}: missing, or changed since it was packed")
+        raise ValueError(f"{folder}: lacks {plan['weights']}, which its {META} names")
     torch.save(_unpack(read_arrays(weights)), checkpoint)
     weights.unlink()
     if order is not None:

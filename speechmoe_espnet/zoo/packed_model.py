@@ -51,12 +51,7 @@ class PackedModel:
         search = meta.get("search") or {}
         if not isinstance(search, dict) or set(search) - set(SEARCH_KEYS):
             raise ValueError(f"{folder / META}: search takes {', '.join(SEARCH_KEYS)}")
-        digests = meta.get("sha256") or {}
-        if not isinstance(digests, dict):
-            raise ValueError(f"{folder / META}: sha256 must be digests by name of file")
-        for name, digest in digests.items():
-            if file_sha256(_existing(folder, name)) != digest:
-                raise ValueError(f"{folder / name}: damaged or changed since it was packed")
+        check_digests(folder, meta)
         _check_references(folder, config)
         return cls(
             folder,
@@ -68,6 +63,24 @@ class PackedModel:
     def arguments(self) -> dict[str, Path]:
         """Return the arguments of Speech2Text."""
         return {CONFIG_KEY: self.config, CHECKPOINT_KEY: self.checkpoint, **self.search}
+
+
+def check_digests(folder: Path, meta: Mapping[str, Any]) -> None:
+    """Check that the files of a packed model are what was packed.
+
+    Args:
+        folder: The unpacked model.
+        meta: Its meta.yaml.
+
+    Raises:
+        ValueError: A file is missing or was changed, or the digests are none.
+    """
+    digests = meta.get("sha256") or {}
+    if not isinstance(digests, dict):
+        raise ValueError(f"{folder / META}: sha256 must be digests by name of file")
+    for name, digest in digests.items():
+        if file_sha256(_existing(folder, name)) != digest:
+            raise ValueError(f"{folder / name}: damaged or changed since it was packed")
 
 
 def is_packed(folder: Path) -> bool:
