@@ -40,8 +40,8 @@ from speechmoe_espnet.pipeline.process import (
 from speechmoe_espnet.pipeline.target import (
     OLD,
     free_backup_name,
-    is_worth_keeping,
     fresh_directory,
+    is_worth_keeping,
     remove_partial_files,
     take_care_of_leftovers,
 )
