@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechmoe_espnet.data.text_file import PLACEHOLDER_BYTES, refuse_placeholder
+from speechmoe_espnet.data.placeholder import refuse_placeholder_file
 
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, OSError, TypeError),
@@ -35,8 +35,7 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    with path.open("rb") as file:
-        refuse_placeholder(file.read(PLACEHOLDER_BYTES), path)
+    refuse_placeholder_file(path)
     try:
         with path.open("rb") as file:
             found = np.load(file, allow_pickle=False)

@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 
 from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES, corrections
 from speechmoe_espnet.data.audio_streams import check_last_page, check_log, mp3_length_is_known
+from speechmoe_espnet.data.placeholder import PLACEHOLDER_BYTES, placeholder
 from speechmoe_espnet.data.samples import Samples
 
 # Formats that libsndfile reads into 16-bit samples without loss.
 INT16_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "NIST"})
 _UNKNOWN = 1 << 62
+_NO_HEADER = (
+    "cannot be read as audio: is named like audio without a header, which states no sample rate or "
+    "encoding; convert it, e.g. `sox -r 16000 -e signed -b 16 -c 1 in.raw out.wav`"
+)
 _BLOCK = 1 << 22
 """Samples that are read at a time: a damaged header may promise more than memory holds."""
 
@@ -146,16 +151,20 @@ def joined(blocks: Sequence[Samples]) -> Samples:
 def opened(path: Path) -> Iterator[soundfile.SoundFile | None]:
     """Open a file by libsndfile; None where it has to be read whole to know its length."""
     if path.suffix.lower() == ".raw":
-        raise ValueError(
-            "is named like audio without a header, which states no sample rate or encoding; "
-            "convert it, e.g. `sox -r 16000 -e signed -b 16 -c 1 in.raw out.wav`"
-        )
+        raise ValueError(_NO_HEADER)
     if path.stat().st_size == 0:
         raise ValueError("cannot be read as audio: it has 0 bytes")
+    with path.open("rb") as raw:
+        if reason := placeholder(raw.read(PLACEHOLDER_BYTES)):
+            raise ValueError(f"is {reason}")
     with ExitStack() as stack:
         found = None
         try:
             file = stack.enter_context(_corrected(path))
+            if file.format == "RAW":
+                # libsndfile takes any bytes for speech of 8000 Hz where the name ends in .au, .snd,
+                # .vox or .gsm.
+                raise ValueError(_NO_HEADER)
             found = file if _length_is_known(path, file) else None
         except soundfile.LibsndfileError:
             pass  # perhaps PyAV knows the format

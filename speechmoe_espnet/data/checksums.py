@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechmoe_espnet.data.placeholder import refuse_placeholder_file
 from speechmoe_espnet.pipeline.digests import FILES, ChangedError, check_file
 
 SUMS = "SHA256SUMS"
@@ -45,6 +46,8 @@ def check_checksums(directory: Path, names: Sequence[str], cure: str) -> None:
     path = directory / SUMS
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: not complete, or of an earlier version; {cure}")
+    for name in (*names, SUMS):
+        refuse_placeholder_file(directory / name)
     expected = path.read_bytes().split(b"\n")
     found = [f"{file_sha256(directory / name)}  {name}".encode() for name in names]
     for name, line in zip(names, found, strict=True):
@@ -65,6 +68,7 @@ def check_as_made(path: Path) -> None:
     Raises:
         ValueError: It was changed.
     """
+    refuse_placeholder_file(path)
     try:
         check_file(path)
     except ChangedError as error:

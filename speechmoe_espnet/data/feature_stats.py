@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from speechmoe_espnet.data.ark import decompressed_matrix
 from speechmoe_espnet.data.matrix_file import split_location
+from speechmoe_espnet.data.placeholder import PLACEHOLDER_BYTES, placeholder
 from speechmoe_espnet.data.stats_file import FEATS_STATS
 from speechmoe_espnet.data.table import join_error, read_scp, read_table, write_table
 from speechmoe_espnet.data.tokens import TokenList
@@ -146,7 +147,8 @@ def _read(entries: Sequence[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.
                 path, content = ark, memoryview(Path(ark).read_bytes())
             header = bytes(content[begin : begin + len(_COMPRESSED)])
             if header != _COMPRESSED:
-                raise ValueError("no compressed features")
+                stands_in = placeholder(bytes(content[:PLACEHOLDER_BYTES]))
+                raise ValueError(stands_in or "no compressed features")
             matrix = decompressed_matrix(content[begin + len(_COMPRESSED) :])
         except (ValueError, OSError) as error:
             raise ValueError(f"{name} ({entry}): {error}; make the features by stage 2") from None

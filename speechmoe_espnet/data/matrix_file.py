@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechmoe_espnet.data.ark import decompressed_matrix
+from speechmoe_espnet.data.placeholder import refuse_placeholder_file
 from speechmoe_espnet.data.table import check_location
 
 _BINARY = b"\0B"
@@ -62,6 +63,7 @@ def read_matrix(location: str) -> NDArray[np.float32]:
             except (ReadError, OverflowError, MemoryError) as error:
                 raise ValueError(f"not a whole Kaldi matrix: {error}") from None
         else:
+            refuse_placeholder_file(path)
             raise ValueError(
                 f"not a Kaldi matrix: its bytes at {offset} are {start!r}, a matrix begins with "
                 f"{_BINARY!r} and FM, DM, CM, CM2 or CM3, or with `[`; extract the features again"

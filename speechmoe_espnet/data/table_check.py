@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from speechmoe_espnet.data.faults import Fault, Harm
+from speechmoe_espnet.data.placeholder import BYTE_ORDER_MARK, placeholder
 
-_MARK = b"\xef\xbb\xbf"
 _BLANKS = " \t"
 _BLANK = re.compile(f"[{_BLANKS}]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -60,12 +60,15 @@ def check_table(path: Path, *, of_files: bool = False) -> CheckedTable:
         table.exists = False
         return table
     content = path.read_bytes()
+    if reason := placeholder(content):
+        table.add("another file", reason)
+        return table
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         table.add("not UTF-8", "is UTF-16; convert it by `iconv -f UTF-16 -t UTF-8`")
         return table
-    if content.startswith(_MARK):
+    if content.startswith(BYTE_ORDER_MARK):
         table.add("byte order mark", _form("begins with a byte order mark"), line=1, harm=Harm.FORM)
-        content = content.removeprefix(_MARK)
+        content = content.removeprefix(BYTE_ORDER_MARK)
     if returns := content.count(b"\r"):
         first = content[: content.index(b"\r")].count(b"\n") + 1
         found = _form(f"{returns} lines end with CR LF or CR")

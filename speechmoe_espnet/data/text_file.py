@@ -11,10 +11,8 @@ import unicodedata
 import zlib
 from pathlib import Path
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-PLACEHOLDER_BYTES = 64
-_GIT_LFS = b"version https://git-lfs"
-_PAGE = b"<!doctype html"
+from speechmoe_espnet.data.placeholder import BYTE_ORDER_MARK, refuse_placeholder
+
 _OTHER_MARKS = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
@@ -58,23 +56,6 @@ def read_bytes(path: Path) -> bytes:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: not a complete gzip file: {error}") from None
-
-
-def refuse_placeholder(content: bytes, path: str | Path) -> None:
-    """Refuse what copies and downloads leave in the place of a file of any kind.
-
-    Args:
-        content: The file, or at least its first `PLACEHOLDER_BYTES`.
-        path: Its name in messages.
-
-    Raises:
-        ValueError: It is a pointer of Git LFS or a page of a web site.
-    """
-    begin = content[:PLACEHOLDER_BYTES].removeprefix(BYTE_ORDER_MARK).lstrip()
-    if begin.startswith(_GIT_LFS):
-        raise ValueError(f"{path}: a pointer of Git LFS, not the file itself; run `git lfs pull`")
-    if begin[: len(_PAGE)].lower() == _PAGE:
-        raise ValueError(f"{path}: a page of a web site, not the file itself; download it again")
 
 
 def decode_text(content: bytes, place: str | Path, *, nfc: bool = True, named: bool = False) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from speechmoe_espnet.data.english import PHONES, pronunciations, read_ahead
+from speechmoe_espnet.data.placeholder import refuse_placeholder
 from speechmoe_espnet.data.segmentation import is_hanzi, is_latin, segment
 from speechmoe_espnet.data.syllables import DIGIT_READINGS, is_syllable, read_hanzi
 from speechmoe_espnet.data.text_norm import normalize_text
@@ -185,8 +186,10 @@ class BpeTokenizer:
             FileNotFoundError: There is no such file.
             ValueError: It is not a SentencePiece model.
         """
+        content = Path(path).read_bytes()
+        refuse_placeholder(content, path)
         try:
-            return cls(Path(path).read_bytes())
+            return cls(content)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
@@ -204,6 +207,11 @@ class BpeTokenizer:
         """Cut a transcript into pieces; characters unknown to the model are kept."""
         pieces: list[str] = self._processor.encode(normalize_text(text), out_type=str)
         return pieces
+
+    def decode(self, pieces: list[str]) -> str:
+        """Join pieces as SentencePiece does."""
+        text: str = self._processor.decode_pieces(pieces)
+        return text
 
     def units_to_text(self, units: Sequence[str]) -> str:
         """Join pieces without spaces; `<unk>` stays visible."""

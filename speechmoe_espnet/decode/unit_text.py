@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import sentencepiece
+from speechmoe_espnet.data.units import BpeTokenizer
 
 UNKNOWN = "<unk>"
 SPACE = "<space>"
@@ -25,7 +25,7 @@ class UnitText:
         bpemodel: SentencePiece model, for bpe.
 
     Raises:
-        ValueError: The token type is unknown, or bpe lacks its model.
+        ValueError: The token type is unknown, bpe lacks its model, or the model is damaged.
         FileNotFoundError: The SentencePiece model does not exist.
     """
 
@@ -107,5 +107,5 @@ def _joiner(token_type: str, bpemodel: str | Path | None) -> Callable[[list[str]
                 f"no SentencePiece model {bpemodel} (bpemodel in the model's config.yaml); "
                 f"decode from the directory that the model was trained in, or correct the path"
             )
-        return sentencepiece.SentencePieceProcessor(model_file=str(bpemodel)).decode_pieces
+        return BpeTokenizer.load(bpemodel).decode
     raise ValueError(f"token_type: {token_type!r} is not one of {', '.join(TOKEN_TYPES)}")

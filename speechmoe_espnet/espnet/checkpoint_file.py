@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from speechmoe_espnet.data.text_file import PLACEHOLDER_BYTES, refuse_placeholder
+from speechmoe_espnet.data.placeholder import PLACEHOLDER_BYTES, refuse_placeholder
 from speechmoe_espnet.espnet.steps import is_count
 
 _ZIP = b"PK\x03\x04"

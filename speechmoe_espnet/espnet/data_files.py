@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from speechmoe_espnet.data.placeholder import refuse_placeholder_file
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.data.text_file import read_text
 
@@ -33,6 +34,7 @@ def utterances(path: str | Path) -> set[str]:
     """
     found: set[str] = set()
     for part in _parts(Path(path)):
+        refuse_placeholder_file(part)
         try:
             with open(part, "rb") as file:
                 found.update(

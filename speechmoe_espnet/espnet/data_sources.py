@@ -5,7 +5,10 @@ table with a command in it, which would run somebody else's code, is refused her
 """
 
 from argparse import Namespace
+from pathlib import Path
 
+from speechmoe_espnet.data.matrix_file import split_location
+from speechmoe_espnet.data.placeholder import refuse_placeholder_file
 from speechmoe_espnet.data.table import check_location, read_scp
 
 TABLES_OF_FILES = frozenset(
@@ -20,8 +23,7 @@ def check_sources(args: Namespace) -> None:
         args: ESPnet's training arguments.
 
     Raises:
-        FileNotFoundError: There is no such table.
-        ValueError: Naming the table and the utterance.
+        FileNotFoundError, ValueError: As `check_files_of`, or a table is a command.
     """
     for part in ("train", "valid"):
         option = f"{part}_data_path_and_name_and_type"
@@ -31,4 +33,29 @@ def check_sources(args: Namespace) -> None:
             except ValueError as error:
                 raise ValueError(f"--{option} {path}: {error}") from None
             if kind in TABLES_OF_FILES:
-                read_scp(path)
+                check_files_of(path)
+
+
+def check_files_of(path: str) -> None:
+    """Look at every file that a table names, once.
+
+    Args:
+        path: A table of `TABLES_OF_FILES`.
+
+    Raises:
+        FileNotFoundError: There is no such table, or not every file; naming table and utterance.
+        ValueError: The table is not valid, or another file stands in the place of one of them.
+    """
+    seen = set[str]()
+    for name, location in read_scp(path).items():
+        # Of more than one column, the first.
+        file = location if Path(location).is_file() else split_location(location.split()[0])[0]
+        if file in seen:
+            continue
+        seen.add(file)
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"{path}: {name}: there is no file {file}")
+        try:
+            refuse_placeholder_file(file)
+        except ValueError as error:
+            raise ValueError(f"{path}: {name}: {error}") from None

@@ -8,6 +8,8 @@ import hashlib
 import re
 from pathlib import Path
 
+from speechmoe_espnet.data.placeholder import refuse_placeholder
+
 KEY = "content_sha256"
 UNSEALED = "0" * 64
 # StringStringEntryProto of ONNX: the key, then field 2 with a length of 66, a JSON string.
@@ -30,6 +32,7 @@ def check_seal(data: bytes, source: str | Path) -> None:
     Raises:
         ValueError: The file was changed since it was written, or has no digest.
     """
+    refuse_placeholder(data, source)
     try:
         begin, end = _place(data)
     except ValueError:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
+from speechmoe_espnet.data.placeholder import refuse_placeholder_file
+
 if TYPE_CHECKING:
     import onnxruntime
 
@@ -33,6 +35,8 @@ def open_session(
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if not isinstance(model, bytes):
+        refuse_placeholder_file(model)
     source = model if isinstance(model, bytes) else str(model)
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

@@ -35,14 +35,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     # Here: ESPnet takes seconds to import, and a script of the recipe does not wait for it.
     from speechmoe_espnet.espnet.command_tasks import replace_tasks
+    from speechmoe_espnet.espnet.option_files import check_option_files
     from speechmoe_espnet.espnet.patches import files_alone
 
     replace_tasks(words[1])
     sys.argv = words[1:]
+
+    def command() -> None:
+        check_option_files(words[2:])
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+
     with files_alone():
-        return run_espnet(
-            words[1], lambda: runpy.run_module(words[1], run_name="__main__", alter_sys=True)
-        )
+        return run_espnet(words[1].rpartition(".")[2], command)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from speechmoe_espnet.data.placeholder import refuse_placeholder_file
 from speechmoe_espnet.zoo.packed_model import META, inner_path
 
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -58,6 +59,7 @@ def unpack_zip(archive: Path, folder: Path) -> None:
         ValueError: The file is no zip, is damaged or encrypted, needs more space than there is, or
             a member is a link, has a name twice or leads out of the folder.
     """
+    refuse_placeholder_file(archive)
     try:
         with zipfile.ZipFile(archive) as file:
             members = _checked_members(file)

@@ -104,6 +104,8 @@ def wrong(name: str, file: str, kind: str) -> str | None:
         may_be_absent = kind in ABSENT and file in CALLS[name].optional
         expected = kind in REFUSED and not may_be_absent
         return f"{what}: no message" if expected else None
+    if kind == "pointer of Git LFS" and "git lfs pull" not in said:
+        return f"{what}: no cure in {said[-300:]!r}"
     named = (Path(file).name, str(Path(file).parent))
     return None if any(word in said for word in named) else f"{what}: no file in {said[-300:]!r}"
 

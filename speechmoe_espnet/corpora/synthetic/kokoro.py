@@ -22,6 +22,7 @@ from speechmoe_espnet.corpora.synthetic.mixed_voices import Mix, MixedVoice
 from speechmoe_espnet.corpora.synthetic.signal import Signal
 from speechmoe_espnet.data.array_file import read_arrays
 from speechmoe_espnet.data.json_files import read_object
+from speechmoe_espnet.data.placeholder import refuse_placeholder_file
 
 SAMPLE_RATE = 24000
 STYLE_SIZE = 256
@@ -245,6 +246,7 @@ def _open_session(model: Path) -> Any:
     options.log_severity_level = 3
     # Every utterance has another length: memory kept for the last one only has to be moved.
     options.enable_cpu_mem_arena = False
+    refuse_placeholder_file(model)
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base of their own
@@ -252,6 +254,7 @@ def _open_session(model: Path) -> Any:
 
 
 def _read_styles(file: Path) -> dict[str, NDArray[np.float32]]:
+    refuse_placeholder_file(file)
     with open(file, "rb") as opened:
         is_archive = opened.read(len(_ARCHIVE_SIGN)) == _ARCHIVE_SIGN
     if is_archive:

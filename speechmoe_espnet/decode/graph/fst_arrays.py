@@ -15,6 +15,8 @@ import kaldifst
 import numpy as np
 from numpy.typing import NDArray
 
+from speechmoe_espnet.data.placeholder import refuse_placeholder
+
 EPSILON = 0
 STATE = np.dtype(
     [
@@ -103,6 +105,7 @@ class FstArrays:
             ValueError: The file is of another kind, or cut off.
         """
         data = Path(path).read_bytes()
+        refuse_placeholder(data, path)
         try:
             magic, length = struct.unpack_from("<ii", data)
             if magic != _MAGIC:

@@ -78,7 +78,7 @@ def test_sixteen_bits_are_the_same_as_float(tmp_path: Path) -> None:
     np.testing.assert_array_equal(as_float(samples), floats[RATE // 2 : 3 * RATE // 2])
 
 
-@pytest.mark.parametrize("name", ["a.raw", "A.RAW"])
+@pytest.mark.parametrize("name", ["a.raw", "A.RAW", "a.au", "a.snd", "a.vox", "A.gsm"])
 def test_no_header(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(bytes(3200))
     with pytest.raises(ValueError, match="without a header, which states no sample rate"):
