@@ -182,7 +182,7 @@ def check_shape_files(
     Raises:
         ValueError: Naming the utterances, their frames and their labels.
     """
-    speech, text = _first_dimension(speech_file), _first_dimension(text_file)
+    speech, text = first_dimensions(speech_file), first_dimensions(text_file)
     utterances = [utt for utt in speech if utt in text]
     feats = num_frames(torch.tensor([speech[utt] for utt in utterances]))
     reason, cure = "subsampling", "encoder_conf: subsampling"
@@ -209,7 +209,7 @@ def check_shape_files(
         )
 
 
-def _first_dimension(path: str) -> Mapping[str, int]:
+def first_dimensions(path: str) -> Mapping[str, int]:
     """Length of each utterance from an ESPnet shape file (`utt 123` or `utt 123,40`)."""
     found: dict[str, int] = {}
     for utt, shape in entries(path).items():

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from espnet2.tasks.lm import LMTask
 
@@ -14,6 +15,7 @@ from speechmoe_espnet.espnet.data_sources import check_sources
 from speechmoe_espnet.espnet.first_process import is_first_process
 from speechmoe_espnet.espnet.patches import check_what_is_loaded, training_patches
 from speechmoe_espnet.espnet.set_check import check_sets
+from speechmoe_espnet.espnet.small_batches import small_batches_told
 
 
 class CheckpointedLMTask(LMTask):
@@ -21,6 +23,18 @@ class CheckpointedLMTask(LMTask):
 
     Its loss is the mean over characters and sentence ends: exp(loss) is the perplexity.
     """
+
+    @classmethod
+    def build_iter_factory(
+        cls, args: argparse.Namespace, distributed_option: Any, mode: str, kwargs: Any = None
+    ) -> Any:
+        """Build ESPnet's batches; where they are too few for the processes, say what to do.
+
+        Raises:
+            ValueError: A batch has fewer utterances than there are processes.
+        """
+        with small_batches_told(args, mode):
+            return super().build_iter_factory(args, distributed_option, mode, kwargs)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:

@@ -129,12 +129,19 @@ def run_espnet(name: str, command: Callable[[], object]) -> int:
     try:
         command()
     except (ValueError, OSError) as error:
-        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-        if not str(frame.f_globals["__name__"]).startswith("speechmoe_espnet."):
+        if not is_own_mistake(error):
             raise
         print(f"{name}: error: {said(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def is_own_mistake(error: BaseException) -> bool:
+    """Return whether an error is a user's mistake that code of this package found and explains."""
+    if not isinstance(error, ValueError | OSError) or error.__traceback__ is None:
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals["__name__"]).startswith("speechmoe_espnet.")
 
 
 def progress[T](

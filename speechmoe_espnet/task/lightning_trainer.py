@@ -20,13 +20,20 @@ from speechmoe_espnet.data.yaml_file import read_mapping
 from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
 from speechmoe_espnet.espnet.data_files import utterances
 from speechmoe_espnet.espnet.experiment_config import CONFIG_FILE
-from speechmoe_espnet.espnet.length_check import check_shape_files, num_repeats
+from speechmoe_espnet.espnet.length_check import (
+    check_shape_files,
+    first_dimensions,
+    num_repeats,
+)
 from speechmoe_espnet.espnet.model import SpeechMoEASRModel
 from speechmoe_espnet.espnet.patches import atomic_torch_save
 from speechmoe_espnet.espnet.self_contained import take_files_in
 from speechmoe_espnet.espnet.upcycling import load_init_param
 from speechmoe_espnet.pipeline.atomic_file import write_text_atomically
 from speechmoe_espnet.task.lightning_module import SpeechMoELightningModule
+
+_LOOKED_AT = 20
+"""Items of a set whose labels are compared with the statistics; each is a recording to read."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -122,12 +129,7 @@ def _check_lengths(module: SpeechMoELightningModule, model: SpeechMoEASRModel) -
                 "run the stage collect_stats"
             )
             continue
-        counted = len(utterances(files[0]))
-        if counted != len(dataset):
-            raise ValueError(
-                f"{files[0]}: {counted} utterances, but the set {part} has {len(dataset)}, and "
-                f"ESPnet3 would use those alone; remove {folder} and run the stage collect_stats"
-            )
+        _check_set(part, dataset, *files)
         check_shape_files(
             model.encoder,
             str(files[0]),
@@ -138,14 +140,40 @@ def _check_lengths(module: SpeechMoELightningModule, model: SpeechMoEASRModel) -
         )
 
 
+def _check_set(part: str, dataset: Any, feats: Path, text: Path) -> None:
+    """Compare the statistics with the set: its size, its ids, and the labels of some items."""
+    cure = f"remove {feats.parent.parent} and run the stage collect_stats"
+    counted = utterances(feats)
+    if len(counted) != len(dataset):
+        raise ValueError(
+            f"{feats}: {len(counted)} utterances, but the set {part} has {len(dataset)}, and "
+            f"ESPnet3 would use those alone; {cure}"
+        )
+    lengths = first_dimensions(str(text))
+    if differing := counted ^ lengths.keys():
+        raise ValueError(
+            f"{text}: {len(lengths)} utterances, {feats.name} has {len(counted)}: "
+            f"{len(differing)} are in one of both alone, such as {min(differing)}; {cure}"
+        )
+    keys = sorted(key for key in counted if key.isdecimal() and int(key) < len(dataset))
+    for key in keys[:: max(1, len(keys) // _LOOKED_AT)]:
+        labels = len(_item(dataset, key)["text"])
+        if labels != lengths[key]:
+            raise ValueError(
+                f"{text}: {_utterance_name(dataset)(key)}: {lengths[key]} labels, but in the set "
+                f"{part} it has {labels} now; {cure}"
+            )
+
+
+def _item(combined: Any, key: str) -> Any:
+    # ESPnet3 makes a pair (key, item) once a collate function of ESPnet was seen.
+    item = combined[int(key)]
+    return item[1] if isinstance(item, tuple) else item
+
+
 def _repeats(combined: Any, keys: Iterable[str]) -> dict[str, int]:
     """Count the labels that equal the one before them, for positions in a combined dataset."""
-    found = {}
-    for key in keys:
-        item = combined[int(key)]
-        # ESPnet3 makes a pair (key, item) once a collate function of ESPnet was seen.
-        found[key] = num_repeats((item[1] if isinstance(item, tuple) else item)["text"])
-    return found
+    return {key: num_repeats(_item(combined, key)["text"]) for key in keys}
 
 
 def _utterance_name(combined: Any) -> Callable[[str], str]:

@@ -12,10 +12,13 @@ from speechmoe_espnet.espnet.model import SpeechMoEASRModel
 from speechmoe_espnet.espnet.registry import register, register_in
 from speechmoe_espnet.task.lightning_module import SpeechMoELightningModule
 from speechmoe_espnet.task.lightning_trainer import SpeechMoELightningTrainer
+from speechmoe_espnet.task.plain_mistakes import tell_mistakes_in_one_line
 
 
 def plug_in() -> None:
     """Make ESPnet3 know and train SpeechMoE, for the rest of this process.
+
+    What this package refuses ends a run with one line, and so does the log of the stage.
 
     Calling it again changes nothing.
 
@@ -26,3 +29,4 @@ def plug_in() -> None:
     register_in(espnet3_task, SpeechMoEASRModel)
     training.ESPnetLightningModule = SpeechMoELightningModule
     training.ESPnet3LightningTrainer = SpeechMoELightningTrainer
+    tell_mistakes_in_one_line()

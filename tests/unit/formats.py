@@ -53,7 +53,7 @@ from speechmoe_espnet.espnet.checkpoint_file import read_checkpoint, read_state
 from speechmoe_espnet.espnet.data_files import entries, utterances
 from speechmoe_espnet.espnet.data_sources import check_sources
 from speechmoe_espnet.espnet.experiment_config import feature_options, load_config, sample_rate
-from speechmoe_espnet.espnet.length_check import _first_dimension
+from speechmoe_espnet.espnet.length_check import first_dimensions
 from speechmoe_espnet.export.metadata import Metadata
 from speechmoe_espnet.export.seal import KEY, UNSEALED, check_seal, sealed
 from speechmoe_espnet.export.session import metadata_of, open_session
@@ -417,7 +417,7 @@ def _read_shapes(folder: Path) -> None:
     for name in ("shape", "cut"):
         entries(folder / name)
         utterances(folder / name)
-        _first_dimension(str(folder / name))
+        first_dimensions(str(folder / name))
 
 
 def _left_out(folder: Path) -> None:

@@ -174,3 +174,23 @@ def test_averages_are_moved_into_place(tmp_path, monkeypatch):
     ).fit()
     assert saved
     assert replaced == [tmp_path / "valid.loss.ave_1best.pth"]
+
+
+@pytest.mark.parametrize(
+    ("file", "lines", "message"),
+    [
+        ("text_shape", ["0 2,8", "2 3,8"], "2 utterances, feats_shape has 2: 2 are in one"),
+        ("text_shape", ["0 2,8", "1 4,8"], "b: 4 labels, but in the set train it has 3 now"),
+        ("text_shape", ["0 2,8", "1 x"], "expected a length"),
+        ("text_shape", [], "0 utterances, feats_shape has 2"),
+    ],
+)
+def test_statistics_that_do_not_fit_the_set_are_refused(fit, tmp_path, file, lines, message):
+    labels = [range(2), range(3)]
+    shapes(tmp_path / "stats", [60, 60], labels)
+    shapes(tmp_path / "stats", [60, 60], labels, "valid")
+    data = {"stats_dir": str(tmp_path / "stats"), "labels": labels, "names": ("a", "b")}
+    fit(**data)
+    (tmp_path / "stats/train" / file).write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(ValueError, match=f"train.{file}.*{message}"):
+        fit(**data)
