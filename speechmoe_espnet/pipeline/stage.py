@@ -20,6 +20,7 @@ from speechmoe_espnet.pipeline.digests import (
     STARTED,
     ChangedError,
     changed_files,
+    check_content,
     command_digest,
     command_digest_words,
     digest_of_files,
@@ -136,6 +137,7 @@ def run(stage: Stage) -> bool:
                 with_others = made_with(stage.command, stage.target)
                 print(f"{stage.name}: {stage.target} is up to date{with_others}", flush=True)
                 return False
+            _check_contents(stage)
             begun = time.time()
             mark: dict[str, object] = {
                 "name": stage.name,
@@ -178,10 +180,23 @@ def _check_inputs(stage: Stage) -> None:
 
 
 def _stage_digest(stage: Stage) -> tuple[str, dict[str, str]]:
-    try:
+    with _changes_told(stage):
         return stage_digest(
             stage.command, stage.inputs, stage.ignored, accept_changes=stage.accept_changes
         )
+
+
+def _check_contents(stage: Stage) -> None:
+    """Read the inputs whole: a disk flips a bit without another size or time of the file."""
+    with _changes_told(stage):
+        for path in () if stage.accept_changes else stage.inputs:
+            check_content(path)
+
+
+@contextmanager
+def _changes_told(stage: Stage) -> Iterator[None]:
+    try:
+        yield
     except ChangedError as error:
         hint = next(
             (

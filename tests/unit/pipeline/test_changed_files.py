@@ -97,6 +97,29 @@ def test_a_changed_input_is_named_and_stops(
 
 
 @ANY
+@given(name=st.sampled_from(sorted(FILES)), place=st.integers(0, 8 * 256 * 9))
+def test_a_bit_that_a_disk_flips_stops_the_stage_that_reads_it(
+    made: Path, tmp_path: Path, name: str, place: int
+) -> None:
+    """Size and times are those of the file as it was made."""
+    here = new_folder(tmp_path)
+    copy_target(made, here / "dump")
+    assert run(reads(here / "before", here / "dump"))
+    file = here / "dump" / name
+    status, content = file.stat(), bytearray(file.read_bytes())
+    place %= 8 * len(content)
+    content[place // 8] ^= 1 << place % 8
+    with file.open("r+b") as opened:
+        opened.write(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert not run(reads(here / "before", here / "dump")), "finished work is not read again"
+    with pytest.raises(ValueError, match="was changed since it was made") as said:
+        run(reads(here / "stats", here / "dump"))
+    assert all(part in str(said.value) for part in ("stage 4: input", name, "stage 2 makes it"))
+    assert run(reads(here / "stats", here / "dump", **ACCEPT))
+
+
+@ANY
 @any_change
 def test_a_changed_target_stops_its_own_stage(
     source: Path, made: Path, tmp_path: Path, name: str, place: int, kind: str
