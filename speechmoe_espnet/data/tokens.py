@@ -26,6 +26,9 @@ class TokenList:
     tokens: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        for number, token in enumerate(self.tokens):
+            if not isinstance(token, str):
+                raise ValueError(f"token {number} must be text, got {token!r}")
         if self.tokens[:2] != (BLANK, UNK) or self.tokens[-1:] != (SOS_EOS,):
             raise ValueError(
                 f"tokens must start with {BLANK} and {UNK} and end with {SOS_EOS}, got "

@@ -49,7 +49,11 @@ def check_files_of(path: str) -> None:
     seen = set[str]()
     for name, location in read_scp(path).items():
         # Of more than one column, the first.
-        file = location if Path(location).is_file() else split_location(location.split()[0])[0]
+        file = (
+            location
+            if Path(location).is_file()
+            else split_location((location.split() or [location])[0])[0]
+        )
         if file in seen:
             continue
         seen.add(file)

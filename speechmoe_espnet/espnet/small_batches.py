@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from speechmoe_espnet.system.cli import is_own_mistake
+
 _TOO_SMALL = re.compile(r"batch-size must be equal or more than world_size: (\d+) < (\d+)")
 
 
@@ -17,10 +19,15 @@ def small_batches_told(args: argparse.Namespace, part: str) -> Iterator[None]:
         part: The set whose batches are made in this context: train, valid or plot_att.
 
     Raises:
-        ValueError: Each process would not get an utterance of each batch.
+        ValueError: Each process would not get an utterance of each batch, or ESPnet refuses the
+            options of the batches.
     """
     try:
         yield
+    except ValueError as error:
+        if is_own_mistake(error):
+            raise
+        raise ValueError(f"{part}: {' '.join(str(error).split())}") from None
     except RuntimeError as error:
         found = _TOO_SMALL.search(str(error))
         if found is None:

@@ -162,6 +162,8 @@ class Transcriber:
 
 def reason(error: Exception) -> str:
     """Return why a recording could not be transcribed, without its name."""
+    if isinstance(error, UnicodeEncodeError):
+        return "its name is not UTF-8; rename it"
     said = error.strerror if isinstance(error, OSError) else None
     return said or str(error)
 

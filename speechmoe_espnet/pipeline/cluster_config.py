@@ -21,6 +21,7 @@ SCHEDULERS = {
 """Classes of dask_jobqueue, by the names of ESPnet3."""
 ENVIRONMENTS = (LOCAL, *SCHEDULERS, SSH, KUBE)
 BLOCK = "parallel"
+MOST_WORKERS = 100_000
 _KEYS = ("env", "n_workers", "options", "allow_overwrite_lock")
 _HINT = "ESPnet3's `parallel:` block has env, n_workers and options"
 
@@ -51,7 +52,13 @@ class ClusterConfig:
             raise ValueError(f"n_workers: at least 1, got {self.n_workers}")
         if not isinstance(self.options, Mapping):
             raise ValueError(f"options: expected `key: value` lines, got {self.options!r}")
+        if self.n_workers > MOST_WORKERS:
+            raise ValueError(f"n_workers: at most {MOST_WORKERS}, got {self.n_workers}")
+        if unnamed := [key for key in self.options if not isinstance(key, str)]:
+            raise ValueError(f"options: names are text, got {unnamed[0]!r}")
         hosts = self.options.get("hosts", ())
+        if self.env == SSH and not isinstance(hosts, list | tuple):
+            raise ValueError(f"options: hosts: expected a list of names, got {hosts!r}")
         if self.env == SSH and self.n_workers > len(hosts) - 1:
             raise ValueError(
                 f"n_workers: {self.n_workers}, but options have {len(hosts)} hosts, the first of "

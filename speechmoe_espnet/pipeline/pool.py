@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +13,7 @@ from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 
+from speechmoe_espnet.pipeline.process import end_with_parent
 from speechmoe_espnet.pipeline.workers import Job
 
 
@@ -94,6 +96,11 @@ def pool_map[Task, Result](
 
 
 def _begin() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() == parent.pid:
+        # A thread waits in vain while a search in C++ holds the interpreter, and forked workers
+        # keep open what tells the ones before them of the end.
+        end_with_parent(signal.SIGKILL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

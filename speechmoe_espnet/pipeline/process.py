@@ -66,12 +66,13 @@ def stopping_signals_wait() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def end_with_parent() -> None:
-    """Have the kernel send SIGTERM to this process when its parent ends, even if killed.
+def end_with_parent(signum: int = signal.SIGTERM) -> None:
+    """Have the kernel send a signal to this process when its parent ends, even if killed.
 
-    This is for programs that shell scripts run; on SIGTERM they stop their own children.
+    Args:
+        signum: SIGTERM is for programs that shell scripts run, which stop their own children then.
     """
-    _set_parent_death_signal(signal.SIGTERM)
+    _set_parent_death_signal(signum)
 
 
 def start(

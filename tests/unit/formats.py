@@ -23,6 +23,7 @@ from tiny_graph import LEXICON, TOKENS, random_grammar
 from speechmoe_espnet.bin.make_lexicon import _read_words
 from speechmoe_espnet.bin.report import _seed_of
 from speechmoe_espnet.bin.rescore import _add_seconds
+from speechmoe_espnet.corpora.folder import read_folder
 from speechmoe_espnet.corpora.synthetic.growing_dir import check_options
 from speechmoe_espnet.corpora.synthetic.kokoro import STYLE_SIZE, _read_styles, _read_vocabulary
 from speechmoe_espnet.corpora.synthetic.surroundings import _read_or_make
@@ -40,6 +41,7 @@ from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.data.transcripts import prepare_transcripts
 from speechmoe_espnet.data.unit_dir import make_units
 from speechmoe_espnet.data.units import BpeTokenizer
+from speechmoe_espnet.data.worker_options import read_cluster
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.decode.graph.build import build_graph
 from speechmoe_espnet.decode.graph.directory import FILES, Graph, write_graph
@@ -426,10 +428,34 @@ def _left_out(folder: Path) -> None:
     (folder / "a/left_out").write_text("y no audio\n")
 
 
+def _recordings(folder: Path) -> list[Path]:
+    (folder / "b").mkdir()
+    paths = [folder / name for name in ("a.wav", "b/b.wav", "b/c.wav", "d.wav", "e.wav")]
+    for path in paths:
+        soundfile.write(path, _sound(), RATE)
+    return paths
+
+
+def _table_of_recordings(folder: Path) -> None:
+    rows = [f'{path},"今天, 天气",s{place % 3}' for place, path in enumerate(_recordings(folder))]
+    (folder / "train.csv").write_text("\n".join(["path,text,speaker", *rows]), encoding="utf-8")
+
+
+def _pairs(folder: Path) -> None:
+    for path in _recordings(folder):
+        path.with_suffix(".txt").write_text("今天天气\n", encoding="utf-8")
+
+
+def _read_folder(folder: Path) -> None:
+    read_folder(folder, lambda line: None, skip_bad=False)
+
+
 def _rows(path: Path) -> None:
     path.write_text('[\n{"run": "a", "seed": 1, "cer": 3.5, "x": null}\n]\n')
 
 
+HOSTS = "{hosts: [a, b], worker_options: {x: 1}}"
+CLUSTER = f"parallel:\n  env: ssh\n  n_workers: 1\n  options: {HOSTS}\n"
 NBEST = {"utt": "a", "hyps": [{"text": "今天", "score": -1.5, "am_logp": -3, "lm_logp": -2}]}
 TUNING = json.dumps({"lm_weight": 0.5, "insertion_bonus": 1, "nn_lm_weight": 0.3})
 DECODE = "method: wfst\nbeam: 12.0\nmax_active: 2000\nlm_weight: 0.8\nblank_threshold: 0.9\n"
@@ -511,6 +537,11 @@ FORMATS: dict[str, Format] = {
     ),
     "data directory, decoded": Format(_kaldi_with_audio, _hear, ("wav.scp", "segments")),
     "data directory, trained on": Format(_kaldi_with_audio, _kinds, ("wav.scp",)),
+    "cluster": text(CLUSTER, read_cluster),
+    "table of recordings": Format(_table_of_recordings, _read_folder, ("train.csv",), "case"),
+    "recordings with transcripts": Format(
+        _pairs, _read_folder, ("b/b.txt", "b/b.wav", "a.txt"), "case"
+    ),
     "left out": Format(_left_out, read_left_out, ("a/text", "a/left_out")),
     "units": Format(
         _units,

@@ -51,3 +51,12 @@ def test_more_units_come_after_those_that_are_there() -> None:
     assert tokens.extended(["a"]) == tokens
     with pytest.raises(ValueError, match="occurs twice"):
         tokens.extended(["<unk>"])
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("token", [{"a": 1}, 3, None, ["a"]])
+def test_tokens_of_a_configuration_are_text(place: int, token: object) -> None:
+    tokens: list[object] = ["<blank>", "<unk>", "a", "<sos/eos>"]
+    tokens[place] = token
+    with pytest.raises(ValueError, match=f"token {place} must be text, got"):
+        TokenList(tuple(tokens))  # type: ignore[arg-type]

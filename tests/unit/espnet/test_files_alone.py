@@ -68,7 +68,8 @@ def test_without_the_patch_a_table_runs_a_command(tmp_path):
 @pytest.mark.parametrize("kind", sorted(TABLES_OF_FILES))
 def test_a_training_refuses_commands_before_it_begins(canary, tmp_path, kind):
     good = tmp_path / "good"
-    good.write_text("utt x.ark:4\n")
+    (tmp_path / "x.ark").write_bytes(b"feats")
+    good.write_text(f"utt {tmp_path}/x.ark:4\n")
     for command in commands(canary):
         (tmp_path / "scp").write_text(f"utt {command}\n")
         for part, other in (("train", "valid"), ("valid", "train")):

@@ -4,10 +4,12 @@ from argparse import Namespace
 
 import pytest
 import typeguard
+from espnet2.samplers.build_batch_sampler import build_batch_sampler
 from espnet2.tasks.abs_task import AbsTask
 
 from speechmoe_espnet.espnet.lm_task import CheckpointedLMTask
 from speechmoe_espnet.espnet.task import SpeechMoEASRTask
+from speechmoe_espnet.system.cli import is_own_mistake
 
 
 @pytest.mark.parametrize("task", [SpeechMoEASRTask, CheckpointedLMTask])
@@ -54,6 +56,18 @@ def test_espnet_still_says_it_in_these_words(monkeypatch, tmp_path):
     said = "raise batch_size, give train more"
     with typeguard.suppress_type_checks(), pytest.raises(ValueError, match=said):
         SpeechMoEASRTask.build_iter_factory(args, None, "train")
+
+
+def test_what_espnet_refuses_is_one_line_too(monkeypatch):
+    def refuse(*args):
+        build_batch_sampler(
+            type="folded", batch_size=2, batch_bins=0, shape_files=["x"], fold_lengths=[]
+        )
+
+    monkeypatch.setattr(AbsTask, "build_iter_factory", refuse)
+    with pytest.raises(ValueError, match=r"^valid: The number of fold_lengths") as found:
+        SpeechMoEASRTask.build_iter_factory(Namespace(), None, "valid")
+    assert is_own_mistake(found.value)
 
 
 def test_other_errors_stay(monkeypatch):

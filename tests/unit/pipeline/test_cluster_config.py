@@ -59,6 +59,10 @@ def test_a_whole_configuration_of_espnet3_is_read(tmp_path: Path) -> None:
         ({"env": "local", "workers": 2}, "unknown workers"),
         ({"env": "local", "options": [1]}, "options: expected `key: value` lines"),
         ({"env": "ssh", "n_workers": 2, "options": {"hosts": ["a", "b"]}}, "have 2 hosts"),
+        ({"env": "ssh", "options": {"hosts": 3}}, "hosts: expected a list of names, got 3"),
+        ({"env": "ssh", "options": {"hosts": None}}, "hosts: expected a list"),
+        ({"env": "slurm", "options": {1: 2}}, "options: names are text, got 1"),
+        ({"env": "local", "n_workers": 10**9}, "n_workers: at most 100000"),
         ({"env": "slurm", "options": {"queue": "${oc.env:Q}"}}, "write the value"),
     ],
 )

@@ -21,10 +21,12 @@ from speechmoe_espnet.pipeline.workers import Job
 
 def work(seconds):
     open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
+    if sys.argv[2] == "busy":
+        sum(range(10**12))  # no other thread of the process runs meanwhile
     time.sleep(seconds)
 
 if __name__ == "__main__":
-    list(ProcessPool(2).map(Job(work), [60, 60]))
+    list(ProcessPool(2).map(Job(work, fork=sys.argv[3] == "fork"), [60, 60]))
 """
 
 
@@ -62,12 +64,14 @@ def test_no_progress() -> None:
     assert list(no_progress([1, 2], 2, "numbers")) == [1, 2]
 
 
-def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["idle fork", "busy fork", "idle forkserver"])
+def test_workers_end_with_a_killed_parent(tmp_path: Path, kind: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     (tmp_path / "pids").mkdir()
     parent = subprocess.Popen(
-        [sys.executable, script, tmp_path / "pids"], env=os.environ | {"PYTHONPATH": str(ROOT)}
+        [sys.executable, script, tmp_path / "pids", *kind.split()],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     try:
         pids = wait_for(lambda: sorted(os.listdir(tmp_path / "pids")), 2)
