@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from speechmoe_espnet.pipeline.changed_inputs import changes_told, check_contents
 from speechmoe_espnet.pipeline.digests import (
     DONE,
     FILES,
     STARTED,
     ChangedError,
     changed_files,
-    check_content,
     command_digest,
     command_digest_words,
     digest_of_files,
@@ -137,7 +137,8 @@ def run(stage: Stage) -> bool:
                 with_others = made_with(stage.command, stage.target)
                 print(f"{stage.name}: {stage.target} is up to date{with_others}", flush=True)
                 return False
-            _check_contents(stage)
+            if not stage.accept_changes:
+                check_contents(stage.name, stage.inputs, stage.hints)
             begun = time.time()
             mark: dict[str, object] = {
                 "name": stage.name,
@@ -180,37 +181,10 @@ def _check_inputs(stage: Stage) -> None:
 
 
 def _stage_digest(stage: Stage) -> tuple[str, dict[str, str]]:
-    with _changes_told(stage):
+    with changes_told(stage.name, stage.hints):
         return stage_digest(
             stage.command, stage.inputs, stage.ignored, accept_changes=stage.accept_changes
         )
-
-
-def _check_contents(stage: Stage) -> None:
-    """Read the inputs whole: a disk flips a bit without another size or time of the file."""
-    with _changes_told(stage):
-        for path in () if stage.accept_changes else stage.inputs:
-            check_content(path)
-
-
-@contextmanager
-def _changes_told(stage: Stage) -> Iterator[None]:
-    try:
-        yield
-    except ChangedError as error:
-        hint = next(
-            (
-                stage.hints[str(path)]
-                for path in (error.target, *error.target.parents)
-                if str(path) in stage.hints
-            ),
-            "",
-        )
-        made = f" ({hint})" if hint else ""
-        raise ValueError(
-            f"{stage.name}: input {error}; remove it and make it again{made}, or go on with it as "
-            "it is by --accept-changes"
-        ) from None
 
 
 def _is_finished(stage: Stage, digest: str) -> bool:
