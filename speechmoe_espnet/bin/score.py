@@ -28,6 +28,7 @@ from speechmoe_espnet.scoring.cer import (
     score_texts,
 )
 from speechmoe_espnet.scoring.mixed import MIXED, mixed_counts, mixed_to_dict
+from speechmoe_espnet.scoring.syllable_parts import PartErrors
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
 HYP_NAMES = ("text", "units")
@@ -108,11 +109,13 @@ def score(args: argparse.Namespace) -> None:
     mixed = None
     if args.metric == "cer":
         mixed = mixed_counts({utt: refs[utt] for utt in scored}, hyps, _words(args))
+    parts = PartErrors.of(scores) if args.metric == "ser" else None
     left_out = sorted(refs.keys() - set(scored))
     result = {
         "metric": args.metric,
         **total.to_dict(),
         **({MIXED: mixed_to_dict(mixed)} if mixed else {}),
+        **({"parts": parts.to_dict()} if parts and parts.syllables else {}),
         **({"left_out": left_out} if left_out else {}),
         "per_speaker": {speaker: counts.to_dict() for speaker, counts in speakers.items()},
     }
@@ -132,6 +135,8 @@ def score(args: argparse.Namespace) -> None:
             else ""
         )
     )
+    if parts and parts.syllables:
+        print(parts.describe())
     for line in found:
         print(line)
     if decoding is not None:

@@ -12,6 +12,7 @@ from speechmoe_espnet.results.set_outcome import SetOutcome
 from speechmoe_espnet.results.trained_system import System
 from speechmoe_espnet.scoring.alignment import Pair, align
 from speechmoe_espnet.scoring.cer import Counts, UtteranceScore
+from speechmoe_espnet.scoring.syllable_parts import PARTS, PartErrors
 from speechmoe_espnet.system.provenance import machine_words
 
 NUM_WORST = 5
@@ -150,6 +151,31 @@ def syllable_table(systems: Sequence[System]) -> Table | None:
     """
     by_system = [system.syllable_counts for system in systems]
     return _rate_table(systems, by_system, "SER %", "units", total=True)
+
+
+def part_table(systems: Sequence[System]) -> Table | None:
+    """Return in which parts wrong syllables differ, by system.
+
+    Args:
+        systems: The systems.
+
+    Returns:
+        The table, or None where no syllable was taken for another.
+    """
+    rows: list[list[str | Cell]] = []
+    for system in systems:
+        scores = [item for outcome in system.sets.values() for item in outcome.syllables or ()]
+        if scores and (found := PartErrors.of(scores)).syllables:
+            shares = [
+                f"{100 * count / found.syllables:.1f}"
+                for name in PARTS
+                for count in (getattr(found, name), getattr(found, f"{name}_alone"))
+            ]
+            rows.append([system.name, *shares, str(found.syllables)])
+    head: list[str | Cell] = [
+        cell for name in PARTS for cell in (Cell(name, "% wrong"), Cell(name, "% alone"))
+    ]
+    return Table(["system", *head, "syllables"], rows, total=False) if rows else None
 
 
 def _rate_table(

@@ -148,7 +148,9 @@ def test_report_of_units_and_settings(wfst_root, tmp_path, capsys):
     table = capsys.readouterr().out
     assert "SER in % (syllables and phones)" in table
     assert "tuned on dev" in table
-    assert "<h2>Syllables</h2>" in (tmp_path / "out/index.html").read_text()
+    page = (tmp_path / "out/index.html").read_text()
+    assert "<h2>Syllables</h2>" in page
+    assert "taken for another one, by the part that differs" in page
 
     missing = wfst_root / "moe/decode_wfst/chat/score_ser"
     missing.rename(missing.with_name("kept"))

@@ -43,7 +43,11 @@ def test_syllables(tree, capsys):
     (tree / "hyp/text").write_text("a1 jin1 tian2\na2 hao3\nb1 bei3 jing1\n")
     (tree / "ref/utt2spk").rename(tree / "speakers")
     assert run(tree, "--metric", "ser", "--utt2spk", tree / "speakers") == 0
-    assert "SER 20.00 % (S 1, D 0, I 0 of 5 syllables" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "SER 20.00 % (S 1, D 0, I 0 of 5 syllables" in out
+    assert "of 1 syllables taken for another, wrong are" in out
+    parts = json.loads((tree / "out/cer.json").read_text())["parts"]
+    assert (parts["syllables"], parts["tone_alone"], parts["final"]) == (1, 1, 0)
 
 
 @pytest.fixture
