@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +27,7 @@ OPTIONS = (*COMMON, *WFST, "--asr-config", TINY, "--expname", "tiny")
 CHAR = (*COMMON, "--eval-sets", "read", *GREEDY)
 STAGES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12)
 PAUSING = Path(__file__).parent / "pausing"
+KILLING = Path(__file__).parent / "killing"
 WATCHING = Path(__file__).parent / "watching"
 
 
@@ -92,6 +93,38 @@ class Project:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+
+
+def on_cluster(
+    project: Project,
+    folder: Path,
+    num_workers: int,
+    words: Sequence[str],
+    kill: Sequence[str] = (),
+    status: int = 0,
+) -> tuple[str, list[str]]:
+    """Run the recipe on a cluster of this machine.
+
+    Args:
+        project: The project.
+        folder: Where to write the configuration of the cluster, and what killed workers.
+        num_workers: Number of workers.
+        words: Further options of the recipe.
+        kill: Names of files, see `killing`.
+        status: 0 where it should succeed.
+
+    Returns:
+        Output, and the notes of `killing`.
+    """
+    file, killed = folder / "cluster.yaml", folder / "killed"
+    options = "{threads_per_worker: 1, dashboard_address: ':0'}"
+    file.write_text(f"parallel: {{env: local, n_workers: {num_workers}, options: {options}}}\n")
+    killed.mkdir()
+    env = {"SPEECHMOE_TEST_KILL": " ".join(kill), "SPEECHMOE_TEST_KILLED": str(killed)}
+    words = (*words, "--cluster", str(file))
+    env["PYTHONPATH"] = str(KILLING)
+    told = project.run(project.recipe_dir() / "run.sh", *words, status=status, env=env)
+    return told, sorted(path.name for path in killed.iterdir())
 
 
 def error_rate(references: Path, hypotheses: Path, *, separator: str | None = "") -> float:

@@ -145,7 +145,8 @@ def espnet(folder: Path) -> None:
     dump, stats = folder / "dump/train", folder / "out/stats/train"
     dataset = ESPnetDataset(
         [(str(dump / "feats.scp"), "speech", "kaldi_ark"), (str(dump / "text"), "text", "text")],
-        preprocess=None,
+        # As ESPnet's preprocessor: texts become numbers.
+        preprocess=lambda _, data: data | {"text": np.array([ord(c) for c in data["text"]])},
     )
     read = time.process_time()
     sampler = build_batch_sampler(

@@ -38,28 +38,49 @@ CASES: dict[str, dict[str, Any]] = {
         },
     },
     "accumulated": {"accum_grad": 2, "moe_conf": {"top_k": 2}},
+    # Losses of routers are of a whole batch; these are sums over utterances.
+    "losses of utterances": {"model_conf": {"alpha": 0.0, "beta": 0.0}},
     "recomputed": {"encoder_conf": {"activation_checkpointing": True}},
 }
 
 
 class Batches(AbsIterFactory):
-    """Batches of fixed utterances, of which a rank takes every N-th as ESPnet does."""
+    """Batches of fixed utterances, of which a rank takes every N-th as ESPnet does.
 
-    def __init__(self, size: int, rank: int) -> None:
-        self.size, self.rank = size, rank
+    Args:
+        size: N.
+        ranks: Those whose parts follow each other here.
+        lengths: Frames of the utterances of some batches.
+        dtype: Of the features.
+    """
+
+    def __init__(self, size, ranks, lengths=LENGTHS, dtype=torch.float32):
+        self.size, self.ranks, self.lengths, self.dtype = size, ranks, lengths, dtype
 
     def build_iter(self, epoch, shuffle=None):
-        for step in range(STEPS):
-            lengths = LENGTHS[(epoch + step) % len(LENGTHS)]
-            whole = batch(lengths)
-            part = {name: value[self.rank :: self.size] for name, value in whole.items()}
-            part["speech"] = part["speech"][:, : part["speech_lengths"].max()]
+        for number in range(STEPS * len(self.ranks)):
+            step, place = divmod(number, len(self.ranks))
+            whole = batch(self.lengths[(epoch + step) % len(self.lengths)])
+            rank = self.ranks[place]
+            part = {name: value[rank :: self.size] for name, value in whole.items()}
+            part["speech"] = part["speech"][:, : part["speech_lengths"].max()].to(self.dtype)
             part["text"] = part["text"][:, : part["text_lengths"].max()]
             yield [str(number) for number in range(len(part["text"]))], part
 
 
-def train(case: str, folder: Path, epochs: int = 2, init_param: str = "") -> None:
-    """Train until some epochs are done, in as many processes as there are."""
+def train(
+    case: str, folder: Path, epochs: int = 2, init_param: str = "", halves: bool | None = None
+) -> None:
+    """Train until some epochs are done, in as many processes as there are.
+
+    Args:
+        case: Name in CASES.
+        folder: Where checkpoints go.
+        epochs: Number of epochs.
+        init_param: As ESPnet's.
+        halves: None: batches of any size in float32. Else batches of even size in float64; True:
+            one process takes the parts of two one after the other.
+    """
     options = {name: value for name, value in CASES[case].items() if name != "moe_conf"}
     encoder_conf = {
         "moe_conf": {**CONF, **CASES[case].get("moe_conf", {})},
@@ -86,6 +107,12 @@ def train(case: str, folder: Path, epochs: int = 2, init_param: str = "") -> Non
     args.output_dir, args.resume, args.distributed = str(folder), True, ranks is not None
     torch.manual_seed(0)
     model = SpeechMoEASRTask.build_model(args)
+    batches = Batches(*((1, [0]) if ranks is None else (ranks.size, [ranks.rank])))
+    if halves is not None:
+        model.double()
+        args.accum_grad = 2 if halves else 1
+        size, parts = (2, [0, 1]) if halves else (batches.size, batches.ranks)
+        batches = Batches(size, parts, LENGTHS[1:], torch.float64)
     optimizers = SpeechMoEASRTask.build_optimizers(args, model)
     if init_param:
         load_init_param(init_param, model, False)
@@ -95,8 +122,8 @@ def train(case: str, folder: Path, epochs: int = 2, init_param: str = "") -> Non
             model=model,
             optimizers=optimizers,
             schedulers=[None],
-            train_iter_factory=Batches(size, rank),
-            valid_iter_factory=Batches(size, rank),
+            train_iter_factory=batches,
+            valid_iter_factory=batches,
             plot_attention_iter_factory=None,
             trainer_options=RankTrainer.build_options(args),
             distributed_option=DistributedOption(
@@ -155,6 +182,18 @@ def alone(tmp_path_factory):
 def test_processes_train_as_one(case, size, ranks, alone, tmp_path):
     ranks.run(size, train, case, tmp_path)
     compare(tmp_path, alone(case), CASES[case].get("accum_grad", 1))
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_processes_train_as_one_that_accumulates_gradients(halves, ranks, tmp_path):
+    """To 1e-6: one process with whole batches, or with halves of them, and two processes."""
+    for folder in ("alone", "together"):
+        (tmp_path / folder).mkdir()
+    case = "losses of utterances" if halves else "divided"
+    train(case, tmp_path / "alone", halves=halves)
+    ranks.run(2, train, case, tmp_path / "together", 2, "", False)
+    mine, theirs = (results(tmp_path / folder)[0] for folder in ("together", "alone"))
+    torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-6)
 
 
 def test_a_training_goes_on_in_another_number_of_processes(ranks, alone, tmp_path):
