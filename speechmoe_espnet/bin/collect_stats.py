@@ -47,6 +47,7 @@ def collect(args: argparse.Namespace) -> None:
             output_dir=args.output_dir,
             workers=workers,
             bpe_model=args.units_dir / BPE_MODEL,
+            progress=cli.progress,
         )
 
 

@@ -21,7 +21,7 @@ from speechmoe_espnet.data.table import join_error, read_scp, read_table, write_
 from speechmoe_espnet.data.tokens import TokenList
 from speechmoe_espnet.data.units import BpeTokenizer
 from speechmoe_espnet.pipeline.pool import ONE_PROCESS
-from speechmoe_espnet.pipeline.workers import Job, Workers
+from speechmoe_espnet.pipeline.workers import Job, Progress, Workers, no_progress
 
 UTTERANCES_A_PART = 24000
 _COMPRESSED = b"\0BCM "
@@ -65,6 +65,7 @@ def collect_stats(
     workers: Workers = ONE_PROCESS,
     bpe_model: Path | None = None,
     utterances_a_part: int = UTTERANCES_A_PART,
+    progress: Progress = no_progress,
 ) -> None:
     """Write `train/` and `valid/` as ESPnet's statistics stage does.
 
@@ -80,6 +81,7 @@ def collect_stats(
         workers: Processes that add up; the written bytes do not depend on them.
         bpe_model: SentencePiece model, for bpe.
         utterances_a_part: Training utterances that are added up at a time.
+        progress: Shows the progress.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -94,7 +96,8 @@ def collect_stats(
     num_parts = min(-(-len(tables[0]) // utterances_a_part), len(tables[1]))
     tasks = [part for table in tables for part in _parts(table, num_parts)]
     try:
-        sums = list(workers.map(Job(_add_up, split=_utterances_of), tasks))
+        done = workers.map(Job(_add_up, kind="statistics", split=_utterances_of), tasks)
+        sums = list(progress(done, len(tasks), f"parts of {utterances_a_part} utterances"))
     except ValueError as error:
         raise ValueError(f"{train.feats_scp} and {dev.feats_scp}: {error}") from None
     num_units = len(TokenList.load(token_list))

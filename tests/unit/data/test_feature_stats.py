@@ -108,6 +108,20 @@ def test_bytes_are_espnets_for_any_number_of_processes(sets, tmp_path):
     assert ours["train/text_shape.units"].decode() == "".join(f"{line},4\n" for line in shape)
 
 
+def test_bytes_are_those_of_a_cluster(sets, tmp_path, cluster):
+    said = []
+
+    def progress(items, total, desc):
+        said.append((total, desc))
+        return iter(items)
+
+    for name, workers in (("here", ProcessPool(1)), ("there", cluster)):
+        tokens, out = tmp_path / "tokens.txt", tmp_path / name
+        collect_stats(*sets, tokens, "char", out, workers, None, 20, progress)
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+    assert said == [(6, "parts of 20 utterances")] * 2
+
+
 def test_no_part_is_without_dev_utterances(sets, tmp_path):
     few = make_set(tmp_path / "few", 2, 3)
     collect_stats(
