@@ -9,6 +9,7 @@ from typing import Any
 
 from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.espnet.experiment_config import load_config, portable_config
+from speechmoe_espnet.espnet.known_noise import without_known_noise
 from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
 
 
@@ -71,9 +72,9 @@ def load_model(conf: dict[str, Any], model_file: str | Path, device: str = "cpu"
     Raises:
         ValueError: The file is damaged, or its tensors are not those of the model.
     """
-    from espnet2.tasks.asr import ASRTask
+    with without_known_noise(), portable_config(conf) as config:
+        from espnet2.tasks.asr import ASRTask
 
-    with portable_config(conf) as config:
         model, _ = ASRTask.build_model_from_file(config, model_file, device)
     return model
 

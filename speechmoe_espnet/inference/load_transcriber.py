@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.espnet.known_noise import without_known_noise
 from speechmoe_espnet.inference.speech_finder import SpeechFinder
 from speechmoe_espnet.inference.transcription import Transcriber
 
@@ -40,10 +41,11 @@ def load_transcriber(
         return _of_onnx(name, config, find_speech, graph_dir, num_gpus, num_threads)
     if num_gpus and not torch.cuda.is_available():
         raise ValueError(f"--ngpu {num_gpus}: torch finds no GPU here; use --ngpu 0")
-    from speechmoe_espnet.inference.speech2text import Speech2Text
-
     graph = {} if graph_dir is None else {"graph_dir": graph_dir}
-    model = Speech2Text.from_pretrained(name, device="cuda" if num_gpus else "cpu", **graph)
+    with without_known_noise():
+        from speechmoe_espnet.inference.speech2text import Speech2Text
+
+        model = Speech2Text.from_pretrained(name, device="cuda" if num_gpus else "cpu", **graph)
     return model.transcriber(config, find_speech)
 
 
