@@ -22,7 +22,8 @@ _NAMES_FILE = re.compile(
     r"((src|tgt)_)?(token_list|(word_)?lm_file|(word_)?lm_train_config|ngram_file)|"
     r"ngram_file|key_file|((train|valid)_)?shape_file|non_linguistic_symbols|inference_config"
 )
-_DATA = re.compile(r"((train|valid)_)?data_path_and_name_and_type")
+_DATA = "data_path_and_name_and_type"
+"""Of commands that decode; a training compares its sets first (`set_check`, `data_sources`)."""
 _NOTHING = ("", "none", "null", "nil")
 
 
@@ -55,7 +56,7 @@ def check_option_files(words: Sequence[str] | None) -> None:
             raise ValueError(f"{value}: lacks token_list; expected the config.yaml of a training")
         elif name.endswith("token_list"):
             _check_tokens(value)
-        elif _DATA.fullmatch(name):
+        elif name == _DATA:
             path, _, rest = value.partition(",")
             if rest.rpartition(",")[2] in TABLES_OF_FILES:
                 check_files_of(path)
