@@ -32,9 +32,7 @@ from speechmoe_espnet.moe import MoEOptions
 
 NUMBERS = (int, float, int | None, float | None)
 HUGE = (10**9 + 1, 2**63, 10**30, 1e300, math.inf, -math.inf, math.nan, -(10**9) - 1, -1e300)
-ANY = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ANY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def fields_of(options):

@@ -128,7 +128,7 @@ def test_padding_is_never_read(padding, speed):
 
 
 @given(st.sets(st.sampled_from(sorted(EVERYTHING))), st.integers(0, 2**31))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_choice_of_variations_keeps_shapes_lengths_and_numbers(keys, seed):
     variation = FeatureVariation(**{key: EVERYTHING[key] for key in keys})
     torch.manual_seed(seed)

@@ -53,9 +53,7 @@ def test_another_models_tokens_are_refused(inputs):
             Graph.load(inputs / "graph", tokens)
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from([*FILES, SUMS]),
     place=st.integers(0, 2**30),

@@ -25,7 +25,7 @@ def make(folder: Path, place: str, text: str | None = "你好", ending: str | No
         Path(f"{path}.txt").write_text(text, encoding="utf-8")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     places=st.lists(PLACES, min_size=1, max_size=5, unique_by=lambda p: p.replace("/", "-")),
     ending=st.sampled_from(sorted(AUDIO)),

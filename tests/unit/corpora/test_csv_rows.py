@@ -29,7 +29,7 @@ def write(path: Path, rows: list[list[str]], **options: object) -> Path:
     return path
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.tuples(STEMS, TEXTS), min_size=1, max_size=4, unique_by=lambda row: row[0]),
     columns=st.permutations(["path", "text", "speaker", "other"]),
@@ -67,7 +67,7 @@ def test_what_is_written_is_read(rows, columns, names, upper, ending, line_end, 
         ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(content=st.binary(max_size=60), ending=st.sampled_from([".csv", ".tsv"]))
 def test_any_bytes_are_read_or_are_one_line(content, ending):
     with TemporaryDirectory() as place:

@@ -64,7 +64,7 @@ def wavs(draw: st.DrawFn) -> tuple[bytes, np.ndarray, str]:
     return content, samples, outcome
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(wav=wavs())
 def test_wav_headers_of_every_kind(tmp_path_factory: pytest.TempPathFactory, wav) -> None:
     content, samples, outcome = wav

@@ -66,7 +66,7 @@ EDITS: dict[str, Callable[[Lines, int], Lines]] = {
 FORMS = {"byte order mark", "CR LF", "not sorted"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     edits=st.lists(
         st.tuples(

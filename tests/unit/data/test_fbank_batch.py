@@ -47,7 +47,7 @@ def configs(draw: st.DrawFn) -> FbankConfig:
     st.floats(-5000, 5000),
     st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example(FbankConfig(), [0, 8000, 1], 0, 3000.0, 0.0, False)
 @example(FbankConfig(deltas=True), [0, 160, 8000], 0, 3000.0, 100.0, True)
 def test_a_batch_has_the_features_of_each_utterance_alone(

@@ -87,7 +87,7 @@ def test_deltas_as_defined() -> None:
 
 
 @given(st.integers(1, 12))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_deltas_of_short_input(num_frames: int) -> None:
     features = np.random.default_rng(num_frames).standard_normal((num_frames, 3))
     got = add_deltas(features.astype(np.float32))

@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from speechmoe_espnet.data.stats_file import check_stats
 
-ANY = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ANY = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBERS = {
     "count": np.int64(7),
     "sum": np.arange(5, dtype=np.float32),

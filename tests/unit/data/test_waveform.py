@@ -38,7 +38,7 @@ HOLDERS = {
 }
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     samples=INT16,
     kind=st.sampled_from(list(TYPES)),

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from speechmoe_espnet.decode.nbest import read_nbest, write_nbest
@@ -18,7 +18,6 @@ hyps = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(names, st.lists(hyps, min_size=1, max_size=4), min_size=1, max_size=4))
 def test_round_trip(tmp_path_factory, lists):
     path = tmp_path_factory.mktemp("nbest") / "nbest.jsonl"
@@ -64,7 +63,6 @@ def test_mistakes_name_file_line_and_utterance(tmp_path, second, said):
     assert said in str(caught.value)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused_with_their_line(tmp_path_factory, raw):
     path = tmp_path_factory.mktemp("nbest") / "nbest.jsonl"

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from speechmoe_espnet.decode.rescoring import RescoringWeights, rescore
@@ -27,7 +27,6 @@ def score_texts(texts):
     return [-1.5 * len(text) - 0.25 for text in texts]
 
 
-@settings(deadline=None)
 @given(list_sets, numbers)
 def test_decoded_scores_plus_the_new_score(lists, weight):
     ranked = rescore(lists, score_texts, RescoringWeights(weight))
@@ -44,7 +43,6 @@ def test_decoded_scores_plus_the_new_score(lists, weight):
     assert rescore(ranked, score_texts, RescoringWeights(weight)) == ranked
 
 
-@settings(deadline=None)
 @given(list_sets, numbers, numbers, numbers)
 def test_everything_weighted_anew(lists, nn_weight, weight, bonus):
     weights = RescoringWeights(nn_weight, weight, bonus)

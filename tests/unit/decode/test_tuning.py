@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speechmoe_espnet.decode.tuning import Axis, RankedLists, grid_search, pattern_search
@@ -21,7 +21,6 @@ def ranked(groups, num_units=10):
     return RankedLists.from_lists(lists, errors, num_units, fixed="a", weighted=("g", "n"))
 
 
-@settings(deadline=None)
 @given(list_sets, numbers, numbers)
 def test_rate_is_that_of_the_hypotheses_with_the_highest_totals(groups, weight, bonus):
     total = 0
@@ -65,7 +64,6 @@ def test_wrong_axes_are_named(text):
         Axis.parse("lm_weight", text, 0.0)
 
 
-@settings(deadline=None)
 @given(st.text("0123456789.:,-einfa ", max_size=12))
 def test_any_text_gives_an_ascending_axis_or_an_error(text):
     try:
@@ -120,7 +118,6 @@ def test_pattern_search_evaluates_few_points_once_each():
     assert len(asked) < 40
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=20, max_size=20))
 @example([0, 0, 2, 0, 0, 0, 1, 2, 1, 0, 0, 1, 1, 1, 0, 0, 0, 1, 0, 0])
 def test_pattern_search_ends_where_no_neighbour_is_better(rates):

@@ -115,7 +115,7 @@ def test_conditioning_adds_the_posteriors_and_trains_their_layer(class_):
 
 
 @EVERY
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(max_layer=st.integers(0, 5), ctc=st.booleans(), return_all_hs=st.booleans())
 def test_blocks_up_to_max_layer_run_and_all_are_returned(class_, max_layer, ctc, return_all_hs):
     encoder, head = conditioned(class_)

@@ -23,7 +23,7 @@ def twins():
     return ours, espnets, RelPositionalEncoding(WIDTH, 0.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     batch=st.integers(1, 3),
     frames=st.integers(1, 40),

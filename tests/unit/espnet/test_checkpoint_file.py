@@ -17,9 +17,7 @@ from speechmoe_espnet.espnet.registry import register
 from speechmoe_espnet.espnet.upcycling import load_init_param
 from speechmoe_espnet.system.cli import ArgumentParser, run
 
-ANY = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ANY = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 DENSE = {"moe_conf": {"num_experts": 2}, "linear_units": 8, "output_size": 8}
 
 

@@ -113,9 +113,7 @@ def test_a_blank_between_equal_labels_needs_a_frame(shapes, tmp_path):
     check_lengths(args_for(files, data=data), lambda: characters)
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     labels=st.lists(st.sampled_from("一二三"), min_size=1, max_size=12), frames=st.integers(1, 24)
 )

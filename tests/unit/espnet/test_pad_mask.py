@@ -51,7 +51,7 @@ def test_masks_are_espnets(tmp_path):
         assert torch.equal(found, expected), args
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=4))
 def test_masks_of_espnets_function(lengths):
     register()

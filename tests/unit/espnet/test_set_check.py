@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from speechmoe_espnet.espnet.set_check import check_sets
 
-ANY = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ANY = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FILES = ("feats.scp", "text", "speech_shape", "text_shape")
 UTTERANCES = [f"utt{number:02d}" for number in range(40)]
 

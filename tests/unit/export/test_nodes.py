@@ -99,7 +99,7 @@ def sparse() -> tuple[Layers, Any, Any]:
     return model, make_session(model), make_session(model, INT8)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(size=st.integers(1, 4), frames=st.integers(1, 40), seed=st.integers(0, 999))
 def test_any_batch_agrees(
     sparse: tuple[Layers, Any, Any], size: int, frames: int, seed: int

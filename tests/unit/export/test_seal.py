@@ -20,7 +20,7 @@ def content() -> bytes:
     return data
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(place=st.integers(0, 2**30), bits=st.integers(1, 255))
 def test_every_flipped_bit_is_found(content: bytes, place: int, bits: int) -> None:
     damaged = bytearray(content)
@@ -30,7 +30,7 @@ def test_every_flipped_bit_is_found(content: bytes, place: int, bits: int) -> No
     assert "\n" not in str(error.value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(size=st.integers(0, 2**30), tail=st.binary(max_size=9))
 def test_files_that_are_cut_off_or_go_on_are_found(content: bytes, size: int, tail: bytes) -> None:
     damaged = content[: size % len(content)] + tail

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from speechmoe_espnet.grids.markdown import (
@@ -114,7 +114,6 @@ def is_marker(line):
 
 
 @given(LINES, LINES, LINES, LINES)
-@settings(deadline=None)
 def test_only_the_section_changes(before, old, after, new):
     text = "\n".join([*before, BEGIN, *old, END, *after])
     if any(map(is_marker, (*before, *old, *after, *new))):

@@ -87,7 +87,7 @@ VALUES |= st.lists(st.integers() | st.text(st.characters(codec="utf-8")), max_si
 @given(
     st.lists(st.fixed_dictionaries({"a": VALUES, 'b,"\n': VALUES}), min_size=1, max_size=5),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_value_is_read_back(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "any"
     for write, read in ((write_csv, read_csv), (write_json, read_json)):

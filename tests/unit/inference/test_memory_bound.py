@@ -41,7 +41,7 @@ def conformer() -> object:
     return build("conformer")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seconds=st.lists(st.floats(0.01, 1e6), max_size=5), free=st.integers(0, 2**45))
 def test_what_is_refused_depends_on_the_longest_alone(
     conformer: object, seconds: list[float], free: int

@@ -62,7 +62,7 @@ def kneser_ney(sentences: list[list[str]], order: int) -> tuple[Probabilities, P
     return probs, backoffs
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SENTENCES, st.integers(1, 5))
 def test_model_equals_the_formulas(sentences, order):
     model = to_model(estimate(sentences, order))
@@ -75,7 +75,7 @@ def test_model_equals_the_formulas(sentences, order):
         assert 10**log10_backoff == pytest.approx(backoffs.get(ngram, 1.0), rel=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SENTENCES, st.integers(1, 5), st.sampled_from([0, 1e-9, 1e-3, 0.05, 1, 1e9]))
 def test_any_model_sums_to_one_however_much_is_pruned(sentences, order, threshold):
     arpa = estimate(sentences, order, unseen=["丁"])
@@ -111,7 +111,7 @@ def relative_growth(model: NgramModel, without: Ngram) -> float:
     return math.exp(10 ** model.log10_prob(end) * distance) - 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SENTENCES, st.sampled_from([1e-4, 1e-3, 3e-3, 1e-2, 3e-2]))
 def test_pruned_bigrams_are_those_that_change_the_model_least(sentences, threshold):
     arpa = estimate(sentences, 2)

@@ -123,7 +123,7 @@ def test_a_weight_of_no_text_and_of_one_sided_text(tmp_path) -> None:
     assert best_weight(two, one, [["公园"]] * 99) == 0.05
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(order=st.integers(1, 4), seed=st.integers(0, 999))
 def test_kaldingrams_model_and_back(order, seed) -> None:
     model = random_grammar(WORDS, order, np.random.default_rng(seed))

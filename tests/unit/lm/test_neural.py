@@ -39,7 +39,7 @@ def espnet_score(lm, text):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(sentences, min_size=1, max_size=8))
 def test_batches_padding_and_order_do_not_matter(kind, texts):
     together = model(kind, batch_characters=1000).score(texts)

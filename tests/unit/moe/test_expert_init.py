@@ -34,7 +34,7 @@ def test_noise_is_a_share_of_each_tensors_spread():
 
 @given(st.floats(0, 1))
 @example(1 / H)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_share_of_neurons_is_redrawn_and_the_others_stay(redraw):
     new, old = varied(redraw=redraw), copies()
     drawn = (new.b1 != old.b1).sum(dim=1)

@@ -12,9 +12,7 @@ from speechmoe_espnet.pipeline.stage import Stage, run
 from speechmoe_espnet.pipeline.target import copy_target
 
 FILES = {"feats.scp": b"a x:1\nb x:9\n", "feats.1.ark": bytes(range(256)) * 9, "deep/text": b"1"}
-ANY = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ANY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ACCEPT = {"accept_changes": True}
 
 

@@ -186,7 +186,6 @@ records = st.dictionaries(
 
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(record=st.one_of(records.map(json.dumps), st.text(), st.just("[]")), proven=st.booleans())

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from speechmoe_espnet.scoring.cer import pool, score_texts
@@ -9,7 +9,6 @@ texts = st.text("今天气好 ok，!?", max_size=8)
 
 
 @pytest.mark.parametrize("metric", ["cer", "ser"])
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.text("今天气好 ok", max_size=8), texts), min_size=1, max_size=4))
 def test_errors_are_those_of_scoring(metric, pairs):
     refs = {f"u{i}": f"今 {ref}" for i, (ref, _) in enumerate(pairs)}

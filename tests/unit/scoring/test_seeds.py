@@ -31,7 +31,7 @@ def simulated(rng, num_seeds, num_utts, rate, seed_deviation, hardness):
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=20), st.integers(1, 4), st.integers(1, 4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_equal_runs_give_exactly_zero(errors, num_control, num_candidate):
     change = change_of(np.array([errors] * num_control), np.array([errors] * num_candidate))
     assert change.interval == Interval(0.0, 0.0, 0.0)
@@ -49,7 +49,7 @@ def test_one_seed_each_is_the_paired_bootstrap():
 
 
 @given(st.floats(0.6, 0.95))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_interval_widens_with_the_spread_of_the_seeds(factor):
     rng = np.random.default_rng(1)
     base = rng.integers(5, 15, 80)
@@ -95,7 +95,7 @@ def test_resampling_utterances_alone_would_not_cover_the_seeds():
 
 
 @given(st.lists(st.lists(st.integers(1, 9), min_size=4, max_size=4), min_size=4, max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_sign_follows_the_means(errors):
     control, candidate = np.array(errors[:2]), np.array(errors[2:])
     mean = change_of(control, candidate).interval.mean

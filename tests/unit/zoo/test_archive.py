@@ -97,9 +97,7 @@ def test_a_directory_that_points_outside_of_the_file_is_damage(tmp_path: Path, o
 
 
 @given(data=st.data())
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_zip_is_one_line_or_unpacks_to_the_same(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

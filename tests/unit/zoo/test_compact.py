@@ -129,7 +129,7 @@ def test_a_plan_that_is_none(packed: Path, plan: object) -> None:
     assert "\n" not in str(error.value)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     rows=st.integers(1, 40),
     columns=st.integers(40, 60),

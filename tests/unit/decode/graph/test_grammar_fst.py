@@ -41,7 +41,7 @@ def with_zero_backoffs(text: str, order: int) -> str:
     return head + section + "\n".join(lines)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 3),
@@ -69,7 +69,7 @@ def test_every_dialect_of_a_model_gives_the_same_graph(
     assert len(expected) > 0
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.sampled_from(["<s>", "</s>"]))
 def test_models_without_sentence_ends_are_refused(tmp_path_factory, seed, order, word):
     folder = tmp_path_factory.mktemp("arpa")

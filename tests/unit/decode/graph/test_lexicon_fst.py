@@ -20,7 +20,6 @@ LEXICONS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(LEXICONS)
 def test_pronunciations_with_symbols_are_distinct_and_prefix_free(lexicon):
     entries = list(disambiguated(lexicon))
@@ -33,7 +32,7 @@ def test_pronunciations_with_symbols_are_distinct_and_prefix_free(lexicon):
             assert one != other[: len(one)]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(LEXICONS)
 def test_reads_each_pronunciation_and_writes_its_word(lexicon):
     words = WordList.of_lexicon(sorted(lexicon))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from speechmoe_espnet.decode.search.greedy import ctc_greedy_search
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**31), st.integers(1, 4), st.integers(1, 12), st.integers(1, 4))
 def test_equals_a_simple_loop_for_any_padding(
     seed: int, batch_size: int, num_frames: int, num_units: int

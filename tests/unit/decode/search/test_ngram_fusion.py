@@ -53,7 +53,7 @@ def compile_table(table: Table, units: list[str] = UNITS) -> NgramFusion:
     return NgramFusion.from_ngrams(((n, p, b) for n, (p, b) in table.items()), units)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(table=back_off_models(), sentence=st.lists(st.integers(1, 4), max_size=7))
 def test_equals_back_off_word_by_word(table: Table, sentence: list[int]) -> None:
     lm = compile_table(table)

@@ -31,7 +31,7 @@ def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
         assert values[0] == pytest.approx(values[1], abs=1e-9), name
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 2**31),
     lengths=st.lists(st.integers(0, 40), min_size=1, max_size=4),
@@ -115,7 +115,7 @@ def language_models(draw: st.DrawFn, num_units: int) -> tuple[Added, dict[str, A
     return added, {"lm": lm, "lm_weight": weight, "insertion_bonus": bonus}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), st.integers(0, 2**31), st.integers(0, 4), st.integers(2, 4))
 def test_a_wide_beam_with_a_language_model_equals_trying_all_sequences(
     data: st.DataObject, seed: int, num_frames: int, num_units: int
@@ -136,7 +136,7 @@ def test_a_wide_beam_with_a_language_model_equals_trying_all_sequences(
     assert_same(found[0], expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     data=st.data(),
     seed=st.integers(0, 2**31),

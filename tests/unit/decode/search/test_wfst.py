@@ -40,7 +40,7 @@ def _expected(model, frames, options):
     return sorted(((*scores, words) for words, scores in best.items()), reverse=True)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 10**6),
     order=st.integers(1, 3),
