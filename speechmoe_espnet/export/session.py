@@ -35,9 +35,9 @@ def open_session(
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if not isinstance(model, bytes):
-        refuse_placeholder_file(model)
     source = model if isinstance(model, bytes) else str(model)
+    if isinstance(source, str):
+        refuse_placeholder_file(source)
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:
