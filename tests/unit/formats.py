@@ -30,7 +30,7 @@ from speechmoe_espnet.corpora.synthetic.surroundings import _read_or_make
 from speechmoe_espnet.data.audio_check import check_audio
 from speechmoe_espnet.data.checksums import check_as_made
 from speechmoe_espnet.data.dir_check import check_dir
-from speechmoe_espnet.data.faults import read_left_out
+from speechmoe_espnet.data.faults import FaultsError, read_left_out
 from speechmoe_espnet.data.fbank_config import FbankConfig
 from speechmoe_espnet.data.feature_stats import SetFiles, collect_stats
 from speechmoe_espnet.data.kaldi_dir import DataDir, read_segments, validate_data_dir
@@ -430,14 +430,14 @@ def _left_out(folder: Path) -> None:
 
 def _recordings(folder: Path) -> list[Path]:
     (folder / "b").mkdir()
-    paths = [folder / name for name in ("a.wav", "b/b.wav", "b/c.wav", "d.wav", "e.wav")]
+    paths = [folder / f"{name}.wav" for name in ("a", "b/b", "b/c", *"defghij")]
     for path in paths:
         soundfile.write(path, _sound(), RATE)
     return paths
 
 
 def _table_of_recordings(folder: Path) -> None:
-    rows = [f'{path},"今天, 天气",s{place % 3}' for place, path in enumerate(_recordings(folder))]
+    rows = [f'{path},"今天, 天气",s{place % 5}' for place, path in enumerate(_recordings(folder))]
     (folder / "train.csv").write_text("\n".join(["path,text,speaker", *rows]), encoding="utf-8")
 
 
@@ -447,7 +447,10 @@ def _pairs(folder: Path) -> None:
 
 
 def _read_folder(folder: Path) -> None:
-    read_folder(folder, lambda line: None, skip_bad=False)
+    try:
+        read_folder(folder, lambda line: None, skip_bad=False)
+    except FaultsError as error:  # has a line for each fault
+        raise ValueError(str(error).splitlines()[-1]) from None
 
 
 def _rows(path: Path) -> None:
@@ -539,9 +542,7 @@ FORMATS: dict[str, Format] = {
     "data directory, trained on": Format(_kaldi_with_audio, _kinds, ("wav.scp",)),
     "cluster": text(CLUSTER, read_cluster),
     "table of recordings": Format(_table_of_recordings, _read_folder, ("train.csv",), "case"),
-    "recordings with transcripts": Format(
-        _pairs, _read_folder, ("b/b.txt", "b/b.wav", "a.txt"), "case"
-    ),
+    "recordings with transcripts": Format(_pairs, _read_folder, ("b/b.txt", "a.txt"), "case"),
     "left out": Format(_left_out, read_left_out, ("a/text", "a/left_out")),
     "units": Format(
         _units,
