@@ -5,6 +5,7 @@ that failed holds a page of a web site. The reader of each format would call the
 true and no help.
 """
 
+import os
 from pathlib import Path
 
 PLACEHOLDER_BYTES = 64
@@ -31,15 +32,15 @@ def refuse_placeholder_file(path: str | Path) -> None:
     """Refuse a file that only stands in for another; nothing is done where there is none.
 
     Args:
-        path: A file of any kind.
+        path: A file of any kind, or text that names none.
 
     Raises:
         OSError: The file cannot be read.
         ValueError: As `refuse_placeholder`.
     """
-    path = Path(path)
-    if path.is_file():
-        with path.open("rb") as file:
+    # Unlike pathlib's, this is False for text that no file can be named by.
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
             refuse_placeholder(file.read(PLACEHOLDER_BYTES), path)
 
 

@@ -4,8 +4,8 @@ ESPnet opens the files of a table one by one, hours into a training and in proce
 table with a command in it, which would run somebody else's code, is refused here in one line.
 """
 
+import os
 from argparse import Namespace
-from pathlib import Path
 
 from speechmoe_espnet.data.matrix_file import split_location
 from speechmoe_espnet.data.placeholder import refuse_placeholder_file
@@ -51,13 +51,13 @@ def check_files_of(path: str) -> None:
         # Of more than one column, the first.
         file = (
             location
-            if Path(location).is_file()
+            if os.path.isfile(location)
             else split_location((location.split() or [location])[0])[0]
         )
         if file in seen:
             continue
         seen.add(file)
-        if not Path(file).is_file():
+        if not os.path.isfile(file):
             raise FileNotFoundError(f"{path}: {name}: there is no file {file}")
         try:
             refuse_placeholder_file(file)

@@ -5,10 +5,10 @@ pieces while it builds what cuts texts; what is wrong with one of them is a trac
 that reads it.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from speechmoe_espnet.data.placeholder import refuse_placeholder_file
 from speechmoe_espnet.data.text_file import read_lines
@@ -42,13 +42,13 @@ def check_option_files(words: Sequence[str] | None) -> None:
     words = sys.argv[1:] if words is None else words
     given = [(name, value) for name, value in _options(words) if value.lower() not in _NOTHING]
     for name, value in list(given):
-        if name == "config" and Path(value).is_file():
+        if name == "config" and os.path.isfile(value):
             given += _options_in(value)
     for name, value in given:
         # Of a table also its name and type, of --init_param also the names of tensors.
         for path in {value, re.split("[,:]", value, maxsplit=1)[0]}:
             refuse_placeholder_file(path)
-        if _NAMES_FILE.fullmatch(name) and not Path(value).exists():
+        if _NAMES_FILE.fullmatch(name) and not os.path.exists(value):
             raise FileNotFoundError(f"--{name}: no file {value}")
         if name == "config":
             read_mapping(value, allow_empty=True)

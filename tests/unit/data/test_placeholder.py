@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 from damage import LFS, PAGE
 from formats import FORMATS, RATE, Format
+from hypothesis import given
+from hypothesis import strategies as st
 
 from speechmoe_espnet.data.audio_check import check_audio
 from speechmoe_espnet.data.dir_check import check_dir
 from speechmoe_espnet.data.placeholder import placeholder, refuse_placeholder_file
+from speechmoe_espnet.espnet.option_files import check_option_files
 from speechmoe_espnet.zoo.find_model import CACHE_VARIABLE
 
 OWN_RECORDS = ("marks and locks", "directory of speech", "rooms")
@@ -69,3 +72,9 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
         assert placeholder(content) == ""
     refuse_placeholder_file(tmp_path)
     refuse_placeholder_file(tmp_path / "missing")
+
+
+@given(st.text() | st.text(min_size=1, max_size=3).map(lambda text: 5000 * text))
+def test_text_that_names_no_file_is_none(text: str) -> None:
+    refuse_placeholder_file(text)
+    check_option_files(["--encoder_conf", f"{{{text}"])
