@@ -450,7 +450,7 @@ def _read_folder(folder: Path) -> None:
     try:
         read_folder(folder, lambda line: None, skip_bad=False)
     except FaultsError as error:  # has a line for each fault
-        raise ValueError(str(error).splitlines()[-1]) from None
+        raise ValueError(str(error).splitlines()[:2][-1]) from None
 
 
 def _rows(path: Path) -> None:
