@@ -87,6 +87,9 @@ class DaskWorkers:
         except ImportError:
             raise ValueError(f"a cluster needs Dask: {_EXTRA}") from None
         env, count = self.config.env, self.config.n_workers
+        # ESPnet gives the root logger a handler, which would show each step of the start.
+        log = logging.getLogger("distributed")
+        log.setLevel(max(log.level, logging.WARNING))
         # Dask ends what restarts a killed worker if that takes longer.
         dask.config.set({"distributed.deploy.lost-worker-timeout": _SECONDS_TO_RESTART})
         try:

@@ -1,5 +1,6 @@
 """Workers of a local Dask cluster: order, errors, killed workers; and a scheduler that is fake."""
 
+import logging
 import os
 import stat
 import subprocess
@@ -25,6 +26,7 @@ def test_results_come_in_order_of_the_tasks(cluster: DaskWorkers, cluster_said: 
     assert cluster.count == 2
     assert len(cluster_said) == 1
     assert cluster_said[0].startswith("cluster local: 2 workers, dashboard http://")
+    assert not logging.getLogger("distributed.scheduler").isEnabledFor(logging.INFO)
 
 
 def test_work_is_done_in_the_folder_of_the_command(
