@@ -23,6 +23,10 @@ def where(_: int) -> str:
     return os.getcwd()
 
 
+def trims(_: int) -> str | None:
+    return os.environ.get("MALLOC_TRIM_THRESHOLD_")
+
+
 def kill_by(names: tuple[str, ...]) -> list[str]:
     """Return names; one that starts with `kill` kills the worker, `once:FILE` the first time."""
     for name in names:

@@ -41,6 +41,10 @@ def test_tasks_arrive_as_they_are(cluster: DaskWorkers) -> None:
     assert list(cluster.map(Job(cluster_work.same), tasks)) == tasks
 
 
+def test_workers_keep_freed_memory(cluster: DaskWorkers) -> None:
+    assert list(cluster.map(Job(cluster_work.trims), [1])) == [None]
+
+
 def test_errors_arrive(cluster: DaskWorkers) -> None:
     with pytest.raises(ValueError, match=r"^1 is bad$"):
         list(cluster.map(Job(cluster_work.fail), [1, 2]))
