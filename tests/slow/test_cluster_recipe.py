@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="needs 
 WORDS = (
     *OPTIONS,
     *("--rescore", "--decode-config", "conf/decode_wfst_narrow_nbest.yaml"),
+    *("--tune-config", "conf/decode_wfst_narrow_nbest.yaml"),
     *("--lm-config", "tests/integration/conf/train_lm_tiny.yaml", "--stop-stage", "10"),
 )
 DATA, DUMP = "data/synthetic_tiny", "dump/synthetic_tiny"
@@ -68,8 +69,8 @@ def test_bytes_are_those_of_processes_here(
     for folder in MADE:
         shutil.rmtree(project.recipe_dir() / folder)
     wavs = sorted(path.name for path in (finished.recipe_dir() / DATA).rglob("*.wav"))
-    # Of data, features, decoding and rescoring.
-    kill = [wavs[0], "feats.1.ark", "valid.loss.ave.pth", "valid.loss.best.pth"]
+    # Of data, features and decoding.
+    kill = [wavs[0], "feats.1.ark", "valid.loss.ave.pth"]
     kill = [f"{name}:once" for name in kill] if num_workers == 2 else []
     told, killed = on_cluster(project, tmp_path, num_workers, WORDS, kill)
     assert killed == sorted(kill)
