@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from espnet2.tasks.lm import LMTask
 
@@ -15,26 +14,14 @@ from speechmoe_espnet.espnet.data_sources import check_sources
 from speechmoe_espnet.espnet.first_process import is_first_process
 from speechmoe_espnet.espnet.patches import check_what_is_loaded, training_patches
 from speechmoe_espnet.espnet.set_check import check_sets
-from speechmoe_espnet.espnet.small_batches import small_batches_told
+from speechmoe_espnet.espnet.small_batches import SmallBatchesTold
 
 
-class CheckpointedLMTask(LMTask):
+class CheckpointedLMTask(SmallBatchesTold, LMTask):
     """ESPnet's LMTask, arguments and all; writes train_stats.jsonl when training ends.
 
     Its loss is the mean over characters and sentence ends: exp(loss) is the perplexity.
     """
-
-    @classmethod
-    def build_iter_factory(
-        cls, args: argparse.Namespace, distributed_option: Any, mode: str, kwargs: Any = None
-    ) -> Any:
-        """Build ESPnet's batches; where they are too few for the processes, say what to do.
-
-        Raises:
-            ValueError: A batch has fewer utterances than there are processes.
-        """
-        with small_batches_told(args, mode):
-            return super().build_iter_factory(args, distributed_option, mode, kwargs)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:

@@ -4,10 +4,29 @@ import argparse
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from espnet2.tasks.abs_task import AbsTask
 
 from speechmoe_espnet.system.cli import is_own_mistake
 
 _TOO_SMALL = re.compile(r"batch-size must be equal or more than world_size: (\d+) < (\d+)")
+
+
+class SmallBatchesTold(AbsTask):
+    """A task of ESPnet, to stand before the one whose batches it builds."""
+
+    @classmethod
+    def build_iter_factory(
+        cls, args: argparse.Namespace, distributed_option: Any, mode: str, kwargs: Any = None
+    ) -> Any:
+        """Build ESPnet's batches; where they are too few for the processes, say what to do.
+
+        Raises:
+            ValueError: A batch has fewer utterances than there are processes.
+        """
+        with small_batches_told(args, mode):
+            return super().build_iter_factory(args, distributed_option, mode, kwargs)
 
 
 @contextmanager

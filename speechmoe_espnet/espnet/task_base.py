@@ -40,7 +40,7 @@ from speechmoe_espnet.espnet.patches import init_param_loader, training_patches
 from speechmoe_espnet.espnet.rank_training import RankTrainer, check_divided
 from speechmoe_espnet.espnet.self_contained import take_files_in
 from speechmoe_espnet.espnet.set_check import check_sets
-from speechmoe_espnet.espnet.small_batches import small_batches_told
+from speechmoe_espnet.espnet.small_batches import SmallBatchesTold
 from speechmoe_espnet.espnet.upcycling import load_init_param
 from speechmoe_espnet.moe import MoEOptions
 from speechmoe_espnet.system.memory import total_bytes
@@ -49,7 +49,7 @@ DEFAULT_BINS = 80
 """Features a frame of ESPnet's default frontend."""
 
 
-class SpeechMoETask(AbsTask):
+class SpeechMoETask(SmallBatchesTold, AbsTask):
     """A task of ESPnet with the same arguments, extended; ESPnet's comes next in line.
 
     The model defaults to `speechmoe`. `--init_param` upcycles a dense baseline. Routers and
@@ -165,18 +165,6 @@ class SpeechMoETask(AbsTask):
                 clip_before_step(optimizer, model, args.grad_clip, args.grad_clip_type)
         model.effects.applied(*OF_OPTIMIZER)
         return optimizers
-
-    @classmethod
-    def build_iter_factory(
-        cls, args: argparse.Namespace, distributed_option: Any, mode: str, kwargs: Any = None
-    ) -> Any:
-        """Build ESPnet's batches; where they are too few for the processes, say what to do.
-
-        Raises:
-            ValueError: A batch has fewer utterances than there are processes.
-        """
-        with small_batches_told(args, mode):
-            return super().build_iter_factory(args, distributed_option, mode, kwargs)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:

@@ -74,7 +74,8 @@ def _makers(options: Options, names: Directories, variables: Mapping[str, Value]
         made = (options.fbank_config, options.token_list, options.init_param)
         made_by |= dict.fromkeys((os.path.dirname(options.init_param), *made), 1)
         of_start = f"{variables['start']}/"
-        made_by |= {path: 1 for path in _searched(variables) if path.startswith(of_start)}
+        searched = ("ngram_inputs", "search_inputs", "tuning", "decode_config")
+        made_by |= {p: 1 for p in _paths(variables, *searched) if p.startswith(of_start)}
     made_by |= {f"{names.units}/tokens.txt": 3, names.exp: 5, names.ngram: 6}
     made_by |= {names.lexicon: 6, names.graph: 7, f"{names.tune_dir}/nbest": 8}
     made_by |= {f"{names.tune_dir}/weights/tuning.json": 8, names.decode_dir: 9}
@@ -96,10 +97,6 @@ def _inputs(names: Directories, variables: Mapping[str, Value]) -> dict[int, lis
         10: [f"{names.tune_dir}/nbest", names.decode_dir],
         11: _paths(variables, "scored_dir"),
     }
-
-
-def _searched(variables: Mapping[str, Value]) -> list[str]:
-    return _paths(variables, "ngram_inputs", "search_inputs", "tuning", "decode_config")
 
 
 def _paths(variables: Mapping[str, Value], *names: str) -> list[str]:

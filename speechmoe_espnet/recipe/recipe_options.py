@@ -98,8 +98,9 @@ class Options:
             )
         if self.tuning and not self.tune:
             raise ValueError(f"--tuning {self.tuning} --tune false: leave one of them out")
-        for name in ("graph_dir", "tuning"):
-            self._check_lists(name)
+        for name, value in (("graph-dir", self.graph_dir), ("tuning", self.tuning)):
+            if value and self.rescore:
+                raise ValueError(f"--rescore --{name}: rescoring needs the n-best lists of stage 8")
         if self.nj < 1:
             raise ValueError(f"--nj {self.nj}: at least 1")
         self._check_processes()
@@ -110,11 +111,6 @@ class Options:
                 raise ValueError(f"--nbpe is for --token-type bpe; the units are {self.token_type}")
             if self.token_list:
                 raise ValueError("--nbpe and --token-list: the list of units has its size already")
-
-    def _check_lists(self, name: str) -> None:
-        if getattr(self, name) and self.rescore:
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"--rescore {option}: rescoring needs the n-best lists of stage 8")
 
     def _check_stages(self) -> None:
         for name, value in (("--stage", self.stage), ("--stop-stage", self.stop_stage)):

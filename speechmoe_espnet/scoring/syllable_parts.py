@@ -47,7 +47,7 @@ class PartErrors:
             scores: Utterances scored by `ser`. Units that are no syllables do not count.
         """
         counts = dict.fromkeys(cls.__dataclass_fields__, 0)
-        texts = [(item.ref, item.hyp) for item in scores]
+        texts = [(item.ref, item.hyp) for item in scores if item.sub]
         for pairs in align_each([ref for ref, _ in texts], [hyp for _, hyp in texts], "ser"):
             for pair in pairs:
                 ref, hyp = split_syllable(pair.ref), split_syllable(pair.hyp)
