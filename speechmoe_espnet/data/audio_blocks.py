@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES, corrections
 from speechmoe_espnet.data.audio_streams import check_last_page, check_log, mp3_length_is_known
 from speechmoe_espnet.data.placeholder import PLACEHOLDER_BYTES, placeholder
-from speechmoe_espnet.data.samples import Samples
+from speechmoe_espnet.data.samples import Samples, check_rate
 
 # Formats that libsndfile reads into 16-bit samples without loss.
 INT16_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "NIST"})
@@ -165,6 +165,7 @@ def opened(path: Path) -> Iterator[soundfile.SoundFile | None]:
                 # libsndfile takes any bytes for speech of 8000 Hz where the name ends in .au, .snd,
                 # .vox or .gsm.
                 raise ValueError(_NO_HEADER)
+            check_rate(file.samplerate)
             found = file if _length_is_known(path, file) else None
         except soundfile.LibsndfileError:
             pass  # perhaps PyAV knows the format

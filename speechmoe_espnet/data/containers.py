@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES
 from speechmoe_espnet.data.audio_streams import mpeg_frame_size
-from speechmoe_espnet.data.samples import Samples
+from speechmoe_espnet.data.samples import Samples, check_rate
 
 # Playlists, lists of files and devices are left out: a file read as audio opens nothing else.
 FORMATS = (
@@ -119,6 +119,8 @@ def _decoded(container: Any, stream: Any) -> Iterator[tuple[Samples, int]]:
                     f"changes on the way from {shape[0]} Hz and {shape[1]} channels to {found[0]} "
                     f"Hz and {found[1]}; convert it by `ffmpeg -i in -ar {shape[0]} -ac 1 out.wav`"
                 )
+            if shape is None:
+                check_rate(found[0])
             shape = found
             values = frame.to_ndarray()
             values = values.T if frame.format.is_planar else values

@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from speechmoe_espnet.data.fbank_config import MEAN
 
 INT16_SCALE = 32768.0
+_RATES = (1_000, 1_000_000)
+"""Hz between which a recording can hold speech, and a header can be true."""
 
 type Samples = NDArray[np.float32] | NDArray[np.int16]
 
@@ -15,6 +17,20 @@ def as_float(samples: Samples) -> NDArray[np.float32]:
     if samples.dtype == np.int16:
         return samples * np.float32(1 / INT16_SCALE)
     return samples.astype(np.float32, copy=False)
+
+
+def check_rate(rate: int) -> None:
+    """Check that a sample rate in Hz may be one of speech.
+
+    Raises:
+        ValueError: It is far too low or too high: a damaged header, or another unit than Hz.
+    """
+    lowest, highest = _RATES
+    if not lowest <= rate <= highest:
+        raise ValueError(
+            f"has a sample rate of {rate} Hz; expected {lowest} to {highest}: its header is "
+            f"damaged, or the rate is in kHz"
+        )
 
 
 def resampled(samples: Samples, rate: int, wanted: int) -> Samples:

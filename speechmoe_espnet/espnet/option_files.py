@@ -1,4 +1,4 @@
-"""Check of the files that the options of ESPnet's commands name, before ESPnet reads them.
+"""Check of the paths that the options of ESPnet's commands name, before ESPnet uses them.
 
 ESPnet reads a configuration while it parses its options, a table while it decodes and a model of
 pieces while it builds what cuts texts; what is wrong with one of them is a traceback of the library
@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from speechmoe_espnet.data.placeholder import refuse_placeholder_file
 from speechmoe_espnet.data.text_file import read_lines
@@ -37,6 +38,7 @@ def check_option_files(words: Sequence[str] | None) -> None:
 
     Raises:
         FileNotFoundError: There is no such file; the message names the option.
+        NotADirectoryError: A file is where the output belongs.
         ValueError: It is damaged or something else; the message names it.
     """
     words = sys.argv[1:] if words is None else words
@@ -56,6 +58,8 @@ def check_option_files(words: Sequence[str] | None) -> None:
             raise ValueError(f"{value}: lacks token_list; expected the config.yaml of a training")
         elif name.endswith("token_list"):
             _check_tokens(value)
+        elif name == "output_dir":
+            _check_place(Path(value))
         elif name == _DATA:
             path, _, rest = value.partition(",")
             if rest.rpartition(",")[2] in TABLES_OF_FILES:
@@ -89,3 +93,9 @@ def _check_tokens(path: str) -> None:
             raise ValueError(f"{path}:{number}: a token with control characters; damaged")
     if len(lines) < _LEAST_TOKENS:
         raise ValueError(f"{path}: {len(lines)} tokens; expected a token on each line")
+
+
+def _check_place(path: Path) -> None:
+    existing = next(place for place in (path, *path.parents) if place.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(f"--output_dir: {existing} is a file; name another directory")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from speechmoe_espnet.data.audio import read_audio
 from speechmoe_espnet.data.fbank_config import MEAN, FbankConfig
 from speechmoe_espnet.data.features import compute_features
-from speechmoe_espnet.data.samples import as_float, resampled
+from speechmoe_espnet.data.samples import as_float, check_rate, resampled
 from speechmoe_espnet.data.waveform import as_array, as_waveform
 from speechmoe_espnet.inference.recognizer import SHORTEST_SPEECH
 
@@ -47,6 +47,7 @@ def model_input(
         samples = as_waveform(array)
     if isinstance(rate, bool) or not (isinstance(rate, int) and rate > 0):
         raise ValueError(f"rate must be a sample rate in Hz above 0, got {rate!r}")
+    check_rate(rate)
     seconds = len(samples) / rate
     if seconds < SHORTEST_SPEECH:
         return None, seconds

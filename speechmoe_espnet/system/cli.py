@@ -13,6 +13,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from speechmoe_espnet.system.os_errors import in_words
+
 SECONDS_BETWEEN_LINES = 10.0
 LONGEST_LINE = 2000
 OUT_OF_MEMORY = "not enough memory; close other programs, or give fewer or shorter files at a time"
@@ -104,7 +106,8 @@ def said(error: Exception) -> str:
     Messages quote files, and a damaged file may be one line of a million characters. Lists of
     faults have a line each.
     """
-    return "\n".join(map(_short, (str(error) or type(error).__name__).split("\n")))
+    text = in_words(error) if isinstance(error, OSError) else str(error)
+    return "\n".join(map(_short, (text or type(error).__name__).split("\n")))
 
 
 def _short(line: str) -> str:

@@ -26,6 +26,7 @@ from speechmoe_espnet import bin as commands
 
 COMMANDS = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
 CHOSEN = 3
+OUTPUTS = (Path(OUT), Path("out.onnx"))
 
 
 def _content(data: bytes) -> Callable[[Path], object]:
@@ -77,10 +78,19 @@ def in_place(path: Path, kind: str) -> Iterator[None]:
 
 def outcome(name: str) -> tuple[int, str]:
     """Run a command in the current directory; return its status and all that it said."""
-    said = io.StringIO()
-    for path in (Path(OUT), Path("out.onnx")):
-        shutil.rmtree(path, ignore_errors=True)
+    clear_outputs()
+    return status_and_words(name)
+
+
+def clear_outputs() -> None:
+    for path in OUTPUTS:
+        if path.is_dir():
+            shutil.rmtree(path)
         path.unlink(missing_ok=True)
+
+
+def status_and_words(name: str) -> tuple[int, str]:
+    said = io.StringIO()
     main = importlib.import_module(f"{commands.__name__}.{name}").main
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
@@ -124,3 +134,21 @@ def test_no_traceback(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -
         for kind in draw.sample(list(KINDS), CHOSEN)
     ]
     assert not list(filter(None, found))
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(CALLS) if OUT in CALLS[name].words])
+def test_output_in_the_place_of_something_else(
+    name: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    clear_outputs()
+    OUTPUTS[0].write_text("mine\n")
+    OUTPUTS[1].mkdir()
+    status, said = status_and_words(name)
+    assert status == 1
+    assert "Traceback" not in said
+    assert "Errno" not in said
+    last = said.strip().splitlines()[-1]
+    assert last.startswith(f"{name}: error: ")
+    assert OUT in last
+    assert OUTPUTS[0].read_text() == "mine\n"

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from speechmoe_espnet.data.audio import audio_info, read_audio, read_samples
-from speechmoe_espnet.data.audio_blocks import INT16_FORMATS
+from speechmoe_espnet.data.audio_blocks import INT16_FORMATS, audio_blocks
 from speechmoe_espnet.data.samples import as_float
 
 RATE = 16000
@@ -160,3 +160,22 @@ def test_channels(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_audio(path, channel="mean")[0], (left + 500) / 32768)
     with pytest.raises(ValueError, match="has 2 channels, not channel 3"):
         read_samples(path, channel=3)
+
+
+RATES_OF_NO_SPEECH = [1, 8, 44, 999, 1_000_001, 500_000_000]
+
+
+@pytest.mark.parametrize("rate", RATES_OF_NO_SPEECH)
+@pytest.mark.parametrize("kind", ["wav", "aiff", "au", "caf"])
+def test_rates_that_no_speech_has(rate: int, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{kind}"
+    soundfile.write(path, RAMP, rate)
+    for read in (read_audio, audio_info, lambda path: list(audio_blocks(path))):
+        with pytest.raises(ValueError, match=f"sample rate of {rate} Hz; expected 1000 to"):
+            read(path)
+
+
+@pytest.mark.parametrize("rate", [1000, 8000, 11025, 192_000, 1_000_000])
+def test_rates_that_speech_may_have(rate: int, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", RAMP, rate)
+    assert audio_info(tmp_path / "a.wav").rate == rate

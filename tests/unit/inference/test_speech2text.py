@@ -245,6 +245,9 @@ def test_input_without_a_plain_meaning_is_refused(loaded, tmp_path):
     for rate in (0, -16000, 16000.5, True):
         with pytest.raises(ValueError, match="rate must be a sample rate in Hz above 0"):
             speech2text(SOUND, rate=rate)
+    for rate in (8, 16, 44, 2_000_000):
+        with pytest.raises(ValueError, match=f"sample rate of {rate} Hz; expected 1000 to"):
+            speech2text(SOUND, rate=rate)
     with pytest.raises(FileNotFoundError, match=r"nope\.wav: no such file"):
         speech2text(tmp_path / "nope.wav")
     (tmp_path / "a.wav").write_bytes(b"RIFF")
