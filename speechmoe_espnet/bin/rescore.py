@@ -208,7 +208,7 @@ def _rescore_set(
     seconds = time.perf_counter() - start
     target.mkdir()
     write_table(target / "text", {utt: hyps[0]["text"] for utt, hyps in ranked.items()})
-    write_nbest(target / NBEST_FILE, ranked)
+    write_nbest(target / NBEST_FILE, sorted(ranked.items()))
     if (source / UNITS_FILE).is_file():
         write_table(target / UNITS_FILE, {utt: hyps[0]["units"] for utt, hyps in ranked.items()})
     if (source / CTM_FILE).is_file():

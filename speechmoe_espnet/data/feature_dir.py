@@ -49,7 +49,7 @@ class Extracted:
     converted: Mapping[str, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Utterance:
     name: str
     path: str

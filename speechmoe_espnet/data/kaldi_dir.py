@@ -33,7 +33,7 @@ __all__ = [
 TO_THE_END = -1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A part of a recording.
 

@@ -121,7 +121,7 @@ def write_table(path: str | Path, table: Mapping[str, str]) -> None:
     Raises:
         ValueError: An id or value cannot be written on one line of UTF-8; the message names the id.
     """
-    lines = []
+    content = bytearray()
     for name in sorted(table):
         value = table[name]
         if not _is_id(name):
@@ -132,10 +132,10 @@ def write_table(path: str | Path, table: Mapping[str, str]) -> None:
             )
         line = f"{name} {value}\n" if value else f"{name}\n"
         try:
-            lines.append(line.encode("utf-8"))
+            content += line.encode("utf-8")
         except UnicodeEncodeError as error:
             raise ValueError(f"{path}: {name!r}: cannot be written as UTF-8: {error}") from None
-    Path(path).write_bytes(b"".join(lines))
+    Path(path).write_bytes(content)
 
 
 def join_error(path: str | Path, problem: str, names: Iterable[str]) -> ValueError:

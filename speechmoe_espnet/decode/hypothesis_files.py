@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,19 +58,24 @@ def write_hypotheses(
         results: One entry per utterance.
         weights: Weights that the search applied to its scores.
     """
-    by_name = {result.name: result for result in results}
-    write_table(directory / "text", {name: r.texts[0] for name, r in by_name.items()})
-    write_table(directory / "units", {name: r.unit_texts[0] for name, r in by_name.items()})
+    ordered = sorted(results, key=lambda result: result.name)
+    write_table(directory / "text", {result.name: result.texts[0] for result in ordered})
+    write_table(directory / "units", {result.name: result.unit_texts[0] for result in ordered})
     write_nbest(
         directory / NBEST_FILE,
-        {name: _hyps(result, weights or Weights()) for name, result in by_name.items()},
+        ((result.name, _hyps(result, weights or Weights())) for result in ordered),
     )
     if any(result.hypotheses[0].words is not None for result in results):
-        lines = [line for name in sorted(by_name) for line in _ctm(by_name[name])]
-        (directory / "ctm").write_text("".join(lines), encoding="utf-8")
+        lines = (line for result in ordered for line in _ctm(result))
+        _write_lines(directory / "ctm", lines)
     if any(result.lattice for result in results):
-        entries = [f"{name}\n{by_name[name].lattice}\n" for name in sorted(by_name)]
-        (directory / "lattice.ark.txt").write_text("".join(entries), encoding="utf-8")
+        entries = (f"{result.name}\n{result.lattice}\n" for result in ordered)
+        _write_lines(directory / "lattice.ark.txt", entries)
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(lines)
 
 
 def _hyps(result: Recognized, weights: Weights) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ end in `_score` are weighted by the search.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +53,23 @@ def read_nbest(path: str | Path, numbers: Sequence[str] = ("score",)) -> dict[st
     return lists
 
 
-def write_nbest(path: str | Path, lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Write n-best lists sorted by utterance id; `read_nbest` returns the same lists.
+def write_nbest(
+    path: str | Path, lists: Iterable[tuple[str, Sequence[Mapping[str, Any]]]]
+) -> None:
+    """Write n-best lists; `read_nbest` returns the same lists.
 
     Args:
         path: File to write.
-        lists: Hypotheses by utterance id, best first.
+        lists: Utterance ids, sorted, each with its hypotheses, best first. They are taken one by
+            one, so that the lists of a large set need not be in memory at once.
 
     Raises:
         ValueError: A number is not finite.
     """
-    lines = [
-        json.dumps({"utt": utt, "hyps": list(lists[utt])}, ensure_ascii=False, allow_nan=False)
-        for utt in sorted(lists)
-    ]
-    Path(path).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    with Path(path).open("w", encoding="utf-8") as file:
+        for utt, hyps in lists:
+            line = {"utt": utt, "hyps": list(hyps)}
+            file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _parse_line(place: str, line: str) -> tuple[str, list[Hyp]]:

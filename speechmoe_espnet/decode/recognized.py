@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from speechmoe_espnet.decode.hypothesis import Hypothesis
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recognized:
     """One recognised utterance.
 

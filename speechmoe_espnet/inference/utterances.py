@@ -24,7 +24,7 @@ from speechmoe_espnet.data.table import join_error, read_scp, read_table
 FRAMES_PER_SECOND = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """Location of the input of an utterance.
 

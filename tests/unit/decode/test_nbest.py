@@ -21,7 +21,7 @@ hyps = st.fixed_dictionaries(
 @given(st.dictionaries(names, st.lists(hyps, min_size=1, max_size=4), min_size=1, max_size=4))
 def test_round_trip(tmp_path_factory, lists):
     path = tmp_path_factory.mktemp("nbest") / "nbest.jsonl"
-    write_nbest(path, lists)
+    write_nbest(path, sorted(lists.items()))
     back = read_nbest(path, NUMBERS)
     assert back == lists
     assert list(back) == sorted(lists)
@@ -81,4 +81,4 @@ def test_empty_and_missing(tmp_path):
 
 def test_numbers_outside_json_are_not_written(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_nbest(tmp_path / "nbest.jsonl", {"a": [{"text": "", "score": float("inf")}]})
+        write_nbest(tmp_path / "nbest.jsonl", [("a", [{"text": "", "score": float("inf")}])])
