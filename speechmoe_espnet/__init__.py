@@ -17,7 +17,10 @@ __all__ = ["Speech2Text", "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name == "Speech2Text":
-        from speechmoe_espnet.inference.speech2text import Speech2Text
+        from speechmoe_espnet.espnet.known_noise import without_known_noise
+
+        with without_known_noise():
+            from speechmoe_espnet.inference.speech2text import Speech2Text
 
         return Speech2Text
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -53,9 +53,7 @@ def read_nbest(path: str | Path, numbers: Sequence[str] = ("score",)) -> dict[st
     return lists
 
 
-def write_nbest(
-    path: str | Path, lists: Iterable[tuple[str, Sequence[Mapping[str, Any]]]]
-) -> None:
+def write_nbest(path: str | Path, lists: Iterable[tuple[str, Sequence[Mapping[str, Any]]]]) -> None:
     """Write n-best lists; `read_nbest` returns the same lists.
 
     Args:

@@ -26,6 +26,7 @@ from speechmoe_espnet.espnet.experiment_config import (
     portable_config,
     sample_rate,
 )
+from speechmoe_espnet.espnet.known_noise import without_known_noise
 from speechmoe_espnet.inference.experiment import check_config
 from speechmoe_espnet.inference.model_input import model_input
 from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
@@ -76,7 +77,7 @@ class Speech2Text(asr_inference.Speech2Text):
         check_config(conf, asr_train_config)
         if conf.get("decoder") is None:
             kwargs.setdefault("ctc_weight", 1.0)
-        with portable_config(conf) as config:
+        with without_known_noise(), portable_config(conf) as config:
             super().__init__(asr_train_config=config, asr_model_file=asr_model_file, **kwargs)
         if fbank_config is not None:
             self.fbank = FbankConfig.from_yaml(fbank_config)

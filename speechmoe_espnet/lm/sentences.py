@@ -11,6 +11,7 @@ from pathlib import Path
 from speechmoe_espnet.data import text_file
 from speechmoe_espnet.data.segmentation import segment
 from speechmoe_espnet.data.simplified import simplify
+from speechmoe_espnet.data.spoken_numbers import speak_numbers
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.data.text_norm import normalize_text
 
@@ -19,12 +20,13 @@ LEVELS = ("word", "char")
 
 
 def read_lines(path: str | Path, *, simplified: bool = False) -> list[str]:
-    """Read the sentences of a file without changing them.
+    """Read the sentences of a file.
 
     Args:
         path: UTF-8 file, with or without a byte order mark. A file named `text` is a Kaldi table
             with an id on each line; any other file is plain, one sentence per line. Blank lines of
-            plain files are skipped.
+            plain files are skipped, and their numbers are written as they are spoken. Transcripts
+            keep their digits.
         simplified: Whether to write traditional characters as simplified ones.
 
     Returns:
@@ -39,7 +41,8 @@ def read_lines(path: str | Path, *, simplified: bool = False) -> list[str]:
     if path.name == KALDI_TEXT:
         lines = list(read_table(path).values())
     else:
-        lines = [line for raw in text_file.read_lines(path) if (line := raw.strip())]
+        written = (line for raw in text_file.read_lines(path) if (line := raw.strip()))
+        lines = list(map(speak_numbers, written))
     return list(map(simplify, lines)) if simplified else lines
 
 
