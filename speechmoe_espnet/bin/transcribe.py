@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 from speechmoe_espnet.data.audio_blocks import seconds_promised
 from speechmoe_espnet.data.fbank_config import MEAN
 from speechmoe_espnet.decode.config import METHODS, DecodeConfig
-from speechmoe_espnet.inference.load_transcriber import load_transcriber
 from speechmoe_espnet.inference.speech_finder import KINDS, SILERO, make_speech_finder
 from speechmoe_espnet.inference.transcript import TimedText, Transcript
 from speechmoe_espnet.inference.transcript_files import SUFFIXES, WRITERS
-from speechmoe_espnet.inference.transcription import Transcriber, no_speech, reason
 from speechmoe_espnet.system import cli
 from speechmoe_espnet.zoo.shipped import DEFAULT
 
 if TYPE_CHECKING:
-    from speechmoe_espnet.inference.speech_finder import SpeechFinder
+    from speechmoe_espnet.inference.transcription import Transcriber
 
 AUTO = "auto"
 WHOLE_FILES = ("srt", "vtt")
@@ -91,7 +89,9 @@ def transcribe(args: argparse.Namespace) -> None:
     channel = _channel(args.channel)
     formats = list(dict.fromkeys(args.format or ["text"]))
     targets = _targets(args.files, formats, args.output_dir)
-    transcriber = _transcriber(args, make_speech_finder(args.vad))
+    transcriber = _transcriber(args)
+    from speechmoe_espnet.inference.transcription import no_speech, reason
+
     if args.output_dir is not None:
         args.output_dir.mkdir(parents=True, exist_ok=True)
     failed = 0
@@ -173,7 +173,7 @@ def _targets(
     }
 
 
-def _transcriber(args: argparse.Namespace, find_speech: "SpeechFinder") -> Transcriber:
+def _transcriber(args: argparse.Namespace) -> "Transcriber":
     if args.num_threads < 0:
         raise ValueError(f"--num_threads must be at least 0, got {args.num_threads}")
     if args.config is not None and args.search != AUTO:
@@ -183,10 +183,13 @@ def _transcriber(args: argparse.Namespace, find_speech: "SpeechFinder") -> Trans
         config = DecodeConfig.from_yaml(args.config)
     elif args.search != AUTO:
         config = DecodeConfig.from_mapping({"method": args.search})
+    # torch takes seconds to import, which mistakes in options need not wait for.
+    from speechmoe_espnet.inference.load_transcriber import load_transcriber
+
     return load_transcriber(
         args.model,
         config,
-        find_speech,
+        make_speech_finder(args.vad),
         graph_dir=args.graph_dir,
         num_gpus=args.ngpu,
         num_threads=args.num_threads,

@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import onnx_ir as ir
-
 from speechmoe_espnet.data.placeholder import refuse_placeholder_file
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
     import onnxruntime
 
 
 def open_session(
-    model: str | Path | bytes | ir.Model, num_threads: int = 1
+    model: "str | Path | bytes | ir.Model", num_threads: int = 1
 ) -> "onnxruntime.InferenceSession":
     """Load a model for the CPU.
 
@@ -29,7 +28,9 @@ def open_session(
         raise ValueError(
             "onnxruntime is not installed; utils/setup.sh installs it, or `pip install onnxruntime`"
         ) from None
-    if isinstance(model, ir.Model):
+    if not isinstance(model, str | Path | bytes):
+        import onnx_ir as ir  # running a file does not need what makes graphs
+
         model = ir.to_proto(model).SerializeToString()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads

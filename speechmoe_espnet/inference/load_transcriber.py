@@ -1,13 +1,20 @@
 """A transcriber by the name of its model: run by PyTorch, or an exported one by onnxruntime."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from speechmoe_espnet.decode.config import DecodeConfig
+from speechmoe_espnet.decode.config import ESPNET_JOINT, DecodeConfig
+from speechmoe_espnet.espnet.experiment_config import load_config, sample_rate
 from speechmoe_espnet.espnet.known_noise import without_known_noise
+from speechmoe_espnet.inference.experiment import check_config
+from speechmoe_espnet.inference.model_files import model_features, model_files, word_search
+from speechmoe_espnet.inference.recognizer import make_recognizer
 from speechmoe_espnet.inference.speech_finder import SpeechFinder
 from speechmoe_espnet.inference.transcription import Transcriber
+from speechmoe_espnet.zoo.packed_model import CHECKPOINT_KEY, CONFIG_KEY
 
 ONNX = ".onnx"
 
@@ -41,12 +48,49 @@ def load_transcriber(
         return _of_onnx(name, config, find_speech, graph_dir, num_gpus, num_threads)
     if num_gpus and not torch.cuda.is_available():
         raise ValueError(f"--ngpu {num_gpus}: torch finds no GPU here; use --ngpu 0")
-    graph = {} if graph_dir is None else {"graph_dir": graph_dir}
+    device = "cuda" if num_gpus else "cpu"
+    files = model_files(name) | ({} if graph_dir is None else {"graph_dir": graph_dir})
+    is_joint = config is not None and config.method == ESPNET_JOINT
+    conf = load_config(files[CONFIG_KEY])
+    check_config(conf, files[CONFIG_KEY])
     with without_known_noise():
+        from speechmoe_espnet.inference.ctc_model import is_plain
+
+        if is_plain(conf) and not is_joint:
+            return _of_plain(files, conf, config, find_speech, device)
         from speechmoe_espnet.inference.speech2text import Speech2Text
 
-        model = Speech2Text.from_pretrained(name, device="cuda" if num_gpus else "cpu", **graph)
+        model = Speech2Text(**files, device=device)
     return model.transcriber(config, find_speech)
+
+
+def _of_plain(
+    files: Mapping[str, Path],
+    conf: dict[str, Any],
+    config: DecodeConfig | None,
+    find_speech: SpeechFinder,
+    device: str,
+) -> Transcriber:
+    """Load a model that needs nothing of ESPnet's task, whose import takes seconds."""
+    from speechmoe_espnet.inference.ctc_model import load_ctc_model
+
+    model = load_ctc_model(conf, files[CHECKPOINT_KEY], device)
+    fbank = model_features(conf, files[CONFIG_KEY])
+    search = files.get("graph_dir"), files.get("decode_config"), files.get("tuning")
+    used = config or word_search(*search) or DecodeConfig.fast()
+    return Transcriber(
+        make_recognizer(
+            model,
+            conf,
+            used,
+            device=device,
+            graph_dir=files.get("graph_dir") if used.needs_graph else None,
+        ),
+        sample_rate=fbank.sample_frequency if model.frontend is None else sample_rate(conf),
+        fbank=fbank if model.frontend is None else None,
+        find_speech=find_speech,
+        batch_frames=(config or DecodeConfig()).batch_frames,
+    )
 
 
 def _of_onnx(

@@ -270,10 +270,10 @@ def make_recognizer(
     """
     from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
 
-    from speechmoe_espnet.decode.search.joint import JointSearch
-
     joint_search = None
     if config.method == ESPNET_JOINT:
+        from speechmoe_espnet.decode.search.joint import JointSearch
+
         joint_search = JointSearch(model, **config.options)
     bpemodel = model_config.get("bpemodel") if model_config["token_type"] == "bpe" else None
     return Recognizer(

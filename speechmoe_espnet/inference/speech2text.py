@@ -14,27 +14,28 @@ import torch
 from espnet2.bin import asr_inference
 from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import TooShortUttError
 
-from speechmoe_espnet.data.fbank_config import MEAN, FbankConfig
-from speechmoe_espnet.decode.config import WFST, DecodeConfig
+from speechmoe_espnet.data.fbank_config import MEAN
+from speechmoe_espnet.decode.config import DecodeConfig
 from speechmoe_espnet.decode.hypothesis import Hypothesis
-from speechmoe_espnet.decode.tuning_file import read_tuning
 from speechmoe_espnet.espnet.experiment_config import (
-    CONFIG_FILE,
     DEFAULT_MODEL_FILE,
-    feature_options,
     load_config,
     portable_config,
     sample_rate,
 )
 from speechmoe_espnet.espnet.known_noise import without_known_noise
 from speechmoe_espnet.inference.experiment import check_config
+from speechmoe_espnet.inference.model_files import (
+    experiment_files,
+    model_features,
+    model_files,
+    word_search,
+)
 from speechmoe_espnet.inference.model_input import model_input
 from speechmoe_espnet.inference.recognizer import Recognizer, make_recognizer
 from speechmoe_espnet.inference.speech_finder import SILERO, SpeechFinder, make_speech_finder
 from speechmoe_espnet.inference.transcript import Transcript
 from speechmoe_espnet.inference.transcription import Transcriber
-from speechmoe_espnet.zoo.find_model import find_model
-from speechmoe_espnet.zoo.packed_model import is_experiment
 
 
 class Speech2Text(asr_inference.Speech2Text):
@@ -79,20 +80,13 @@ class Speech2Text(asr_inference.Speech2Text):
             kwargs.setdefault("ctc_weight", 1.0)
         with without_known_noise(), portable_config(conf) as config:
             super().__init__(asr_train_config=config, asr_model_file=asr_model_file, **kwargs)
-        if fbank_config is not None:
-            self.fbank = FbankConfig.from_yaml(fbank_config)
-        else:
-            self.fbank = feature_options(conf, asr_train_config.parent) or FbankConfig()
-        if conf.get("input_size") not in (None, self.fbank.feature_size):
-            raise ValueError(
-                f"{asr_train_config}: the model takes {conf['input_size']} features per frame, the "
-                f"features have {self.fbank.feature_size}; give fbank_config= the YAML of stage 2"
-            )
+        self.fbank = model_features(conf, asr_train_config, fbank_config)
         frontend = self.asr_model.frontend is not None
         self.sample_rate = sample_rate(conf) if frontend else self.fbank.sample_frequency
         self._conf = conf
         self._graph_dir = None if graph_dir is None else Path(graph_dir)
-        self._recognizer = self._word_recognizer(decode_config, tuning)
+        words = word_search(graph_dir, decode_config, tuning)
+        self._recognizer = None if words is None else self._with_search(words)
         self._default_transcriber: Transcriber | None = None
 
     @classmethod
@@ -104,13 +98,7 @@ class Speech2Text(asr_inference.Speech2Text):
         Raises:
             FileNotFoundError: One of the two files is missing.
         """
-        directory = Path(directory)
-        for name in (CONFIG_FILE, model_file):
-            if not (directory / name).exists():
-                raise FileNotFoundError(
-                    f"{directory / name}: no such file; train the model first (run.sh --stage 5)"
-                )
-        return cls(directory / CONFIG_FILE, directory / model_file, **kwargs)
+        return cls(**experiment_files(directory, model_file), **kwargs)
 
     @classmethod
     def from_pretrained(cls, model_tag: str | Path, **kwargs: Any) -> "Speech2Text":
@@ -129,11 +117,7 @@ class Speech2Text(asr_inference.Speech2Text):
             FileNotFoundError: There is no such path or name.
             ValueError: It is no packed model, is damaged, or cannot be fetched from the Hub.
         """
-        folder = Path(model_tag)
-        if is_experiment(folder):
-            return cls.from_experiment(folder, **kwargs)
-        packed = find_model(model_tag)
-        return cls(**{**packed.arguments(), **kwargs})
+        return cls(**{**model_files(model_tag), **kwargs})
 
     def __call__(self, speech: Any, rate: int | None = None, **kwargs: Any) -> Any:
         """Decode one utterance, or a list of them.
@@ -263,22 +247,6 @@ class Speech2Text(asr_inference.Speech2Text):
             (text, [tokens[unit] for unit in found.units], list(found.units), found)
             for text, found in zip(recognized.texts, recognized.hypotheses, strict=True)
         ]
-
-    def _word_recognizer(
-        self,
-        decode_config: str | Path | None,
-        tuning: str | Path | None,
-    ) -> Recognizer | None:
-        if self._graph_dir is None:
-            if decode_config is not None or tuning is not None:
-                raise ValueError("decode_config and tuning need graph_dir=, the decoding graph")
-            return None
-        weights = {} if tuning is None else read_tuning(tuning)
-        if decode_config is None:
-            search = DecodeConfig.from_mapping({"method": WFST, **weights})
-        else:
-            search = DecodeConfig.from_yaml(decode_config, weights)
-        return self._with_search(search)
 
     def _with_search(self, search: DecodeConfig) -> Recognizer:
         return make_recognizer(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from speechmoe_espnet.data.samples import resampled
@@ -57,6 +56,8 @@ class SileroFinder:
     """
 
     def __init__(self) -> None:
+        import torch  # takes seconds, which mistakes in options need not wait for
+
         threads = torch.get_num_threads()
         try:
             import silero_vad
