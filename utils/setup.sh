@@ -27,7 +27,7 @@ wanted_digest() {
 }
 
 is_finished() {
-    [ -x "${VENV}/bin/python" ] && [ -f "${MARK}" ] &&
+    [ -x "${VENV}/bin/python" ] && [ -x "${VENV}/bin/speechmoe" ] && [ -f "${MARK}" ] &&
         [ "$(wanted_digest)" = "$(cat "${MARK}")" ]
 }
 
@@ -160,7 +160,8 @@ install() {
     "${VENV}/bin/python" -m pip check
 }
 
-# Makes `python -m speechmoe_espnet...` work from any folder; PYTHONPATH of another clone wins.
+# Makes `python -m speechmoe_espnet...` and the command `speechmoe` work from any folder; PYTHONPATH of
+# another clone wins.
 make_importable() {
     "${VENV}/bin/python" - "${ROOT}" <<'PYTHON'
 import sys
@@ -168,6 +169,11 @@ import sysconfig
 from pathlib import Path
 
 Path(sysconfig.get_path("purelib"), "speechmoe_espnet.pth").write_text(f"{sys.argv[1]}\n")
+command = Path(sysconfig.get_path("scripts"), "speechmoe")
+command.write_text(
+    f'#!/bin/sh\nexec "{sys.executable}" -m speechmoe_espnet "$@"\n', encoding="utf-8"
+)
+command.chmod(0o755)
 PYTHON
 }
 

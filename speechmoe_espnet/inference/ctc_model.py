@@ -41,7 +41,7 @@ class CtcModel(nn.Module):
         self.token_list: list[str] = list(conf["token_list"])
         self.blank_id = 0
         size, self.frontend, self.normalize = conf["input_size"], None, None
-        if conf.get("frontend") == FRONTEND:
+        if size is None:  # else ESPnet builds no frontend, whatever its name
             self.frontend = KaldiFbank(**(conf.get("frontend_conf") or {}))
             size = self.frontend.output_size()
         if conf.get("normalize") == GLOBAL_MVN:
@@ -102,7 +102,7 @@ def is_plain(conf: Mapping[str, Any]) -> bool:
     return (
         conf.get("encoder") == "speechmoe"
         and conf.get("model") == "speechmoe"
-        and conf.get("frontend") == (FRONTEND if conf.get("input_size") is None else None)
+        and (conf.get("input_size") is not None or conf.get("frontend") == FRONTEND)
         and not any(conf.get(part) for part in _OTHER_PARTS)
         and conf.get("normalize") in (None, GLOBAL_MVN)
         and set(normalize_conf) <= {"stats_file"}
