@@ -135,8 +135,10 @@ def rescore_sets(args: argparse.Namespace) -> None:
     with workers_of(args) as workers:
         threads = torch.get_num_threads() if args.cluster is None else 1
         resources = Resources(workers.count, threads, device, machine_words(machine()))
-        score = lm.score if args.cluster is None else partial(_score_by_workers, args, workers)
         for name, lists in sets.items():
+            score: TextScorer = lm.score
+            if args.cluster is not None:
+                score = partial(_score_by_workers, args, workers, _first_utterances(lists))
             source, target = args.decode_dir / name, args.output_dir / name
             _rescore_set(score, lists, weights, source, target, resources)
     for source in _other_files(args.decode_dir, ()):
@@ -175,8 +177,17 @@ def _read_set(
     return lists
 
 
+def _first_utterances(lists: Mapping[str, list[Hyp]]) -> dict[str, str]:
+    """Return for each text the first utterance that has it, to name where it kills workers."""
+    found: dict[str, str] = {}
+    for utt, hyps in lists.items():
+        for hyp in hyps:
+            found.setdefault(hyp["text"], utt)
+    return found
+
+
 def _score_by_workers(
-    args: argparse.Namespace, workers: Workers, texts: Sequence[str]
+    args: argparse.Namespace, workers: Workers, owners: Mapping[str, str], texts: Sequence[str]
 ) -> list[float]:
     """Score texts as `NeuralLM.score` does, texts of similar length together."""
     order = sorted(range(len(texts)), key=lambda number: -len(texts[number]))
@@ -184,7 +195,7 @@ def _score_by_workers(
     job = Job(
         partial(score_texts_by, args.lm_dir, args.lm_file, args.batch_characters),
         kind="rescoring",
-        split=lambda part: {text: [text] for text in part},
+        split=lambda part: {f"{owners[text]}, {text!r}": [text] for text in part},
     )
     tasks = [[texts[number] for number in part] for part in parts]
     scores = [0.0] * len(texts)

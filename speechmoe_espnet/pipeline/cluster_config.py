@@ -69,6 +69,8 @@ class ClusterConfig:
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Read the block `parallel` of a configuration; other blocks of it are ESPnet3's.
 
+        What the block leaves out is that of ESPnet3's defaults: one local worker.
+
         Raises:
             ValueError: There is no such block, or it is not valid.
         """
@@ -79,7 +81,7 @@ class ClusterConfig:
             raise ValueError(f"{BLOCK}: unknown {', '.join(unknown)}; {_HINT}")
         if "${" in str(block):
             raise ValueError(f"{BLOCK}: ${{...}} is resolved by ESPnet3 alone; write the value")
-        named = {"env": block.get("env"), "n_workers": block.get("n_workers", 1)}
+        named = {key: block[key] for key in ("env", "n_workers") if key in block}
         try:
             return cls(**named, options=block.get("options") or {})
         except ValueError as error:

@@ -126,7 +126,8 @@ class DaskMap[Task, Result]:
     def _alone(self, task: Task) -> Callable[[], Result]:
         if found := self._done_alone(task):
             return found
-        killers = self._killers(task)
+        parts = {} if self.job.split is None else self.job.split(task)
+        killers = self._killers(parts)
         if killers and self.job.without is None:
             raise ChildProcessError("; ".join(f"{name}: {why}" for name, why in killers.items()))
         if killers:
@@ -135,18 +136,16 @@ class DaskMap[Task, Result]:
         for _ in range(DEATHS_ALONE):
             if found := self._done_alone(task):
                 return found
+        acquitted = ", though none of its utterances does alone" if parts else ""
         raise ChildProcessError(
-            f"a task killed {DEATHS_ALONE} {self.job.kind} processes of the cluster, though none "
-            f"of its utterances does alone, perhaps because memory ran out; give workers more "
-            f"memory"
+            f"a task killed {DEATHS_ALONE} {self.job.kind} processes of the cluster{acquitted}, "
+            f"perhaps because memory ran out; give workers more memory"
         )
 
-    def _killers(self, task: Task) -> Mapping[str, str]:
-        """Return the utterances of a task that kill their workers, with what they do."""
-        if self.job.split is None:
-            return {}
+    def _killers(self, parts: Mapping[str, Task]) -> Mapping[str, str]:
+        """Return the utterances that kill their workers, with what they do."""
         found = {}
-        for name, part in self.job.split(task).items():
+        for name, part in parts.items():
             if not any(self._done_alone(part) for _ in range(DEATHS_ALONE)):
                 found[name] = KILLS
         return found

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
@@ -38,6 +38,19 @@ def kill_by(names: tuple[str, ...]) -> list[str]:
             die()
         time.sleep(0.01)
     return list(names)
+
+
+def die_once(marker: str, function: Callable[[object], object], task: object) -> object:
+    """Do a task, but kill the worker where there is no file `marker` yet."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        die()
+    return function(task)
+
+
+def log_probabilities(*words: object) -> list[float]:
+    """Stand in for a language model; the texts come last."""
+    return [-float(len(text)) for text in words[-1]]  # type: ignore[attr-defined]
 
 
 def die() -> None:

@@ -28,6 +28,7 @@ from speechmoe_espnet.pipeline.workers import Job, Workers
 
 _UTTS_PER_TASK = 32
 _SCRATCH = ".surroundings"
+type _Task = partial[list[float]]
 _RATE_FACTOR = {"read": (0.97, 1.03), "chat": (0.95, 1.1), "spon": (0.85, 1.2), "aishell2": (1, 1)}
 
 
@@ -82,12 +83,13 @@ def generate(
     """
     for folder in sorted({(output_dir / utterance.wav).parent for utterance in utterances}):
         folder.mkdir(parents=True, exist_ok=True)
-    tasks: list[Callable[[], list[float]]] = [
+    tasks: list[_Task] = [
         *(partial(_without_speech, work) for work in beside),
         *(partial(_make, part, output_dir, seed, spoken) for part in _parts(utterances)),
     ]
     try:
-        for seconds in workers.map(Job(_do, fork=True), tasks):
+        job = Job(_do, fork=True, kind="speech", split=_utterances_of)
+        for seconds in workers.map(job, tasks):
             yield from seconds
         remove_unfinished(output_dir)
     finally:
@@ -120,8 +122,15 @@ def _parts(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
             yield group[start : start + _UTTS_PER_TASK]
 
 
-def _do(task: Callable[[], list[float]]) -> list[float]:
+def _do(task: _Task) -> list[float]:
     return task()
+
+
+def _utterances_of(task: _Task) -> dict[str, _Task]:
+    if task.func is not _make:
+        return {}
+    utterances, *others = task.args
+    return {utterance.name: partial(_make, [utterance], *others) for utterance in utterances}
 
 
 def _without_speech(work: Callable[[], None]) -> list[float]:

@@ -120,7 +120,8 @@ class Spoken:
             _model(self.voices_dir)
         # What another process is saying comes last: a wait in between would keep both in step.
         waited_for = []
-        said = workers.map(Job(partial(_say_unclaimed, self), fork=True), sayings)
+        job = Job(partial(_say_unclaimed, self), fork=True, kind="speech", split=_named)
+        said = workers.map(job, sayings)
         for saying, seconds in zip(sayings, said, strict=True):
             if seconds is None:
                 waited_for.append(saying)
@@ -132,6 +133,10 @@ class Spoken:
     def missing(self, sayings: Sequence[Saying]) -> list[Saying]:
         """Return the sayings without speech, each once."""
         return [s for s in dict.fromkeys(sayings) if not self.file(s).exists()]
+
+
+def _named(saying: Saying) -> dict[str, Saying]:
+    return {f"{saying.voice.name} saying {saying.phonemes!r}": saying}
 
 
 def _say_unclaimed(spoken: Spoken, saying: Saying) -> float | None:

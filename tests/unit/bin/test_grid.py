@@ -1,4 +1,7 @@
 import json
+import os
+import shutil
+from collections import Counter
 
 import fake_experiment
 import pytest
@@ -124,6 +127,47 @@ def test_tiny_systems_are_not_compared(grid_file, request, capsys, preset):
     assert ("Errors saved" in tables) != is_tiny
     assert ("verdict" in page.partition("<body")[2]) != is_tiny
     assert (finished / "changes.svg").exists() != is_tiny
+
+
+RECIPE = """#!/bin/sh
+# Copies an experiment that is prepared; the first training kills the worker that runs it.
+echo "$PPID $*" >>"{folder}/calls"
+while [ $# -gt 0 ]; do
+    case "$1" in --expname) name="$2" ;; --stage) stage="$2" ;; esac
+    shift
+done
+[ "$stage" = 5 ] || exit 0
+if mkdir "{folder}/died" 2>/dev/null; then kill -9 "$PPID"; sleep 5; exit 1; fi
+cp -rT "{folder}/prepared/$name" "{folder}/experiments/$name"
+"""
+
+
+def test_a_cluster_trains_all_runs_though_a_worker_is_killed(grid_file, finished, capsys):
+    pytest.importorskip("distributed", reason="needs the extra cluster")
+    workplace = Workplace(read_grid(grid_file))
+    folder = grid_file.parent
+    names = [run.experiment for run in read_grid(grid_file).runs()]
+    shutil.rmtree(finished)
+    (folder / "prepared").symlink_to(workplace.experiments.rename(folder / "moved"))
+    shutil.copytree(folder / "moved/effect.moe.s0", folder / "moved/effect.moe.s1")
+    workplace.experiments.mkdir()
+    (folder / "experiments").symlink_to(workplace.experiments)
+    recipe = workplace.grid.recipe / "run.sh"
+    recipe.write_text(RECIPE.replace("{folder}", str(folder)))
+    recipe.chmod(0o700)
+    cluster = folder / "cluster.yaml"
+    cluster.write_text("parallel:\n  n_workers: 2\n  options: {dashboard_address: ':0'}\n")
+    assert call(grid_file, "--cluster", cluster) == 0
+    assert "4 of 4 runs done" in capsys.readouterr().out
+    calls = [line.split() for line in (folder / "calls").read_text().splitlines()]
+    here = [words for words in calls if words[0] == str(os.getpid())]
+    assert [words[1:] for words in here] == [
+        ["--nj", "1", "--ngpu", "0", "--cluster", str(cluster), "--stage", "1", "--stop-stage", "4"]
+    ]
+    there = Counter(words[words.index("--expname") + 1] for words in calls if words not in here)
+    assert there.keys() == set(names)
+    assert sum(there.values()) == 2 * len(names) + 1
+    assert (folder / "died").is_dir()
 
 
 def test_nothing_finished_is_an_error(grid_file, capsys):

@@ -3,13 +3,16 @@ import os
 import subprocess
 import sys
 
+import cluster_work
 import pytest
 import torch
+from local_cluster import MortalWorkers, Suspects
 
 from speechmoe_espnet.bin import rescore
 from speechmoe_espnet.data.table import read_table
 from speechmoe_espnet.decode.resources import Resources
 from speechmoe_espnet.lm.neural import CharacterPerplexity, NeuralLM
+from speechmoe_espnet.pipeline.pool import ProcessPool
 
 LOGP = {"今天天启": -20.0, "今天天气": -4.0, "好": -2.0, "": -1.0}
 
@@ -148,6 +151,40 @@ def test_weights_of_a_tuning_weigh_the_raw_scores(tree):
     first = json.loads((tree / "out/dev/nbest.jsonl").read_text().splitlines()[0])["hyps"][0]
     assert (first["text"], first["acoustic_score"], first["lm_score"]) == ("今天天启", -2.0, 11.0)
     assert json.loads((tree / "out/rescoring.json").read_text())["tuned"] == tuned
+
+
+@pytest.fixture
+def many_texts(monkeypatch):
+    """Seven texts with their utterances, blocks of three, and a model that any process has."""
+    monkeypatch.setattr(rescore, "TEXTS_A_TASK", 3)
+    monkeypatch.setattr(rescore, "score_texts_by", cluster_work.log_probabilities)
+    lists = {f"u{length}": [{"text": "好" * length}, {"text": "好"}] for length in range(1, 8)}
+    return rescore._first_utterances(lists)
+
+
+def scored_by(workers, owners):
+    args = rescore.get_parser().parse_args(
+        ["--decode_dir", "d", "--sets", "s", "--lm_dir", "lm", "--output_dir", "o"]
+    )
+    return rescore._score_by_workers(args, workers, owners, list(owners))
+
+
+def test_scores_of_workers_come_in_the_order_of_the_texts(many_texts):
+    assert scored_by(ProcessPool(3), many_texts) == [-1.0, -2.0, -3.0, -4.0, -5.0, -6.0, -7.0]
+
+
+def test_a_killed_worker_changes_no_scores(many_texts, cluster, tmp_path):
+    workers = MortalWorkers(cluster, tmp_path / "died")
+    assert scored_by(workers, many_texts) == [-1.0, -2.0, -3.0, -4.0, -5.0, -6.0, -7.0]
+    assert (tmp_path / "died").exists()
+
+
+def test_texts_that_kill_workers_are_named_with_an_utterance(many_texts):
+    suspects = Suspects()
+    scored_by(suspects, many_texts)
+    assert [len(names) for names in suspects.names] == [3, 3, 1]
+    assert suspects.names[0][0] == "u7, '好好好好好好好'"
+    assert suspects.names[-1] == ["u1, '好'"]
 
 
 @pytest.mark.parametrize(

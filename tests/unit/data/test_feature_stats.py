@@ -8,6 +8,7 @@ import torch
 from espnet2.bin.aggregate_stats_dirs import aggregate_stats_dirs
 from espnet2.main_funcs import collect_stats as espnet
 from espnet2.train.abs_espnet_model import AbsESPnetModel
+from local_cluster import MortalWorkers
 
 from speechmoe_espnet.bin import collect_stats as command
 from speechmoe_espnet.data.ark import compressed_matrix, decompressed_matrix
@@ -120,6 +121,16 @@ def test_bytes_are_those_of_a_cluster(sets, tmp_path, cluster):
         collect_stats(*sets, tokens, "char", out, workers, None, 20, progress)
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
     assert said == [(6, "parts of 20 utterances")] * 2
+
+
+def test_a_killed_worker_changes_no_bytes(sets, tmp_path, cluster):
+    for name, workers in (
+        ("here", ProcessPool(1)),
+        ("there", MortalWorkers(cluster, tmp_path / "died")),
+    ):
+        collect_stats(*sets, tmp_path / "tokens.txt", "char", tmp_path / name, workers, None, 20)
+    assert (tmp_path / "died").exists()
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
 
 def test_no_part_is_without_dev_utterances(sets, tmp_path):

@@ -150,7 +150,7 @@ def compare(got: Path, wanted: Path, accum_grad: int = 1) -> None:
     # In one process, ESPnet reports the loss divided by accum_grad.
     for name in their_stats:
         their_stats[name] *= accum_grad if name.endswith("train loss") else 1
-    assert my_stats == pytest.approx(their_stats, rel=2e-5, abs=1e-5)
+    assert my_stats == pytest.approx(their_stats, rel=1e-5, abs=1e-5)
     torch.testing.assert_close(mine, theirs, **CLOSE)
 
 

@@ -84,7 +84,7 @@ def run_steps(case: Case, steps: int, state: bytes | None = None, first: int = 0
     if world is not None:
         leave_to_ranks(layer)
         model = DistributedDataParallel(layer)
-    outs, grads = {}, {}
+    outs, grads = {}, []
     for step in range(first, first + steps):
         x, mask, target, mine = batch(case, step, rank, size)
         x.requires_grad_()
@@ -96,17 +96,28 @@ def run_steps(case: Case, steps: int, state: bytes | None = None, first: int = 0
         # The mean of ranks is the sum of all utterances.
         (size * (out * target).sum()).backward()
         assert x.grad is not None
-        if step == first:
-            outs = {u: (out[i].detach(), x.grad[i] / size) for i, u in enumerate(mine)}
-            grads = {name: p.grad.clone() for name, p in layer.named_parameters()}
+        outs |= {(step, u): (out[i].detach(), x.grad[i] / size) for i, u in enumerate(mine)}
+        grads.append({name: p.grad.clone() for name, p in layer.named_parameters()})
         optimizer.step()
+    held = bytes_of_experts(layer, optimizer)
     whole.gather()
     file = io.BytesIO()
     if not rank:
         torch.save({"model": layer.state_dict(), "optimizer": optimizer.state_dict()}, file)
     whole.release()
-    expert_bytes = sum(p.numel() * p.element_size() for p in layer.experts.parameters())
-    return {"outs": outs, "grads": grads, "state": file.getvalue(), "expert_bytes": expert_bytes}
+    return {"outs": outs, "grads": grads, "state": file.getvalue(), "bytes": held}
+
+
+def bytes_of_experts(layer: MoEFeedForward, optimizer: torch.optim.Optimizer) -> dict[str, int]:
+    """Bytes that a rank holds for the experts of a layer, by kind."""
+    weights = list(layer.experts.parameters())
+    states = [optimizer.state[weight] for weight in weights]
+    kinds = {
+        "parameters": weights,
+        "gradients": [weight.grad for weight in weights],
+        "moments": [state[name] for state in states for name in ("exp_avg", "exp_avg_sq")],
+    }
+    return {kind: sum(tensor.nbytes for tensor in kinds[kind]) for kind in kinds}
 
 
 def compare_states(got: bytes, wanted: bytes) -> None:
@@ -123,18 +134,20 @@ def test_ranks_compute_what_one_process_does(name, size, ranks):
     together = ranks.run(size, run_steps, case, 10)
     found = {number: values for each in together for number, values in each["outs"].items()}
     assert found.keys() == alone["outs"].keys()
-    for number, (out, grad) in found.items():
-        wanted, wanted_grad = alone["outs"][number]
+    for place, (out, grad) in found.items():
+        wanted, wanted_grad = alone["outs"][place]
         torch.testing.assert_close(out, wanted[: len(out)], **CLOSE)
         torch.testing.assert_close(grad, wanted_grad[: len(grad)], **CLOSE)
-    for name_, wanted in alone["grads"].items():
-        parts = [each["grads"][name_] for each in together]
-        if name_.startswith("experts."):
-            parts = [torch.cat(parts)]
-        for part in parts:
-            torch.testing.assert_close(part, wanted, **CLOSE)
+    for step, grads in enumerate(alone["grads"]):
+        for name_, wanted in grads.items():
+            parts = [each["grads"][step][name_] for each in together]
+            if name_.startswith("experts."):
+                parts = [torch.cat(parts)]
+            for part in parts:
+                torch.testing.assert_close(part, wanted, **CLOSE)
     compare_states(together[0]["state"], alone["state"])
-    assert [each["expert_bytes"] for each in together] == [alone["expert_bytes"] // size] * size
+    share = {kind: count // size for kind, count in alone["bytes"].items()}
+    assert [each["bytes"] for each in together] == [share] * size
 
 
 def test_a_training_goes_on_at_any_number_of_ranks(ranks):

@@ -1,5 +1,6 @@
 """ESPnet3's `parallel:` block, as it is read here and there."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from speechmoe_espnet.data.worker_options import read_cluster
 from speechmoe_espnet.pipeline.cluster_config import SCHEDULERS, ClusterConfig
 from speechmoe_espnet.pipeline.dask_workers import make_cluster
 
-FILES = sorted((Path(__file__).parents[3] / "conf/cluster").glob("*.yaml"))
+ROOT = Path(__file__).parents[3]
+FILES = sorted((ROOT / "conf/cluster").glob("*.yaml"))
 
 
 def test_every_scheduler_has_an_example() -> None:
@@ -48,11 +50,30 @@ def test_a_whole_configuration_of_espnet3_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "path", sorted((ROOT / "egs3").rglob("inference*.yaml")), ids=lambda path: path.stem
+)
+def test_configurations_of_the_espnet3_recipe(path: Path) -> None:
+    assert read_cluster(path) == ClusterConfig("local", 1, {"processes": False})
+
+
+def test_what_is_left_out_is_that_of_espnet3s_defaults(tmp_path: Path) -> None:
+    """ESPnet3 merges a configuration over the file of its template."""
+    espnet3 = find_spec("espnet3")
+    if espnet3 is None or espnet3.origin is None:
+        pytest.skip("needs the extra espnet3")
+    template = Path(espnet3.origin).parents[1] / "egs3/TEMPLATE/esp2_asr/conf/inference.yaml"
+    theirs = read_cluster(template)
+    path = tmp_path / "inference.yaml"
+    path.write_text("parallel: {}\n")
+    assert read_cluster(path) == theirs
+
+
+@pytest.mark.parametrize(
     ("block", "told"),
     [
         (None, "no block `parallel:`"),
         ({"env": "slurn"}, "env: one of local, .*, got 'slurn'"),
-        ({}, "env: one of .*, got None"),
+        ({"env": None}, "env: one of .*, got None"),
         ({"env": "local_gpu"}, "got 'local_gpu'"),
         ({"env": "local", "n_workers": 0}, "n_workers: at least 1, got 0"),
         ({"env": "local", "n_workers": "two"}, "n_workers: expected a whole number, got 'two'"),

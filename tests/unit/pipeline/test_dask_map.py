@@ -139,6 +139,15 @@ def test_an_utterance_that_kills_is_named() -> None:
         run(Cluster(0, 2, 0), [("a",), ("b", "kill1")], Job(say, split=cluster_work.split))
 
 
-def test_a_task_that_kills_by_itself_alone() -> None:
-    with pytest.raises(ChildProcessError, match="none of its utterances does alone"):
-        run(Cluster(0, 2, 0), [("a",), ("kill1",)], Job(say))
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        (None, "^a task killed 2 speech processes of the cluster, perhaps"),
+        (lambda task: {}, "^a task killed 2 speech processes of the cluster, perhaps"),
+        (lambda task: {"a": ("a",)}, "of the cluster, though none of its utterances does alone"),
+    ],
+    ids=["no split", "no utterances", "harmless utterances"],
+)
+def test_a_task_that_kills_by_itself_alone(split: Any, told: str) -> None:
+    with pytest.raises(ChildProcessError, match=told):
+        run(Cluster(0, 2, 0), [("a",), ("kill1",)], Job(say, kind="speech", split=split))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local_cluster import Suspects
 
 from speechmoe_espnet.corpora.synthetic.generate import generate, plan_corpus, write_sets
 from speechmoe_espnet.corpora.synthetic.presets import STYLES, Preset
@@ -49,6 +50,14 @@ def test_two_processes_make_the_same_bytes(corpus, tmp_path):
 
 def test_bytes_are_those_of_a_cluster(corpus: Path, tmp_path: Path, cluster: DaskWorkers) -> None:
     assert make(tmp_path, list(STYLES), cluster) == digests(corpus)
+
+
+def test_utterances_that_kill_workers_have_names(tmp_path: Path) -> None:
+    utterances = plan_corpus(["read"], PRESET, seed=5)
+    suspects = Suspects()
+    list(generate(utterances, tmp_path, 5, suspects, [tmp_path.exists]))
+    assert suspects.names[0] == []
+    assert [name for names in suspects.names for name in names] == [u.name for u in utterances]
 
 
 def test_one_style_alone_has_the_same_utterances(corpus, tmp_path):

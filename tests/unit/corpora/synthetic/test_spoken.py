@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from fake_voices import CHINESE, SAMPLES_A_PHONEME, make_voices
+from local_cluster import Suspects
 from onnx import TensorProto
 
 from speechmoe_espnet.corpora.synthetic import kokoro, spoken
@@ -49,6 +50,12 @@ def test_speech_is_kept_and_read(folder):
         assert 0.02 < np.abs(samples).max() < 0.95
         assert np.abs(samples[:800]).max() < 0.01
     assert not folder.missing(wanted)
+
+
+def test_what_kills_workers_has_a_name(folder):
+    wanted, suspects = sayings(folder, 2), Suspects()
+    list(folder.say_all(wanted, suspects))
+    assert suspects.names == [[f"{s.voice.name} saying {s.phonemes!r}"] for s in wanted]
 
 
 def test_nothing_is_said_twice(folder, monkeypatch):
