@@ -1,9 +1,10 @@
 """SpeechMoE encoders and staged Mandarin recipes for ESPnet2.
 
-Importing this package is fast; ESPnet is imported at the first use of `Speech2Text`. Once ESPnet's
-ASR task is imported as well, its tables have our encoders, model and frontend.
+Importing this package is fast; ESPnet is imported at the first use of `Speech2Text`. Once a task of
+ESPnet that takes our encoders is imported as well, its tables have them, our model and frontend.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from speechmoe_espnet.system.after_import import after_import
@@ -26,10 +27,11 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _register() -> None:
+def _register(task: str) -> None:
     from speechmoe_espnet.espnet.registry import register
 
-    register()
+    register(task)
 
 
-after_import("espnet2.tasks.asr", _register)
+for _task in ("asr", "slu", "s2t", "st"):
+    after_import(f"espnet2.tasks.{_task}", partial(_register, _task))

@@ -34,8 +34,8 @@ from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler
 
 from speechmoe_espnet.data.ark import decompressed_matrix
 from speechmoe_espnet.data.table import check_location
-from speechmoe_espnet.encoder.base import AbsSpeechMoEEncoder
-from speechmoe_espnet.espnet.checkpoint_file import check_fits, read_checkpoint, state_of
+from speechmoe_espnet.espnet.built_model import BuildModel, built_model
+from speechmoe_espnet.espnet.checkpoint_file import read_checkpoint
 from speechmoe_espnet.espnet.pad_mask import pad_mask
 from speechmoe_espnet.system.cli import with_plain_percents
 
@@ -217,6 +217,7 @@ def check_what_is_loaded() -> None:
     Defect: ESPnet leaves tensors that a file lacks at their random values, torch reads a file whose
     checksums are wrong, and the error of a damaged file advises to load it with code in it.
     Version: espnet 202611. Models, resumed trainings, averages and `--init_param` are read so.
+    `built_model` has what takes the place of `build_model_from_file`, and one more defect.
     """
     for module in (safe_torch_load, abs_task, load_pretrained_model, average_nbest_models, trainer):
         module.safe_torch_load = read_checkpoint
@@ -226,38 +227,17 @@ def check_what_is_loaded() -> None:
         abs_task.AbsTask.build_model_from_file = classmethod(_build_model_from_file)
 
 
-_espnets_build: list[Callable[..., tuple[Any, argparse.Namespace]]] = []
+_espnets_build: list[BuildModel] = []
 
 
 def _build_model_from_file(
-    cls: type,
+    cls: type[abs_task.AbsTask],
     config_file: str | Path | None = None,
     model_file: str | Path | None = None,
     device: str = "cpu",
 ) -> tuple[Any, argparse.Namespace]:
-    """ESPnet's classmethod of that name; the model has every tensor from the file."""
-    build = _espnets_build[0]
-    if model_file is None:
-        return build(cls, config_file, None, device)
-    saved = read_checkpoint(model_file)
-    state = state_of(saved, model_file)
-    try:
-        with mock.patch.object(abs_task, "safe_torch_load", return_value=saved):
-            model, args = build(cls, config_file, model_file, device)
-    except RuntimeError as error:
-        lines = str(error).splitlines()
-        if "loading state_dict" not in lines[0]:
-            raise
-        raise ValueError(
-            f"{model_file}: does not fit config.yaml: the two belong to different trainings "
-            f"({lines[1].strip() if len(lines) > 1 else lines[0]})"
-        ) from None
-    # Files of adapters hold these alone, and ESPnet renames the tensors of old upstreams.
-    is_part = getattr(args, "use_adapter", False)
-    if not is_part and not any("frontend.upstream.model" in name for name in state):
-        ours = isinstance(getattr(model, "encoder", None), AbsSpeechMoEEncoder)
-        check_fits(model, state, model_file, unused=not ours)
-    return model, args
+    """ESPnet's classmethod of that name; its files are found and checked."""
+    return built_model(_espnets_build[0], cls, config_file, model_file, device)
 
 
 def linear_pad_masks() -> None:

@@ -1,9 +1,10 @@
 """Registration of SpeechMoE in ESPnet's tables: encoders, models, feature augmentation, frontends.
 
 ESPnet's tasks are imported when something is registered, not with this module: `speechmoe_espnet`
-registers as soon as ESPnet's ASR task has been imported, wherever that happens.
+registers as soon as a task of ESPnet has been imported, wherever that happens.
 """
 
+from importlib import import_module
 from types import ModuleType
 
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
@@ -24,26 +25,36 @@ ENCODERS: dict[str, type] = {
     "speechmoe": SpeechMoEEncoder,
     "speechmoe_conformer": SpeechMoEConformerEncoder,
 }
-MODELS: dict[str, type] = {"speechmoe": SpeechMoEASRModel}
 SPECAUGS: dict[str, type] = {"vary": FeatureVariation}
 FRONTENDS: dict[str, type] = {FRONTEND: KaldiFbank}
 
 
-def register() -> None:
-    """Register the plug-in's names in ESPnet's tables for ASR, and mend ESPnet.
+def register(task: str = "asr") -> None:
+    """Register the plug-in's names in ESPnet's tables for a task, and mend ESPnet.
 
-    The names are those of `ENCODERS`, `MODELS`, `SPECAUGS` and `FRONTENDS`.
+    The names are those of `ENCODERS`, `SPECAUGS`, `FRONTENDS` and, where the task has a table of
+    models, `speechmoe`: its model with SpeechMoE's losses.
 
     From then on, padding masks take memory linear in the length, and checkpoints are checked when
     they are read; see `patches`. Calling it again changes nothing.
+
+    Args:
+        task: asr, slu, s2t or st.
 
     Raises:
         ValueError: Where another class has taken one of the names.
         TypeError: Where a class is not what ESPnet's table holds.
     """
-    from espnet2.tasks import asr
+    register_in(import_module(f"espnet2.tasks.{task}"), _model_of(task))
 
-    register_in(asr, MODELS["speechmoe"])
+
+def _model_of(task: str) -> type | None:
+    if task == "asr":
+        return SpeechMoEASRModel
+    # Here: whoever recognises speech does not wait for ESPnet's models of other tasks.
+    from speechmoe_espnet.espnet.speech_models import MODELS
+
+    return MODELS[task]
 
 
 def register_in(task: ModuleType, model: type | None = None) -> None:

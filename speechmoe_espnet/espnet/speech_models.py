@@ -121,3 +121,7 @@ class SpeechMoESTModel(RecordedLosses, ESPnetSTModel):
                 "encoder_conf: interctc_layer_idx: ESPnet's model of translation has no "
                 "intermediate CTC; remove it"
             )
+
+
+MODELS: dict[str, type | None] = {"slu": SpeechMoESLUModel, "s2t": SpeechMoES2TModel, "st": None}
+"""Model with the losses by task of ESPnet; None where the task has no table of models."""

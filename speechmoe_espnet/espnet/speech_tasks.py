@@ -6,12 +6,8 @@ from typing import Any
 from espnet2.tasks import s2t, slu, st
 
 from speechmoe_espnet.espnet.patches import translation_model
-from speechmoe_espnet.espnet.registry import register_in
-from speechmoe_espnet.espnet.speech_models import (
-    SpeechMoES2TModel,
-    SpeechMoESLUModel,
-    SpeechMoESTModel,
-)
+from speechmoe_espnet.espnet.registry import register
+from speechmoe_espnet.espnet.speech_models import SpeechMoES2TModel, SpeechMoESTModel
 from speechmoe_espnet.espnet.task_base import SpeechMoETask
 
 
@@ -23,7 +19,7 @@ class SpeechMoESLUTask(SpeechMoETask, slu.SLUTask):
     @classmethod
     def register(cls) -> None:
         """Register the plug-in's names in ESPnet's tables for SLU."""
-        register_in(slu, SpeechMoESLUModel)
+        register("slu")
 
 
 class SpeechMoES2TTask(SpeechMoETask, s2t.S2TTask):
@@ -35,7 +31,7 @@ class SpeechMoES2TTask(SpeechMoETask, s2t.S2TTask):
     @classmethod
     def register(cls) -> None:
         """Register the plug-in's names in ESPnet's tables for S2T."""
-        register_in(s2t, SpeechMoES2TModel)
+        register("s2t")
 
 
 class SpeechMoESTTask(SpeechMoETask, st.STTask):
@@ -47,7 +43,7 @@ class SpeechMoESTTask(SpeechMoETask, st.STTask):
     @classmethod
     def register(cls) -> None:
         """Register the plug-in's names in ESPnet's tables for ST."""
-        register_in(st)
+        register("st")
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> Any:

@@ -134,7 +134,14 @@ def _check_references(folder: Path, config: Path) -> None:
     """Refuse a configuration that names a file outside of the folder, or one that is missing."""
     top = Path(os.path.abspath(folder))
     place = Path(os.path.abspath(config)).parent
-    for section, key in file_entries(_read_mapping(config)):
+    conf = _read_mapping(config)
+    # ESPnet opens a text as a file of units, wherever it leads.
+    if not isinstance(conf.get("token_list"), list):
+        raise ValueError(
+            f"{config}: token_list must be a list of units, got {conf.get('token_list')!r:.60}; "
+            "a training writes the list into its config.yaml"
+        )
+    for section, key in file_entries(conf):
         name = section[key]
         # Whoever unpacks by ESPnet's tools has absolute paths in the configuration.
         inside = Path(os.path.abspath(top / name))

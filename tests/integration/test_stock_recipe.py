@@ -1,9 +1,10 @@
-"""An unmodified ESPnet recipe trains, decodes and scores with our encoder by one option.
+"""An unmodified ESPnet recipe trains and decodes with our encoder by one option; ours scores it.
 
 Its utilities, which are Kaldi's, accept our data directories, and so does lhotse. The recipe comes
 from ESPnet's source distribution, which pip fetches.
 """
 
+import json
 import os
 import re
 import shutil
@@ -154,7 +155,8 @@ def test_lhotse_imports_our_directories(name: str, directories: Path, tmp_path: 
 
 def test_stages_2_to_12_of_the_stock_recipe(recipe: Path, tmp_path: Path) -> None:
     config = yaml.safe_load((ROOT / TINY).read_text())
-    config["model_conf"]["router_lr_scale"] = 0.5
+    rates = {"router_lr_scale": 0.5, "expert_lr_scale": 0.25, "clip_by_group": True}
+    config["model_conf"] |= rates
     # Recordings go in; asr.sh adds their rate.
     config |= {"frontend": "kaldi_fbank", "frontend_conf": {"num_mel_bins": 23}}
     config |= {"max_epoch": 1, "batch_size": 4}
@@ -189,9 +191,17 @@ def test_stages_2_to_12_of_the_stock_recipe(recipe: Path, tmp_path: Path) -> Non
     assert plots == {"encoder.backbone.blocks.1.attention.1ep.png"}
     assert len(list(experiment.glob("att_ws/*"))) == 3
     assert list(experiment.glob("tensorboard/train/events.*"))
-    # Two learning rates: routers have a group of their own.
-    assert "optim0_lr0" in log
+    # Routers and experts have rates of their own.
+    rest, routers, experts = (float(re.search(rf"optim0_lr{i}=([\d.e+-]+)", log)[1]) for i in "012")
+    assert (routers, experts) == pytest.approx((rest / 2, rest / 4), rel=1e-2)
+    assert rates.items() <= written["model_conf"].items()
     (text,) = experiment.glob("**/test/text")
     utterances = (recipe / "data/test/text").read_text().split("\n")
     assert len(text.read_text().split("\n")) == len(utterances)
+    # Stage 13 needs sclite; ours reads the recipe's hypotheses.
+    words = ["score", "--ref_dir", recipe / "data/test", "--hyp_dir", text.parent]
+    command = [sys.executable, "-m", "speechmoe_espnet", *words, "--output_dir", tmp_path / "score"]
+    subprocess.run(command, env=env, check=True)
+    score = json.loads((tmp_path / "score/cer.json").read_text())
+    assert score["num_utts"] == 4
     shutil.rmtree(recipe / "exp")

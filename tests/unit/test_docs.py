@@ -66,6 +66,19 @@ def test_each_recipe_is_documented():
         assert (recipe / "RESULTS.md") in PAGES
 
 
+def test_each_row_of_the_ecosystem_names_tests_that_exist():
+    page = (ROOT / "docs/ecosystem.md").read_text()
+    rows = re.findall(r"^\| (?!client|---)(.*) \|$", page, flags=re.MULTILINE)
+    assert len(rows) > 15
+    for row in rows:
+        names = re.findall(r"`([\w/]+\.py)`", row.split(" | ")[-1])
+        assert names, f"no test: {row}"
+        for name in names:
+            folder = "integration" if "/" not in name else "unit"
+            path = ROOT / "tests" / ("" if name.startswith("slow/") else folder) / name
+            assert path.is_file(), f"there is no {name}: {row}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_figure_is_left_to_be_filled_in(page):
     assert "@@" not in page.read_text(encoding="utf-8")

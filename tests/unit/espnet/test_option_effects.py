@@ -96,20 +96,23 @@ def test_deepspeed_which_makes_an_optimizer_of_its_own_is_refused(name, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("conf", "distributed", "trainer"),
+    ("conf", "options", "trainer"),
     [
-        ({}, False, Trainer),
-        ({"clip_by_group": True}, False, RankTrainer),
-        ({}, True, RankTrainer),
+        ({}, {}, Trainer),
+        ({"clip_by_group": True}, {}, RankTrainer),
+        ({}, {"distributed": True}, RankTrainer),
+        # DeepSpeed refuses every trainer but ESPnet's.
+        ({}, {"distributed": True, "use_deepspeed": True}, Trainer),
     ],
 )
 def test_the_trainer_is_espnets_unless_it_lacks_something(
-    conf, distributed, trainer, tmp_path, monkeypatch
+    conf, options, trainer, tmp_path, monkeypatch
 ):
     seen = []
     monkeypatch.setattr(ASRTask, "main_worker", classmethod(lambda cls, _: seen.append(cls)))
     args = training_args(model_conf=conf)
-    args.output_dir, args.distributed, args.dry_run = str(tmp_path), distributed, True
+    args.output_dir, args.dry_run, args.distributed = str(tmp_path), True, False
+    vars(args).update(options)
     SpeechMoEASRTask.main_worker(args)
     (task,) = seen
     assert task.trainer is trainer

@@ -50,7 +50,15 @@ def test_names_are_there_once_the_task_is_imported_whatever_comes_first(first):
         "from espnet2.bin.asr_inference import Speech2Text\n"
         "from espnet2.tasks import asr\n"
         "print('kaldi_fbank' in asr.frontend_choices.classes)\n"
-        "print('speechmoe' in asr.encoder_choices.classes)"
+        "print('speechmoe' in asr.encoder_choices.classes)\n"
+        "assert 'espnet2.tasks.slu' not in sys.modules\n"
+        "from espnet2.tasks import s2t, slu, st\n"
+        "assert slu.model_choices.classes['speechmoe'].__name__ == 'SpeechMoESLUModel'\n"
+        "assert s2t.model_choices.classes['speechmoe'].__name__ == 'SpeechMoES2TModel'\n"
+        "for task in (s2t, slu, st):\n"
+        "    assert {'speechmoe', 'speechmoe_conformer'} <= set(task.encoder_choices.classes)\n"
+        "    assert 'vary' in task.specaug_choices.classes\n"
+        "    assert 'kaldi_fbank' in task.frontend_choices.classes"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.stdout.split() == ["True", "True"], run.stderr
+    assert (run.returncode, run.stdout.split()) == (0, ["True", "True"]), run.stderr

@@ -1,3 +1,4 @@
+import inspect
 import io
 import json
 import sys
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from espnet2.asr.encoder.conformer_encoder import ConformerEncoder
 from models import TOKENS, batch, build, of_kind, training_args
 
 from speechmoe_espnet.augment import FeatureVariation
@@ -52,6 +54,19 @@ def test_print_config_shows_routing_options(monkeypatch, place):
 def test_an_unknown_key_of_the_encoder_is_named(encoder):
     with pytest.raises(ValueError, match=f"unknown key 'num_expert'; encoder: {encoder} takes"):
         build(encoder, encoder_conf={"num_expert": 4})
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("use_sdpa", "positionwise_layer_type", "rel_pos_type", "pos_enc_layer_type"),
+        "selfattention_layer_type",
+    ],
+)
+def test_keys_of_espnets_conformer_that_are_not_taken_are_refused(key):
+    default = inspect.signature(ConformerEncoder).parameters[key].default
+    with pytest.raises(ValueError, match=f"unknown key '{key}'; encoder: speechmoe_conformer tak"):
+        build("speechmoe_conformer", encoder_conf={key: default})
 
 
 def test_the_keys_of_moe_conf_are_named_too():

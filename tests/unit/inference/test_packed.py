@@ -23,6 +23,7 @@ from speechmoe_espnet.bin import decode, pack
 from speechmoe_espnet.data.features import FbankConfig, compute_features
 from speechmoe_espnet.zoo.find_model import CACHE_VARIABLE
 
+STATS = {"count": np.array(10), "sum": np.full(40, 9.0), "sum_square": np.full(40, 90.0)}
 CTC = {"ctc_weight": 1.0, "beam_size": 2, "maxlenratio": 0.2}
 
 
@@ -50,9 +51,8 @@ def wav(folder, samples):
 
 
 def packed_model(folder, name, **overrides):
-    stats = {"count": np.array(10), "sum": np.full(40, 9.0), "sum_square": np.full(40, 90.0)}
     (folder / name).mkdir()
-    np.savez(folder / name / "feats_stats.npz", **stats)
+    np.savez(folder / name / "feats_stats.npz", **STATS)
     conf = {
         "normalize": "global_mvn",
         "normalize_conf": {"stats_file": str(folder / name / "feats_stats.npz")},
@@ -176,6 +176,27 @@ def test_our_command_finds_the_files_of_a_folder_from_anywhere(found, wav, folde
     ]
     assert our_inference.main([str(word) for word in args]) == 0
     assert (folder / "moved/1best_recog/text").read_text().startswith("utt")
+
+
+@pytest.mark.parametrize("with_config", [True, False])
+def test_espnets_class_finds_the_files_of_a_moved_folder(
+    with_config, found, folder, samples, tmp_path, monkeypatch
+):
+    shutil.copytree(folder / "out/ctc/exp", tmp_path / "moved")
+    monkeypatch.chdir("/")
+    config = tmp_path / "moved/config.yaml" if with_config else None
+    stock = asr_inference.Speech2Text(config, tmp_path / "moved/valid.loss.ave.pth", **CTC)
+    assert stock(samples)[0][2] == asr_inference.Speech2Text(**found, **CTC)(samples)[0][2]
+
+
+def test_a_folder_of_another_encoder_is_espnets_alone(tmp_path):
+    exp = experiment(tmp_path / "exp", encoder="conformer")
+    conf = yaml.safe_load((exp / "config.yaml").read_text())
+    conf |= {"normalize": "global_mvn", "normalize_conf": {"stats_file": "gone/feats_stats.npz"}}
+    (exp / "config.yaml").write_text(yaml.safe_dump(conf))
+    np.savez(exp / "feats_stats.npz", **STATS)
+    with pytest.raises(FileNotFoundError, match="gone/feats_stats"):
+        asr_inference.Speech2Text(exp / "config.yaml")
 
 
 def test_our_decoding_reads_recordings(wav, folder, of_features):

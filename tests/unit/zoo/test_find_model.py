@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from speechmoe_espnet.zoo import find_model as module
 from speechmoe_espnet.zoo.archive import write_zip
@@ -73,6 +74,18 @@ def test_a_zip_of_something_else_is_one_line(packed: Path, tmp_path: Path, cache
         find_model(tmp_path / "y.zip")
     assert ".tmp." not in str(caught.value)
     assert not list(cache.glob("*"))
+
+
+@pytest.mark.parametrize("tokens", ["/etc/passwd", "exp/tokens.txt", None, {"a": 1}])
+def test_units_are_never_read_from_a_file(tokens: object, packed: Path) -> None:
+    config, meta = packed / "exp/config.yaml", packed / "meta.yaml"
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"token_list": tokens}))
+    content = yaml.safe_load(meta.read_text())
+    del content["sha256"]
+    meta.write_text(yaml.safe_dump(content))
+    with pytest.raises(ValueError, match=r"config\.yaml: token_list must be a list .*, got") as c:
+        find_model(packed)
+    assert "\n" not in str(c.value)
 
 
 def hub(monkeypatch: pytest.MonkeyPatch, download: Any) -> None:
