@@ -112,7 +112,7 @@ def command_sections() -> Iterable[str]:
 
 
 def rooms() -> list[str]:
-    """Return the packages that users and contributors read about, in the order of imports."""
+    """Return the packages that users and contributors read about, by name."""
     folders = sorted(path.parent.name for path in ROOT.glob(f"{PACKAGE}/*/__init__.py"))
     return [room for room in folders if room != "bin"]
 

@@ -16,7 +16,7 @@ from speechmoe_espnet.recipe.recipe_options import SYNTHETIC
 from speechmoe_espnet.system import cli
 
 if TYPE_CHECKING:
-    from speechmoe_espnet.corpora.synthetic.plan import Utterance
+    from speechmoe_espnet.corpora.synthetic.corpus_plan import Utterance
     from speechmoe_espnet.corpora.synthetic.presets import Preset
     from speechmoe_espnet.corpora.synthetic.spoken import Spoken
 

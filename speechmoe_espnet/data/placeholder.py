@@ -1,4 +1,4 @@
-"""What copies and downloads leave in the place of a file: recognised here, for files of any kind.
+"""Placeholders that copies and downloads leave in the place of a file of any kind.
 
 A clone without Git LFS holds pointers, three lines of text with the name of the file. A download
 that failed holds a page of a web site. The reader of each format would call them damaged, which is

@@ -1,4 +1,4 @@
-"""What systems make of one recording: a few minutes after the other, one system after the other."""
+"""Results of several systems on one recording, a few minutes after the other."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What ESPnet says at every start and nobody needs.
+"""Filter of lines that ESPnet writes at every start and nobody needs.
 
 Defect: importing ESPnet tells on stderr of an optional package that is not there, and each model of
 CTC alone is warned of having no decoder. Version: espnet 202611. Other words pass.

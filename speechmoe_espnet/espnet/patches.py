@@ -8,6 +8,8 @@ Two places change single objects, not ESPnet, and stand where those objects are 
 builds batch searches in this way alone; `export/layers.py` sets `forward` of single modules while
 a model is traced, since the replacements are a part of the export.
 
+`known_noise` filters two lines that ESPnet writes, and changes nothing of it.
+
 ESPnet's ASR task and `asr_inference` are imported where they are patched: the plug-in registers
 itself, and applies some of these patches, as soon as the task is imported.
 """

@@ -1,4 +1,4 @@
-"""Experiment grids in YAML: which systems are trained, with which settings and seeds.
+"""Grids in YAML: which systems are trained, with which settings and seeds.
 
 Everything that must be equal for all systems is written once; a system says only in what it
 differs. So a reader sees from the file whether a comparison is fair.

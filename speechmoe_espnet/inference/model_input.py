@@ -1,4 +1,4 @@
-"""What a model takes, from what a caller has: a recording, samples or features."""
+"""Input of a model, made of a recording, samples or features."""
 
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,8 @@
-"""Workers: what does the same to many tasks. A stage does not know whether they are processes of
-this machine (`pool`) or those of a cluster (`dask_workers`)."""
+"""Workers, which do the same to many tasks.
+
+A stage does not know whether they are processes of this machine (`pool`) or of a cluster
+(`dask_workers`).
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a missing input of a stage is made by: the hints that its error shows."""
+"""Hints of a stage's error: which stage makes the input that is missing."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""User's mistakes under ESPnet3 in one line.
+"""One line for a user's mistake under ESPnet3.
 
 Defect: ESPnet3 logs the traceback of every error of a stage and raises it again, and Hydra wraps
 what a class that it builds has raised. Version: espnet 202611, hydra 1.3. Errors of others keep

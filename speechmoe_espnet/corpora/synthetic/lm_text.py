@@ -9,7 +9,7 @@ including sentences inside longer lines.
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from speechmoe_espnet.corpora.synthetic.plan import Utterance, distinct_sentences
+from speechmoe_espnet.corpora.synthetic.corpus_plan import Utterance, distinct_sentences
 from speechmoe_espnet.corpora.synthetic.presets import Preset, check_styles
 from speechmoe_espnet.corpora.synthetic.randomness import rng_for
 from speechmoe_espnet.corpora.synthetic.styles import SENTENCES

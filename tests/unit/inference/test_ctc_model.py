@@ -18,7 +18,11 @@ CTC = {"model_conf": {"ctc_weight": 1.0}, "decoder": None}
 KINDS: dict[str, dict[str, Any]] = {
     "features": {},
     "normalised": {"normalize": "global_mvn"},
-    "samples": {"input_size": None, "frontend": "kaldi_fbank", "frontend_conf": {"num_mel_bins": 40}},
+    "samples": {
+        "input_size": None,
+        "frontend": "kaldi_fbank",
+        "frontend_conf": {"num_mel_bins": 40},
+    },
     "dense": {"encoder_conf": {"moe_conf": {"num_experts": 1}}},
 }
 

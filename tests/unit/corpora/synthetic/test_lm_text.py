@@ -13,7 +13,7 @@ from speechmoe_espnet.corpora.synthetic.lm_text import (
     lm_sentences,
     write_lm_text,
 )
-from speechmoe_espnet.corpora.synthetic.plan import Utterance
+from speechmoe_espnet.corpora.synthetic.corpus_plan import Utterance
 from speechmoe_espnet.corpora.synthetic.presets import PRESETS, STYLES
 from speechmoe_espnet.data.text_norm import normalize_text
 

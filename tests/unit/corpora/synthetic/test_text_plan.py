@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from speechmoe_espnet.corpora.synthetic.plan import Utterance, plan_style
+from speechmoe_espnet.corpora.synthetic.corpus_plan import Utterance, plan_style
 from speechmoe_espnet.corpora.synthetic.presets import (
     PARTITIONS,
     PRESETS,
