@@ -12,9 +12,9 @@ import numpy as np
 from speechmoe_espnet.corpora.synthetic import espeak, pinyin
 from speechmoe_espnet.corpora.synthetic.acoustics import record
 from speechmoe_espnet.corpora.synthetic.cast import Cast
+from speechmoe_espnet.corpora.synthetic.corpus_plan import Utterance, plan_style
 from speechmoe_espnet.corpora.synthetic.mixed_voices import MixedVoice
 from speechmoe_espnet.corpora.synthetic.phonemes import to_phonemes
-from speechmoe_espnet.corpora.synthetic.corpus_plan import Utterance, plan_style
 from speechmoe_espnet.corpora.synthetic.presets import Preset, check_styles
 from speechmoe_espnet.corpora.synthetic.randomness import rng_for
 from speechmoe_espnet.corpora.synthetic.signal import SAMPLE_RATE, Signal, resample, trim

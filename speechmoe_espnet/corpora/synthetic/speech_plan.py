@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from speechmoe_espnet.corpora.synthetic.corpus_plan import distinct_sentences
 from speechmoe_espnet.corpora.synthetic.mixed_voices import MixedVoice
 from speechmoe_espnet.corpora.synthetic.phonemes import to_phonemes
-from speechmoe_espnet.corpora.synthetic.corpus_plan import distinct_sentences
 from speechmoe_espnet.corpora.synthetic.randomness import partition_of, rng_for
 from speechmoe_espnet.corpora.synthetic.spoken import Saying
 from speechmoe_espnet.corpora.synthetic.styles import SENTENCES

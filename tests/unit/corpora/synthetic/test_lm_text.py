@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speechmoe_espnet.corpora.synthetic.corpus_plan import Utterance
 from speechmoe_espnet.corpora.synthetic.generate import plan_corpus
 from speechmoe_espnet.corpora.synthetic.lm_text import (
     LM_TEXT,
@@ -13,7 +14,6 @@ from speechmoe_espnet.corpora.synthetic.lm_text import (
     lm_sentences,
     write_lm_text,
 )
-from speechmoe_espnet.corpora.synthetic.corpus_plan import Utterance
 from speechmoe_espnet.corpora.synthetic.presets import PRESETS, STYLES
 from speechmoe_espnet.data.text_norm import normalize_text
 
