@@ -7,19 +7,22 @@ their digits:
 ==================================  ==========================  ==========================
 Written                             Spoken                      Rule
 ==================================  ==========================  ==========================
-``3.5`` ``1.2.3``                   三点五 一点二点三             a point between digits
+``3.5`` ``1.2.3``                   三点五 一点二点三             a point between digits, or ``٫``
 ``35%`` ``5-10%`` ``3‰``             百分之三十五 百分之五到十 …   shares
-``¥35`` ``$3.5万`` ``€5``             三十五元 三点五万美元 …       money, the unit comes last
+``¥35`` ``$3.5万`` ``5€``             三十五元 三点五万美元 …       money, the unit comes last
 ``25℃`` ``-5°C`` ``30°``             二十五摄氏度 负五摄氏度 …     degrees
-``1:30`` ``12:05:09`` ``3:2``        一点三十分 … 三比二           times; else ratios
+``1:30`` ``12:05:09`` ``3∶2``        一点三十分 … 三比二           times; else ratios
 ``2024-01-05`` ``2024/1/5``         二零二四年一月五日           dates; also ``2024/1``
 ``1/2`` ``½`` ``1½``                  二分之一 … 一又二分之一      fractions
 ``-5`` ``+5``                       负五 正五                    signs
-``3-5`` ``10~20``                   三到五 十到二十              ranges, of at most four digits
+``3-5`` ``10~20`` ``3—5``            三到五 十到二十 …            ranges, of at most four digits
 ``1+1=2`` ``3×4`` ``a>b`` ``10²``      一加一等于二 三乘四 …         arithmetic
 ``C++`` ``C#`` ``m²``                 C加加 C井 m平方              letters
 ``AT&T`` ``a@b.com``               AT AND T a AT b点com        beside Hanzi: 和, 艾特
 ==================================  ==========================  ==========================
+
+A middle dot between digits stays silent: `3·15` is a date, said 三一五. What stays silent is
+counted by `silent_symbols`.
 
 WeTextProcessing reads more, but also all plain numbers, leaves `C++`, `&` and `@` alone, and takes
 44 MB of transducers.
@@ -152,6 +155,13 @@ def _money(match: re.Match[str]) -> str:
     return f"{minus}{hanzi_decimal(match['number'])}{last}{match['large'] or ''}{unit}"
 
 
+def _money_after(match: re.Match[str]) -> str:
+    unit = "美元" if match["sign"] == "$" else _MONEY[match["sign"]]
+    first = f"{hanzi_decimal(match['first'])}到" if match["first"] else ""
+    minus = "负" if match["minus"] else ""
+    return f"{minus}{first}{hanzi_decimal(match['number'])}{match['large']}{unit}"
+
+
 def _degrees(match: re.Match[str]) -> str:
     scale = {"C": "摄氏度", "F": "华氏度"}.get((match["scale"] or "").upper(), "度")
     first = f"{_signed(match['first'])}到" if match["first"] else ""
@@ -197,6 +207,12 @@ _BEFORE_NFKC = (
 _NOT_IN_NUMBER = r"(?<![\d.])"
 _SIGN_BEFORE = r"(?<![A-Za-z0-9)\]])"
 _RULES = (
+    # Other characters for the same.
+    _rule(r"(?<=\d)(\s?)[‐‒—―⁃]{1,2}(\s?)(?=\d)|[‐‒⁃](?=\d)", r"\1-\2"),
+    _rule(r"(?<=\d)(\s?)〜(\s?)(?=\d)", r"\1~\2"),
+    _rule(r"(?<=\d)(\s?)[∶꞉](\s?)(?=\d)", r"\1:\2"),
+    _rule(r"(?<=\d)٫(?=\d)", "."),
+    _rule(r"(?<=\d)٬(?=\d)", ","),
     # Times, dates, fractions.
     _rule(
         rf"{_NOT_IN_NUMBER}(?P<year>[12]\d{{3}})(?P<cut>[-/.])(?P<month>\d{{1,2}})(?P=cut)"
@@ -207,6 +223,9 @@ _RULES = (
         rf"{_NOT_IN_NUMBER}(?P<year>[12]\d{{3}})/(?P<month>\d{{1,2}})(?P<day>)(?![\d/]*\d)", _date
     ),
     _rule(r"(?<![\d:.])(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?(?![:\d])", _time),
+    _rule(
+        rf"(?<=[日月点分秒])\s?[~{_MINUS}]\s?(?=[零一二三四五六七八九十两]{{1,4}}[年月点])", "到"
+    ),
     _rule(rf"{_NUM}(?:\s?:\s?{_NUM}){{1,{_MOST}}}", _ratio),
     # Shares, money, degrees.
     _rule(
@@ -219,6 +238,11 @@ _RULES = (
         rf"(?P<sign>[¥$€£₩₽])\s?(?P<number>{_NUM})(?:[~{_MINUS}](?P<last>{_NUM}))?\s?(?P<large>[千万亿]*)",
         _money,
         re.IGNORECASE,
+    ),
+    _rule(
+        rf"(?:{_SIGN_BEFORE}(?P<minus>[{_MINUS}]))?(?:(?P<first>{_NUM})[~{_MINUS}])?(?P<number>{_NUM})"
+        r"\s?(?P<large>[千万亿]*)\s?(?P<sign>[¥$€£₩₽])",
+        _money_after,
     ),
     _rule(
         rf"(?:(?P<first>(?:{_SIGN_BEFORE}[{_MINUS}])?{_NUM})\s?(?:°\s?[CcFf]?)?\s?[~{_MINUS}]\s?)?"
@@ -269,25 +293,3 @@ _RULES = (
     _rule("°", "度"),
 )
 _COMPARISON = re.compile(r"(?<=[A-Za-z0-9])\s?[<>]\s?(?=[A-Za-z0-9])")
-_SILENT_SYMBOLS = frozenset("%‰‱&@#*/\\^~")
-
-
-def unspoken_symbols(text: str) -> list[str]:
-    """List the symbols that are neither spoken nor punctuation, and that scoring therefore ignores.
-
-    Args:
-        text: A text that `speak_symbols` gave.
-
-    Returns:
-        Symbols in the order of the text, emoji included; hyphens, points and colons only between
-        digits.
-    """
-    found = [
-        c
-        for c in text
-        if (not c.isascii() and unicodedata.category(c)[0] == "S") or c in _SILENT_SYMBOLS
-    ]
-    found += [
-        c for c in text if c.isascii() and unicodedata.category(c)[0] == "S" and c not in "^~`"
-    ]
-    return found + re.findall(r"(?<=\d)[-:.](?=\d)", text)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speechmoe_espnet.data.markup import find_marks, strip_marks
+from speechmoe_espnet.data.markup import bracketed_text, find_marks, strip_marks
 from speechmoe_espnet.data.mixed_units import is_word, mixed_units
+from speechmoe_espnet.data.silent_symbols import unspoken_symbols
 from speechmoe_espnet.data.simplified import simplify
-from speechmoe_espnet.data.spoken_symbols import speak_symbols, unspoken_symbols
+from speechmoe_espnet.data.spoken_symbols import speak_symbols
 from speechmoe_espnet.data.text_norm import normalize_text, reduce_text
 
 REFUSE, KEEP, STRIP = "refuse", "keep", "strip"
@@ -60,8 +61,9 @@ class TextReport:
         num_utts: Utterances looked at.
         marks: Known marks that were removed, with their counts.
         unknown_marks: Marks with unknown names that were kept or removed.
+        bracketed: Text in brackets that was kept, such as `(S02)`.
         num_spoken: Utterances with symbols that were written as spoken.
-        symbols: Symbols that were removed without being spoken.
+        symbols: Symbols that were removed without being spoken, and punctuation between digits.
         num_with_digits: Utterances with digits, which are read one by one.
         dropped: Ids of the utterances of which nothing was left.
     """
@@ -69,6 +71,7 @@ class TextReport:
     num_utts: int = 0
     marks: Counter[str] = field(default_factory=Counter)
     unknown_marks: Counter[str] = field(default_factory=Counter)
+    bracketed: Counter[str] = field(default_factory=Counter)
     num_spoken: int = 0
     symbols: Counter[str] = field(default_factory=Counter)
     num_with_digits: int = 0
@@ -89,7 +92,8 @@ class TextReport:
             return
         for mark in find_marks(text):
             (self.marks if mark.is_known else self.unknown_marks)[mark.text] += 1
-        plain = strip_marks(text)
+        self.bracketed.update(bracketed_text(text))
+        plain = strip_marks(text, unknown=True)
         spoken = speak_symbols(plain)
         self.num_spoken += reduce_text(spoken) != reduce_text(plain)
         self.symbols.update(unspoken_symbols(spoken))
@@ -101,6 +105,7 @@ class TextReport:
         for counts, what in (
             (self.marks, "marks removed"),
             (self.unknown_marks, "marks with unknown names"),
+            (self.bracketed, "pieces in brackets kept as text"),
             (self.symbols, "symbols removed that are not spoken"),
         ):
             if counts:
@@ -123,6 +128,7 @@ class TextReport:
             "num_utts": self.num_utts,
             "marks": dict(self.marks.most_common()),
             "unknown_marks": dict(self.unknown_marks.most_common()),
+            "bracketed": dict(self.bracketed.most_common()),
             "num_spoken": self.num_spoken,
             "symbols": dict(self.symbols.most_common()),
             "num_with_digits": self.num_with_digits,

@@ -66,6 +66,26 @@ def test_unknown_marks_are_refused_kept_or_stripped():
         TextRule("drop")
 
 
+def test_numbers_with_silent_punctuation_and_text_in_brackets_are_counted():
+    found = prepare_transcripts("text", {"a": "(S02)开3·5米", "b": "3。5", "c": "好"})
+    assert found.text == {"a": "S02开35米", "b": "35", "c": "好"}
+    assert found.report.lines() == [
+        "1 pieces in brackets kept as text: (S02) 1",
+        "2 symbols removed that are not spoken: · 1, 。 1",
+        "2 utterances with digits, read one by one",
+    ]
+    assert found.report.to_dict()["bracketed"] == {"(S02)": 1}
+
+
+def test_marks_of_several_words_are_never_letters():
+    table = {"a": "[door slams]好", "b": '<foo bar="x">好', "c": "<sil>好"}
+    with pytest.raises(ValueError, match=r"2 marks .*\[door slams\] \(a\), <foo bar=\"x\"> \(b\)"):
+        prepare_transcripts("text", table)
+    stripped = prepare_transcripts("text", table, TextRule("strip"))
+    assert set(stripped.text.values()) == {"好"}
+    assert stripped.report.symbols == {}
+
+
 def test_nothing_left_is_an_error():
     with pytest.raises(ValueError, match="nothing is left of any of 2 transcripts"):
         prepare_transcripts("text", {"a": "<sil>", "b": "。"})
