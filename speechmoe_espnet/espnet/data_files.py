@@ -17,11 +17,14 @@ def entries(path: str | Path) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A line is not valid; the message names it.
+        ValueError: A line is not valid, or an id is there twice; the message names it.
     """
     found: dict[str, str] = {}
     for part in _parts(Path(path)):
-        found |= read_table(part, allow_empty=True)
+        table = read_table(part, allow_empty=True)
+        for name in table.keys() & found.keys():
+            raise _twice(part, name)
+        found |= table
     return found
 
 
@@ -30,19 +33,26 @@ def utterances(path: str | Path) -> set[str]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: An id is not UTF-8.
+        ValueError: An id is not UTF-8, or is there twice.
     """
     found: set[str] = set()
     for part in _parts(Path(path)):
         refuse_placeholder_file(part)
         try:
             with open(part, "rb") as file:
-                found.update(
-                    words[0].decode("utf-8") for line in file if (words := line.split(maxsplit=1))
-                )
+                for line in file:
+                    if words := line.split(maxsplit=1):
+                        name = words[0].decode("utf-8")
+                        if name in found:
+                            raise _twice(part, name)
+                        found.add(name)
         except UnicodeDecodeError as error:
             raise ValueError(f"{part}: an id is not UTF-8: {error}") from None
     return found
+
+
+def _twice(path: Path, name: str) -> ValueError:
+    return ValueError(f"{path}: duplicate id {name}; each utterance has one line: remove the other")
 
 
 def _parts(path: Path) -> Iterator[Path]:

@@ -39,9 +39,9 @@ def check_lengths(
     Training data must be long enough at the strongest speed-up of `specaug: vary`, too.
 
     Shape files are taken to be in the order of the data they describe, as ESPnet's recipes give
-    them. Nothing is checked for encoders that are not SpeechMoE, for models that compute their
-    own features by something else than `kaldi_fbank` or ESPnet's default frontend, and for data
-    without shape files of speech and text.
+    them. Nothing is checked, with a warning, for encoders that are not SpeechMoE and for models
+    that compute their own features by something else than `kaldi_fbank` or ESPnet's default
+    frontend; without one, for data without shape files of speech and text.
 
     Args:
         args: ESPnet's training arguments.
@@ -55,14 +55,11 @@ def check_lengths(
     """
     encoder_class = encoder_table.get_class(args.encoder)
     if not (encoder_class and issubclass(encoder_class, AbsSpeechMoEEncoder)):
+        _warn(f"encoder {args.encoder} is none of SpeechMoE")
         return
     found = _features(args)
     if found is None:
-        # Not logging.warning, which would set up the log before ESPnet does.
-        logging.getLogger(__name__).warning(
-            f"lengths are not checked: frontend {args.frontend} is neither {FRONTEND} nor ESPnet's "
-            f"default"
-        )
+        _warn(f"frontend {args.frontend} is neither {FRONTEND} nor ESPnet's default")
         return
     size, num_frames = found
     with torch.device("meta"):
@@ -85,6 +82,14 @@ def check_lengths(
                 num_frames=num_frames,
                 variation=varied,
             )
+
+
+def _warn(reason: str) -> None:
+    # Not logging.warning, which would set up the log before ESPnet does.
+    logging.getLogger(__name__).warning(
+        f"lengths are not checked: {reason}; the CTC loss of an utterance with too few frames for "
+        f"its labels counts as 0"
+    )
 
 
 class _Repeats:

@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
-from speechmoe_espnet.data.text_file import read_text
+from speechmoe_espnet.data.text_file import read_lines
 from speechmoe_espnet.espnet.data_files import NOT_BY_UTTERANCE, entries, utterances
 
 SHOWN = 5
@@ -66,7 +66,7 @@ def _check_units(args: Namespace, shapes: Mapping[str, str]) -> None:
         return
     if isinstance(token_list, str | Path):
         tokens = Path(token_list)
-        num_tokens = len(read_text(tokens).splitlines()) if tokens.is_file() else 0
+        num_tokens = len(read_lines(tokens)) if tokens.is_file() else 0
     else:
         num_tokens = len(token_list)
     for utterance, shape in entries(shapes["text"]).items():
@@ -76,4 +76,3 @@ def _check_units(args: Namespace, shapes: Mapping[str, str]) -> None:
                 f"{shapes['text']}: {utterance}: made for {stated} units, but token_list has "
                 f"{num_tokens}; make the statistics again (stage 4 of a recipe)"
             )
-        return

@@ -91,9 +91,15 @@ def test_many_are_counted_and_ten_are_shown(shapes):
         check_lengths(args_for(files))
 
 
-def test_other_encoders_are_left_to_espnet(shapes):
+@pytest.mark.parametrize(
+    ("encoder", "frontend", "named"),
+    [("conformer", {}, "encoder conformer"), ("speechmoe", {"input_size": None}, "frontend s3prl")],
+)
+def test_what_is_not_checked_is_said(shapes, caplog, encoder, frontend, named):
     files = shapes({"utt": "3,40"}, {"utt": "9,13"})
-    check_lengths(args_for(files, "conformer"))
+    check_lengths(args_for(files, encoder, frontend="s3prl", **frontend))
+    (message,) = caplog.messages
+    assert message.startswith(f"lengths are not checked: {named} is n")
 
 
 def characters(utt, data):

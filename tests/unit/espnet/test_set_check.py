@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from speechmoe_espnet.espnet.data_files import entries, utterances
 from speechmoe_espnet.espnet.set_check import check_sets
 
 ANY = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -83,6 +84,49 @@ def test_shapes_of_a_job_that_collects_statistics_are_its_list_alone(tmp_path):
 def test_shapes_for_other_units_are_refused(tmp_path):
     with pytest.raises(ValueError, match="made for 13 units, but token_list has 14"):
         check_sets(args_for(tmp_path, num_tokens=14))
+
+
+@ANY
+@given(part=st.sampled_from(["train", "valid"]), wrong=st.sampled_from(UTTERANCES))
+def test_shapes_of_one_utterance_for_other_units_are_refused(tmp_path, part, wrong):
+    args = args_for(tmp_path)
+    file = tmp_path / part / "text_shape"
+    file.write_text(file.read_text().replace(f"{wrong} 90,13", f"{wrong} 90,14"))
+    with pytest.raises(ValueError, match=f"{wrong}: made for 14 units, but token_list has 13"):
+        check_sets(args)
+
+
+def test_tokens_are_the_lines_of_their_file(tmp_path):
+    args = args_for(tmp_path)
+    tokens = [*"abcdefgh", "\u2028", "\x85", "\x0b", "\x1c", "i"]
+    args.token_list = str(tmp_path / "tokens.txt")
+    (tmp_path / "tokens.txt").write_text("".join(f"{token}\n" for token in tokens), "utf-8")
+    check_sets(args)
+
+
+@ANY
+@given(
+    part=st.sampled_from(["train", "valid"]),
+    file=st.sampled_from(FILES),
+    twice=st.sampled_from(UTTERANCES),
+    after=st.integers(0, len(UTTERANCES)),
+)
+def test_an_utterance_that_is_there_twice_is_refused(tmp_path, part, file, twice, after):
+    args = args_for(tmp_path)
+    lines = (tmp_path / part / file).read_text().splitlines(keepends=True)
+    lines.insert(after, f"{twice} 91,13\n")
+    (tmp_path / part / file).write_text("".join(lines))
+    with pytest.raises(ValueError, match=rf"\A{tmp_path}/{part}/{file}\S*: duplicate id {twice}"):
+        check_sets(args)
+
+
+def test_splits_that_share_an_utterance_are_refused(tmp_path):
+    (tmp_path / "num_splits").write_text("2\n")
+    for number in (1, 2):
+        (tmp_path / f"split.{number}").write_text(f"utt{number} 90\nshared 90\n")
+    for read in (entries, utterances):
+        with pytest.raises(ValueError, match=r"split\.2: duplicate id shared; "):
+            read(tmp_path)
 
 
 def test_splits_of_multiple_iterators_are_one_set(tmp_path):
