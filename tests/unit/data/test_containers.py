@@ -63,7 +63,7 @@ def test_a_hole_in_an_mp3_is_an_error(tmp_path: Path, constant: bool, place: flo
     begin = int(place * len(content))
     for hole in (bytes(1500), b"\x01" * 1500):
         path.write_bytes(content[:begin] + hole + content[begin + 1500 :])
-        with pytest.raises(ValueError, match=r"is damaged: bytes between its frames|is cut"):
+        with pytest.raises(ValueError, match=r"is damaged: bytes between|is cut|cannot be read"):
             read_samples(path)
     tag = b"TAG" + bytes(125)
     path.write_bytes(content + tag + content + tag + bytes(2000))
