@@ -133,14 +133,18 @@ def decompressed_matrix(payload: bytes | memoryview) -> Floats:
             f"{_HEADER.size + columns * (8 + rows)} bytes, got {len(payload)}"
         )
     steps = np.frombuffer(payload, "<u2", 4 * columns, _HEADER.size).reshape(columns, 4)
-    quantiles = np.float32(least) + np.float32(width) * steps.astype(np.float32) / np.float32(_TOP)
-    meanings = np.empty((columns, 256), np.float32)
-    for stretch, (first, last, part) in enumerate(_STRETCHES):
-        begin = quantiles[:, stretch, None]
-        values = meanings[:, first:last]
-        np.multiply(quantiles[:, stretch + 1, None] - begin, _BYTES[stretch], out=values)
-        values *= part
-        values += begin
+    # Values that are not finite are for the caller to refuse.
+    with np.errstate(over="ignore", invalid="ignore"):
+        quantiles = np.float32(least) + np.float32(width) * steps.astype(np.float32) / np.float32(
+            _TOP
+        )
+        meanings = np.empty((columns, 256), np.float32)
+        for stretch, (first, last, part) in enumerate(_STRETCHES):
+            begin = quantiles[:, stretch, None]
+            values = meanings[:, first:last]
+            np.multiply(quantiles[:, stretch + 1, None] - begin, _BYTES[stretch], out=values)
+            values *= part
+            values += begin
     data = np.frombuffer(payload, np.uint8, columns * rows, _HEADER.size + 8 * columns)
     places = data.reshape(columns, rows).T.astype(np.intp, order="C")
     places += 256 * np.arange(columns)

@@ -22,12 +22,15 @@ from speechmoe_espnet.data.audio_blocks import (
     check_finite,
     data_blocks,
     file_blocks,
+    file_scale,
+    has_floats,
     joined,
     opened,
 )
 from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES
+from speechmoe_espnet.data.flac_ends import FlacDigest
 from speechmoe_espnet.data.kaldi_dir import TO_THE_END
-from speechmoe_espnet.data.samples import Samples, as_float, one_channel
+from speechmoe_espnet.data.samples import FloatScale, Samples, as_float, one_channel
 
 MAX_OVERSHOOT = 0.5
 
@@ -123,7 +126,7 @@ def read_channels(
             first, last = _sample_range(len(samples), rate, start, end)
             samples = samples[first:last]
         else:
-            samples, rate = _part(file, start, end)
+            samples, rate = _part(path, file, start, end)
     check_finite(samples)
     return samples, rate
 
@@ -143,7 +146,7 @@ def audio_info(path: str | Path) -> AudioInfo:
         return AudioInfo(len(samples), rate, samples.shape[1])
 
 
-def _part(file: soundfile.SoundFile, start: float, end: float) -> tuple[Samples, int]:
+def _part(path: Path, file: soundfile.SoundFile, start: float, end: float) -> tuple[Samples, int]:
     rate = file.samplerate
     first, last = _sample_range(file.frames, rate, start, end)
     run_up = min(first, rate) if file.format == "MP3" else 0
@@ -155,6 +158,13 @@ def _part(file: soundfile.SoundFile, start: float, end: float) -> tuple[Samples,
             f"is cut: it ends after {first + len(samples)} samples, its header promises "
             f"{file.frames}; {CURE_OF_CUT_FILES}"
         )
+    is_whole = len(samples) == file.frames
+    if is_whole:
+        digest = FlacDigest(path, file)
+        digest.add(samples)
+        digest.check()
+    if has_floats(file):
+        samples = (FloatScale.of([samples]) if is_whole else file_scale(path)).applied(samples)
     return samples, rate
 
 

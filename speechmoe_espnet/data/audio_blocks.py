@@ -4,6 +4,7 @@ import mmap
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from numpy.typing import NDArray
 
 from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES, corrections
 from speechmoe_espnet.data.audio_streams import check_last_page, check_log, mp3_length_is_known
-from speechmoe_espnet.data.placeholder import PLACEHOLDER_BYTES, placeholder
-from speechmoe_espnet.data.samples import Samples, check_rate
+from speechmoe_espnet.data.flac_ends import FlacDigest, check_flac
+from speechmoe_espnet.data.packing import packed
+from speechmoe_espnet.data.placeholder import BYTE_ORDER_MARK, PLACEHOLDER_BYTES, placeholder
+from speechmoe_espnet.data.samples import FloatScale, Samples, check_rate
+from speechmoe_espnet.data.special_file import special_file
 
 # Formats that libsndfile reads into 16-bit samples without loss.
 INT16_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "AU", "NIST"})
@@ -22,6 +26,19 @@ _UNKNOWN = 1 << 62
 _NO_HEADER = (
     "cannot be read as audio: is named like audio without a header, which states no sample rate or "
     "encoding; convert it, e.g. `sox -r 16000 -e signed -b 16 -c 1 in.raw out.wav`"
+)
+_FLOATS = ("FLOAT", "DOUBLE")
+# What libsndfile says of headers that cannot be.
+_PLAINER = {
+    "SF_INFO struct incomplete": "its header states a sample rate or a number of channels that "
+    "cannot be; it is damaged: get the file again",
+    "No 'data' chunk": "its chunk of samples is not found: it is cut within its header, or an odd "
+    "chunk before it lacks its padding byte; get the file again, or convert it by the program that "
+    "wrote it",
+}
+_EDITED = (
+    "begins with a byte order mark: a program took it for text and may have changed more; get the "
+    "file again"
 )
 _BLOCK = 1 << 22
 """Samples that are read at a time: a damaged header may promise more than memory holds."""
@@ -86,14 +103,18 @@ def _any_blocks(path: Path) -> Iterator[tuple[Samples, int]]:
             yield from data_blocks(path)
             return
         count = 0
+        scale = file_scale(path) if has_floats(file) else None
+        digest = FlacDigest(path, file)
         for samples in file_blocks(file, file.frames):
             count += len(samples)
-            yield samples, file.samplerate
+            digest.add(samples)
+            yield samples if scale is None else scale.applied(samples), file.samplerate
         if count < file.frames:
             raise ValueError(
                 f"is cut: it ends after {count} samples, its header promises {file.frames}; "
                 f"{CURE_OF_CUT_FILES}"
             )
+        digest.check()
 
 
 def data_blocks(path: Path) -> Iterator[tuple[Samples, int]]:
@@ -120,7 +141,7 @@ def data_blocks(path: Path) -> Iterator[tuple[Samples, int]]:
         if has_begun:
             raise
         # Of an MP3 file that is all too short it says that there is none.
-        complaint = "" if "does not exist" in error.error_string else error.error_string
+        complaint = "" if "does not exist" in error.error_string else _plainer(error.error_string)
     yield from decoded_blocks(path, complaint)
 
 
@@ -152,11 +173,18 @@ def opened(path: Path) -> Iterator[soundfile.SoundFile | None]:
     """Open a file by libsndfile; None where it has to be read whole to know its length."""
     if path.suffix.lower() == ".raw":
         raise ValueError(_NO_HEADER)
+    if reason := special_file(path):
+        raise ValueError(reason)
     if path.stat().st_size == 0:
         raise ValueError("cannot be read as audio: it has 0 bytes")
     with path.open("rb") as raw:
-        if reason := placeholder(raw.read(PLACEHOLDER_BYTES)):
-            raise ValueError(f"is {reason}")
+        begin = raw.read(PLACEHOLDER_BYTES)
+    if reason := placeholder(begin):
+        raise ValueError(f"is {reason}")
+    if reason := packed(begin):
+        raise ValueError(reason)
+    if begin.startswith(BYTE_ORDER_MARK):
+        raise ValueError(_EDITED)
     with ExitStack() as stack:
         found = None
         try:
@@ -172,7 +200,14 @@ def opened(path: Path) -> Iterator[soundfile.SoundFile | None]:
         try:
             yield found
         except soundfile.LibsndfileError as error:
-            raise ValueError(f"cannot be read as audio: {error.error_string}") from None
+            raise ValueError(f"cannot be read as audio: {_plainer(error.error_string)}") from None
+
+
+def _plainer(complaint: str) -> str:
+    for said, plain in _PLAINER.items():
+        if said in complaint:
+            return plain
+    return complaint
 
 
 class _Content(mmap.mmap):
@@ -203,5 +238,28 @@ def _length_is_known(path: Path, file: soundfile.SoundFile) -> bool:
         return mp3_length_is_known(path)
     if file.format == "OGG":
         check_last_page(path)
+    if file.format == "FLAC" and file.frames < _UNKNOWN:
+        check_flac(path, file.frames)
     check_log(file.format, file.extra_info, file.frames)
     return file.frames < _UNKNOWN
+
+
+def has_floats(file: soundfile.SoundFile) -> bool:
+    """Tell whether a file stores floats, which may have any range."""
+    return file.subtype in _FLOATS
+
+
+def file_scale(path: Path) -> FloatScale:
+    """Return the scale of a file of floats, by all of its samples: parts must not differ.
+
+    Raises:
+        ValueError: Its samples have no plain scale.
+    """
+    state = path.stat()
+    return _file_scale(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _file_scale(path: Path, *_state: int) -> FloatScale:
+    with _corrected(path) as file:
+        return FloatScale.of(file_blocks(file, file.frames))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES
 from speechmoe_espnet.data.audio_streams import mpeg_frame_size
-from speechmoe_espnet.data.samples import Samples, check_rate
+from speechmoe_espnet.data.samples import LOUD, Samples, check_rate
 
 # Playlists, lists of files and devices are left out: a file read as audio opens nothing else.
 FORMATS = (
@@ -18,6 +18,7 @@ FORMATS = (
     *("w64", "wav", "wv", "xwma", "voc", "amrnb", "amrwb"),
 )
 _PROTECTED = ("drms", "enca")
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
 _MAX_LACK = 0.1
 """Seconds by which audio may be shorter than its container says: encoders add silence."""
 
@@ -88,7 +89,12 @@ def _audio_stream(container: Any) -> Any:
         raise ValueError(f"has no audio stream{f', only {", ".join(kinds)}' if kinds else ''}")
     stream = container.streams.audio[0]
     if stream.codec_context is None or stream.codec_context.codec_tag in _PROTECTED:
-        raise ValueError("is protected, or in a codec that FFmpeg does not know")
+        kind = container.format.name.partition(",")[0]
+        reason = "is protected, or in" if kind == "mov" else "is in"
+        raise ValueError(
+            f"{reason} a codec that FFmpeg does not know, or its header is damaged; convert it by "
+            f"the program that wrote it, or get the file again"
+        )
     return stream
 
 
@@ -107,11 +113,18 @@ def _decoded(container: Any, stream: Any) -> Iterator[tuple[Samples, int]]:
     frames: list[NDArray[Any]] = []
     shape: tuple[int, int] | None = None
     last = b""
+    has_hole = False
     is_mpeg = stream.codec_context.name.startswith(("mp2", "mp3"))
     for packet in container.demux(stream):
         last = bytes(packet) if packet.size else last
         if is_mpeg and packet.size and not mpeg_frame_size(last):
-            continue  # tags between files that were put one after the other
+            # Tags lie between files that were put one after the other, padding behind the last.
+            has_hole = has_hole or (shape is not None and not last.startswith(_TAGS))
+            continue
+        if has_hole and packet.size:
+            raise ValueError(
+                f"is damaged: bytes between its frames are no audio; {CURE_OF_CUT_FILES}"
+            )
         for frame in packet.decode():
             found = (frame.sample_rate, frame.layout.nb_channels)
             if shape is not None and found != shape:
@@ -141,4 +154,9 @@ def _scaled(values: NDArray[Any]) -> NDArray[Any]:
         return (values.astype(np.float32) - 128) / 128
     if values.dtype.kind == "i":
         return (values / -float(np.iinfo(values.dtype).min)).astype(np.float32)
+    if values.size and max(values.max(), -values.min()) > LOUD:
+        raise ValueError(
+            f"samples go up to {np.abs(values).max():g}, floats in [-1, 1] are expected; scale "
+            f"them, e.g. by `sox --norm in.wav out.wav`"
+        )
     return values.astype(np.float32, copy=False)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from speechmoe_espnet.data.ark import decompressed_matrix
 from speechmoe_espnet.data.matrix_file import split_location
 from speechmoe_espnet.data.placeholder import PLACEHOLDER_BYTES, placeholder
+from speechmoe_espnet.data.special_file import special_file
 from speechmoe_espnet.data.stats_file import FEATS_STATS
 from speechmoe_espnet.data.table import join_error, read_scp, read_table, write_table
 from speechmoe_espnet.data.tokens import TokenList
@@ -131,8 +132,15 @@ def _add_up(entries: Sequence[tuple[str, str]]) -> _Sums:
             width = features.shape[1]
             raise ValueError(f"{name}: {width} values a frame, others have {len(frames)}")
         lengths[name] = len(features)
+        with np.errstate(over="ignore", invalid="ignore"):
+            square = np.square(features).sum(0)
+            if not np.isfinite(square).all():
+                raise ValueError(
+                    f"{name}: has values that are not finite, or far too large; make its features "
+                    f"again by stage 2"
+                )
         frames = frames + features.sum(0)
-        squares = squares + np.square(features).sum(0)
+        squares = squares + square
     return _Sums(lengths, frames, squares)
 
 
@@ -147,6 +155,8 @@ def _read(entries: Sequence[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.
         try:
             ark, begin = split_location(entry)
             if ark != path:
+                if reason := special_file(ark):
+                    raise ValueError(reason)
                 path, content = ark, memoryview(Path(ark).read_bytes())
             header = bytes(content[begin : begin + len(_COMPRESSED)])
             if header != _COMPRESSED:

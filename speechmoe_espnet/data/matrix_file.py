@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from speechmoe_espnet.data.ark import decompressed_matrix
 from speechmoe_espnet.data.placeholder import refuse_placeholder_file
+from speechmoe_espnet.data.special_file import special_file
 from speechmoe_espnet.data.table import check_location
 
 _BINARY = b"\0B"
@@ -41,14 +42,24 @@ def read_matrix(location: str) -> NDArray[np.float32]:
         location: `file.ark:offset`, or a file that holds one matrix.
 
     Returns:
-        (rows, columns) float32, at least one of both.
+        (rows, columns) float32, finite, at least one of both.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: The location is a command, or the bytes are not a Kaldi matrix.
+        ValueError: The location is a command or no file, the bytes are not a Kaldi matrix, or a
+            value is not finite.
     """
     path, offset = split_location(location)
+    if reason := special_file(path):
+        raise ValueError(reason)
     with Path(path).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if offset >= size:
+            refuse_placeholder_file(path)
+            raise ValueError(
+                f"begins at byte {offset} of a file of {size} bytes: cut, or another one than the "
+                f"table was written for; extract the features again"
+            )
         file.seek(offset)
         start = file.read(_SHOWN_BYTES)
         file.seek(offset)
@@ -62,15 +73,27 @@ def read_matrix(location: str) -> NDArray[np.float32]:
                 matrix = read_object(file)
             except (ReadError, OverflowError, MemoryError) as error:
                 raise ValueError(f"not a whole Kaldi matrix: {error}") from None
+            except ValueError:
+                raise ValueError(
+                    "not a Kaldi matrix: its rows have different lengths, or hold what is no "
+                    "number; extract the features again"
+                ) from None
         else:
             refuse_placeholder_file(path)
             raise ValueError(
                 f"not a Kaldi matrix: its bytes at {offset} are {start!r}, a matrix begins with "
                 f"{_BINARY!r} and FM, DM, CM, CM2 or CM3, or with `[`; extract the features again"
             )
+    if matrix.ndim == 1 and matrix.size:
+        raise ValueError(f"expected features (frames, bins), got a vector of {matrix.size} values")
     if matrix.ndim != 2 or not matrix.size:
         raise ValueError(f"expected features (frames, bins), got the shape {matrix.shape}")
-    return matrix.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        features: NDArray[np.float32] = matrix.astype(np.float32, copy=False)
+    if not np.isfinite(features).all():
+        frame = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise ValueError(f"features of frame {frame} are not finite; extract them again")
+    return features
 
 
 def _compressed_payload(file: BinaryIO) -> bytes:

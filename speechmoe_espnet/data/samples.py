@@ -1,5 +1,9 @@
 """Samples of audio: 16-bit integers or floats, one channel or several, of one rate or another."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +14,49 @@ _RATES = (1_000, 1_000_000)
 """Hz between which a recording can hold speech, and a header can be true."""
 
 type Samples = NDArray[np.float32] | NDArray[np.int16]
+
+
+LOUD = 8.0
+"""A float beyond this is no sample in [-1, 1], not even of a mix that nobody scaled."""
+_LOUDEST = 2 * INT16_SCALE
+
+
+@dataclass(frozen=True)
+class FloatScale:
+    """What floats of a recording mean: whether they have the range of 16 bits.
+
+    They do if they are whole numbers, some of them beyond -1 to 1, or if some are beyond -8 to 8.
+
+    Attributes:
+        is_int16: Whether 32768 stands for 1.
+    """
+
+    is_int16: bool
+
+    @classmethod
+    def of(cls, blocks: Iterable[NDArray[Any]]) -> "FloatScale":
+        """Find the scale of a whole recording; values that are not finite are left out.
+
+        Raises:
+            ValueError: Values are beyond 16 bits.
+        """
+        peak, are_whole = 0.0, True
+        for block in blocks:
+            is_finite = np.isfinite(block)
+            values = block if is_finite.all() else block[is_finite]
+            if values.size:
+                peak = max(peak, float(values.max()), -float(values.min()))
+                are_whole = are_whole and bool((values == np.floor(values)).all())
+        if peak > _LOUDEST:
+            raise ValueError(
+                f"samples go up to {peak:g}; give floats in [-1, 1], or integers of 16 or 32 bits"
+            )
+        return cls(peak > LOUD or (peak > 1 and are_whole))
+
+    def applied(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Return samples in [-1, 1]; what goes beyond it a little stays."""
+        scaled = samples / INT16_SCALE if self.is_int16 else samples
+        return scaled.astype(np.float32, copy=False)
 
 
 def as_float(samples: Samples) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ import unicodedata
 import zlib
 from pathlib import Path
 
+from speechmoe_espnet.data.packing import packed
 from speechmoe_espnet.data.placeholder import BYTE_ORDER_MARK, refuse_placeholder
 
 _OTHER_MARKS = {
@@ -44,18 +45,23 @@ def read_bytes(path: Path) -> bytes:
 
     Raises:
         FileNotFoundError: There is no such file; the message names it.
-        ValueError: The file is not a whole gzip file, or stands in its place.
+        ValueError: The file is not a whole gzip file, stands in its place, or is compressed by
+            another program, under another name or twice.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     content = path.read_bytes()
     refuse_placeholder(content, path)
-    if path.suffix != ".gz":
-        return content
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: not a complete gzip file: {error}") from None
+    again = ""
+    if path.suffix == ".gz":
+        again = ", once more"
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{path}: not a complete gzip file: {error}") from None
+    if reason := packed(content):
+        raise ValueError(f"{path}: {reason}{again}")
+    return content
 
 
 def decode_text(content: bytes, place: str | Path, *, nfc: bool = True, named: bool = False) -> str:

@@ -6,6 +6,8 @@
 | int32, int64 | 32 bits; 16 bits if no value is beyond them, as in a list of 16-bit samples |
 | float: whole numbers, some beyond -1 to 1; or values beyond -8 to 8 | 16 bits |
 | other float | [-1, 1]; what goes beyond it a little stays |
+
+Integers with a peak between 16 and 24 bits are refused: of 24-bit samples, or of quiet 32-bit ones.
 """
 
 from typing import Any
@@ -13,13 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechmoe_espnet.data.samples import mixed
+from speechmoe_espnet.data.samples import INT16_SCALE, FloatScale, mixed
 
 MAX_CHANNELS = 8
-_INT16 = 32768.0
-_LOUD = 8.0
-"""A float beyond this is no sample in [-1, 1], not even of a mix that nobody scaled."""
-_LOUDEST = 2 * _INT16
+_INT24 = 1 << 23
 _KINDS = "int16, int32, uint8 or float samples"
 
 
@@ -34,6 +33,11 @@ def as_array(values: Any) -> NDArray[Any]:
         values = (
             values.float() if values.dtype.itemsize == 2 and values.is_floating_point() else values
         ).numpy()
+    if np.ma.isMaskedArray(values):
+        raise ValueError(
+            f"expected {_KINDS}, got a masked array; cut out or fill what is masked, e.g. by "
+            f"`.filled(0)`"
+        )
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, OverflowError):
@@ -89,22 +93,16 @@ def _scaled(array: NDArray[Any]) -> NDArray[np.float32]:
     if kind == "u":
         raise ValueError(f"expected {_KINDS}, got {array.dtype}, which has no usual meaning")
     if kind == "f":
-        return _scaled_floats(array)
+        return FloatScale.of([array]).applied(array)
     scale = float(1 << (8 * width - 1))
     if width > 2 and array.size:
         peak = max(int(array.max()), -int(array.min()))
-        scale = _INT16 if peak <= _INT16 else float(1 << 31)
+        if INT16_SCALE < peak <= _INT24:
+            raise ValueError(
+                f"integers go up to {peak}, between 16 and 24 bits: of 24-bit samples, or of quiet "
+                f"32-bit ones; shift 24-bit samples left by 8, or give floats in [-1, 1]"
+            )
+        scale = INT16_SCALE if peak <= INT16_SCALE else float(1 << 31)
         if peak > scale:
             raise ValueError(f"a sample of {peak} is beyond 32 bits")
     return (array / scale).astype(np.float32)
-
-
-def _scaled_floats(array: NDArray[Any]) -> NDArray[np.float32]:
-    finite = array[np.isfinite(array)]
-    peak = float(np.abs(finite).max()) if finite.size else 0.0
-    if peak > _LOUDEST:
-        raise ValueError(
-            f"samples go up to {peak:g}; give floats in [-1, 1], or integers of 16 or 32 bits"
-        )
-    is_int16 = peak > _LOUD or (peak > 1 and bool((finite == np.floor(finite)).all()))
-    return (array / _INT16 if is_int16 else array).astype(np.float32)

@@ -62,7 +62,7 @@ class Utterance:
         """
         try:
             if self.sample_rate is None:
-                features = _load_features(self.location)
+                features = read_matrix(self.location)
                 if self.seconds and len(features) != self.num_frames:
                     raise ValueError(
                         f"has {len(features)} frames where utt2num_frames says {self.num_frames}; "
@@ -73,14 +73,6 @@ class Utterance:
             return as_float(resampled(samples, rate, self.sample_rate))
         except (ValueError, OSError) as error:
             raise ValueError(f"{self.source}: {self.name}: {self.location}: {error}") from None
-
-
-def _load_features(location: str) -> NDArray[np.float32]:
-    features = read_matrix(location)
-    if not np.isfinite(features).all():
-        frame = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        raise ValueError(f"features of frame {frame} are not finite; extract them again")
-    return features
 
 
 def list_features(data_dir: Path) -> list[Utterance]:

@@ -133,7 +133,8 @@ def read_sentence_model(path: str | Path) -> NgramModel:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: As `read_arpa`; or `<s>` or `</s>` is no word of the model.
+        ValueError: As `read_arpa`; or `<s>` or `</s>` is no word of the model, or stands within an
+            n-gram.
     """
     model = read_arpa(path)
     for word, role in (("<s>", "beginning"), ("</s>", "end")):
@@ -142,6 +143,13 @@ def read_sentence_model(path: str | Path) -> NgramModel:
                 f"{path}: has no {word}, the {role} of a sentence; estimate the model on whole "
                 f"sentences, with {word} in its vocabulary (lmplz, ngram-count and `train_ngram` "
                 f"do so)"
+            )
+    for ngram in model.ngrams:
+        if "<s>" in ngram[1:] or "</s>" in ngram[:-1]:
+            raise ValueError(
+                f"{path}: n-gram `{' '.join(ngram)}` has <s> after its first word or </s> before "
+                f"its last, which no sentence has; estimate the model on one sentence a line, "
+                f"without <s> and </s> in the text"
             )
     return model
 

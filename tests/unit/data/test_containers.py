@@ -55,6 +55,21 @@ def test_a_cut_mp3_is_an_error(tmp_path: Path, header: bool) -> None:
             read_samples(path)
 
 
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_a_hole_in_an_mp3_is_an_error(tmp_path: Path, constant: bool, place: float) -> None:
+    path = mp3(tmp_path / "a.mp3", header=False, constant=constant)
+    content = path.read_bytes()
+    begin = int(place * len(content))
+    for hole in (bytes(1500), b"\x01" * 1500):
+        path.write_bytes(content[:begin] + hole + content[begin + 1500 :])
+        with pytest.raises(ValueError, match=r"is damaged: bytes between|is cut|cannot be read"):
+            read_samples(path)
+    tag = b"TAG" + bytes(125)
+    path.write_bytes(content + tag + content + tag + bytes(2000))
+    assert len(read_audio(path)[0]) > 7 * RATE
+
+
 def test_flac_of_unknown_length(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     samples = (np.random.default_rng(0).normal(0, 2000, 3 * RATE)).astype(np.int16)

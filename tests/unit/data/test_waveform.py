@@ -89,8 +89,19 @@ def test_nothing(empty) -> None:
         ([None], "got object"),
         (np.zeros(3, bool), "got bool"),
         ([[1.0], [1.0, 2.0]], "rows of different lengths"),
+        (np.ma.array([0.1, 0.2], mask=[False, True]), "got a masked array; cut out or fill"),
     ],
 )
 def test_no_plain_meaning(values, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         as_waveform(values)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("peak", [32769, -32769, 100_000, (1 << 23) - 1, -(1 << 23)])
+def test_24_bits_in_wider_integers_are_told(dtype: type, peak: int) -> None:
+    values = np.array([0, peak, 5], dtype)
+    with pytest.raises(ValueError, match=r"between 16 and 24 bits.*shift .* left by 8"):
+        as_waveform(values)
+    if abs(peak) >= 100_000:
+        np.testing.assert_allclose(as_waveform(values << 8), values / (1 << 23), atol=1e-7)

@@ -1,4 +1,5 @@
 import gzip
+import itertools
 import math
 import tempfile
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechmoe_espnet.lm.arpa import NgramModel, read_arpa, write_arpa
+from speechmoe_espnet.lm.arpa import NgramModel, read_arpa, read_sentence_model, write_arpa
 
 SMALL = """comment
 
@@ -168,3 +169,29 @@ def test_numbers_keep_seven_decimals(tmp_path):
     assert content == (
         "\\data\\\nngram 1=2\n\n\\1-grams:\n-0.6020600\ta\n-0.1249387\tb\n\n\\end\\\n"
     )
+
+
+WORDS_OF_SENTENCES = ["<s>", "你", "好", "</s>"]
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_sentences_begin_and_end_at_their_ends_alone(order, tmp_path):
+    levels = [list(itertools.product(WORDS_OF_SENTENCES, repeat=n + 1)) for n in range(order)]
+    whole = {ngram: (-1.0, 0.0) for level in levels[:-1] for ngram in level if _is_of_one(ngram)}
+    write_arpa(tmp_path / "lm.arpa", NgramModel(order - 1, whole))
+    assert read_sentence_model(tmp_path / "lm.arpa").ngrams == whole
+    for ngram in levels[-1]:
+        parts = {ngram[i:j]: (-1.0, 0.0) for i in range(order) for j in range(i + 1, order + 1)}
+        parts |= {(word,): (-1.0, 0.0) for word in WORDS_OF_SENTENCES}
+        ngrams = dict(sorted(parts.items(), key=lambda item: len(item[0])))
+        write_arpa(tmp_path / "lm.arpa", NgramModel(order, ngrams))
+        if _is_of_one(ngram):
+            assert len(read_sentence_model(tmp_path / "lm.arpa").ngrams) == len(ngrams)
+        else:
+            with pytest.raises(ValueError, match=r"lm\.arpa: n-gram `.*` has <s> after its first"):
+                read_sentence_model(tmp_path / "lm.arpa")
+
+
+def _is_of_one(ngram):
+    """Whether an n-gram may be part of one sentence."""
+    return "<s>" not in ngram[1:] and "</s>" not in ngram[:-1]
