@@ -21,8 +21,9 @@ declare_option stage int "first stage to run: 1 natural voices, 2 formant synthe
 stop_stage=7
 declare_option stop_stage int "last stage to run"
 texts=""
-declare_option texts str "text files that the natural voices say, one sentence a line, separated by spaces; the language
-        model has them too"
+declare_option texts str "text files that the natural voices say, one sentence a line, separated by spaces"
+lm_texts=""
+declare_option lm_texts str "text files of the language model; none: --texts"
 num_natural=10000
 declare_option num_natural int "utterances of natural voices, of 2.5 seconds on average"
 num_formant=4000
@@ -53,6 +54,7 @@ where it stopped. Relative paths start in this recipe." "$@"
 cd "${RECIPE_DIR}"
 [ -n "${dev_dir}" ] || die "--dev-dir is needed: people to choose the checkpoint by"
 [ -n "${texts}" ] || die "--texts is needed: what the natural voices say"
+[ -n "${lm_texts}" ] || lm_texts="${texts}"
 [ -n "${test_dir}" ] || test_dir="${dev_dir}"
 read -r -d '' -a text_files <<<"${texts}" || true
 read -r -d '' -a real_sources <<<"${real}" || true
@@ -65,7 +67,7 @@ runs() {
 # Sets `recipe` to the command of some stages of one system: recipe_of SYSTEM FIRST LAST.
 recipe_of() {
     recipe=("${ROOT}/utils/recipe.sh" --corpus kaldi --corpus-dir corpus --corpus-name voice --search wfst
-        --expname "$1" --fbank-config conf/fbank_80.yaml --asr-config "conf/train_voice_$1.yaml" --asr-args "${asr_args}" --lm-text "${texts}"
+        --expname "$1" --fbank-config conf/fbank_80.yaml --asr-config "conf/train_voice_$1.yaml" --asr-args "${asr_args}" --lm-text "${lm_texts}"
         --lm-transcripts false --lm-order 4 --lm-prune "${lm_prune}" --num-threads 1 --nj "${nj}"
         --stage "$2" --stop-stage "$3")
 }
