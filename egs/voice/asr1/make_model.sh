@@ -64,6 +64,11 @@ runs() {
     [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ]
 }
 
+# Prints the directory that was made last.
+newest() {
+    stat --format "%Y %n" "$@" | sort -n | tail -n 1 | cut -d " " -f 2-
+}
+
 # Sets `recipe` to the command of some stages of one system: recipe_of SYSTEM FIRST LAST.
 recipe_of() {
     recipe=("${ROOT}/utils/recipe.sh" --corpus kaldi --corpus-dir corpus --corpus-name voice --search wfst
@@ -119,11 +124,13 @@ if runs 7; then
         name=mandarin-small
         [ "${system}" = speechmoe ] || name=mandarin-small-dense
         rm -rf "packed/${name}.zip" "packed/${name}"
-        decoded=("exp/voice/${system}"/decode_wfst*)
-        graph=(lang/voice/graph_*)
+        # Other texts of the language model leave files of other names: the last ones count.
+        decoded="$(newest "exp/voice/${system}"/decode_wfst*)"
+        graph="$(newest lang/voice/graph_*)"
+        tuned="$(newest "exp/voice/${system}"/tune_wfst*)"
         python -m speechmoe_espnet.bin.pack --model_dir "exp/voice/${system}" --name "${name}" --output_dir packed \
-            --decode_dirs "${decoded[@]}" --graph_dir "${graph[0]}" --decode_config "${ROOT}/conf/decode_wfst.yaml" \
-            --tuning "exp/voice/${system}"/tune_wfst*/weights/tuning.json --compact \
+            --decode_dirs "${decoded}" --graph_dir "${graph}" --decode_config "${ROOT}/conf/decode_wfst.yaml" \
+            --tuning "${tuned}/weights/tuning.json" --compact \
             --licence "${licence}" --data "$(tr "\n" " " <model_data.md)"
     done
 fi
