@@ -78,8 +78,13 @@ def test_outputs_are_espnets(kind: str, tmp_path: Path) -> None:
 )
 def test_other_networks_are_left_to_espnet(change: dict[str, Any]) -> None:
     plain = {
-        "encoder": "speechmoe", "model": "speechmoe", "input_size": 80, "frontend": None,
-        "decoder": None, "normalize": "global_mvn", "model_conf": {"ctc_weight": 1.0},
+        "encoder": "speechmoe",
+        "model": "speechmoe",
+        "input_size": 80,
+        "frontend": None,
+        "decoder": None,
+        "normalize": "global_mvn",
+        "model_conf": {"ctc_weight": 1.0},
     }
     assert is_plain(plain)
     assert not is_plain(plain | change)
