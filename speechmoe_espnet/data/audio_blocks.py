@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES, corrections
 from speechmoe_espnet.data.audio_streams import check_last_page, check_log, mp3_length_is_known
+from speechmoe_espnet.data.compressed_file import packed
 from speechmoe_espnet.data.flac_ends import FlacDigest, check_flac
-from speechmoe_espnet.data.packing import packed
 from speechmoe_espnet.data.placeholder import BYTE_ORDER_MARK, PLACEHOLDER_BYTES, placeholder
 from speechmoe_espnet.data.samples import FloatScale, Samples, check_rate
 from speechmoe_espnet.data.special_file import special_file

@@ -11,7 +11,7 @@ import unicodedata
 import zlib
 from pathlib import Path
 
-from speechmoe_espnet.data.packing import packed
+from speechmoe_espnet.data.compressed_file import packed
 from speechmoe_espnet.data.placeholder import BYTE_ORDER_MARK, refuse_placeholder
 
 _OTHER_MARKS = {
