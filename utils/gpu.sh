@@ -60,7 +60,7 @@ check() {
     tail -n 3 "${output_dir}/${name}.log"
 }
 
-check tests 150 "${python}" -m pytest -q -p no:xdist "${ROOT}/tests/unit/moe/test_gpu.py"
+check tests 150 "${python}" -m pytest -p no:xdist "${ROOT}/tests/unit/moe/test_gpu.py"
 check large_steps 210 "${python}" -m benchmarks.large_steps --device "${device}" --dtype "${number_type}" --steps "${steps}" \
     --output_dir "${output_dir}" "${small[@]}"
 for name in experts encoder; do

@@ -137,6 +137,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ "$stage" = 5 ] || exit 0
+[ "$PPID" != "{test}" ] || exit 1
 if mkdir "{folder}/died" 2>/dev/null; then kill -9 "$PPID"; sleep 5; exit 1; fi
 cp -rT "{folder}/prepared/$name" "{folder}/experiments/$name"
 """
@@ -153,7 +154,7 @@ def test_a_cluster_trains_all_runs_though_a_worker_is_killed(grid_file, finished
     workplace.experiments.mkdir()
     (folder / "experiments").symlink_to(workplace.experiments)
     recipe = workplace.grid.recipe / "run.sh"
-    recipe.write_text(RECIPE.replace("{folder}", str(folder)))
+    recipe.write_text(RECIPE.replace("{folder}", str(folder)).replace("{test}", str(os.getpid())))
     recipe.chmod(0o700)
     cluster = folder / "cluster.yaml"
     cluster.write_text("parallel:\n  n_workers: 2\n  options: {dashboard_address: ':0'}\n")
