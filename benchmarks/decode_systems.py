@@ -33,7 +33,8 @@ class InMemory(Utterance):
     @classmethod
     def read(cls, utterance: Utterance) -> "InMemory":
         """Read an utterance."""
-        return cls(**{**vars(utterance), "values": utterance.load()})
+        kept = {each.name: getattr(utterance, each.name) for each in dataclasses.fields(utterance)}
+        return cls(**{**kept, "values": utterance.load()})
 
     def load(self) -> NDArray[np.float32]:
         """Return the loaded values."""

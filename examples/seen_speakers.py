@@ -17,8 +17,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from speechmoe_espnet.corpora.synthetic.corpus_plan import Utterance
 from speechmoe_espnet.corpora.synthetic.generate import generate, plan_corpus, write_sets
-from speechmoe_espnet.corpora.synthetic.plan import Utterance
 from speechmoe_espnet.corpora.synthetic.presets import STYLES, get_preset
 from speechmoe_espnet.corpora.synthetic.randomness import rng_for
 from speechmoe_espnet.corpora.synthetic.voices import make_speakers
