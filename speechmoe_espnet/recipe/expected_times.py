@@ -15,7 +15,7 @@ NAMES = dict(enumerate(_NAMES, start=1))
 # are not here were not measured.
 MEASURED: Mapping[str, Mapping[int, float]] = {
     "tiny": {1: 8, 2: 16, 3: 1, 4: 1, 5: 20, 9: 10, 11: 2, 12: 4},
-    "small": {1: 233, 2: 53, 3: 1, 4: 4, 5: 490, 9: 16, 11: 2, 12: 5},
+    "small": {1: 233, 2: 53, 3: 1, 4: 4, 5: 490, 6: 132, 7: 101, 9: 16, 11: 2, 12: 5},
 }
 _NUM_SETS = 4
 """Styles that were measured together."""
