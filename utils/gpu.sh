@@ -25,7 +25,7 @@ for name in ${only}; do
 done
 [[ "${only}" == *[![:space:]]* ]] || _option_error "--only names no check; there are ${CHECKS[*]}"
 
-# A lent machine may have a Python with torch but neither our environment nor the name `python`.
+# A machine may have a Python with torch, but neither our environment nor the name `python`.
 python=python
 if [ ! -x "${SPEECHMOE_VENV:-${ROOT}/.venv}/bin/python" ] && ! command -v python >/dev/null && command -v python3 >/dev/null; then
     python=python3

@@ -26,10 +26,11 @@ _METADATA = frozenset(
         *(b"cue ", b"smpl", b"inst", b"iXML", b"_PMX", b"afsp", b"PEAK", b"plst", b"acid", b"axml"),
         *(b"chna", b"cart", b"minf", b"elm1", b"regn", b"umid", b"DGDA", b"SNDM", b"levl", b"link"),
         *(b"COMT", b"MARK", b"INST", b"NAME", b"AUTH", b"ANNO", b"APPL", b"(c) ", b"MIDI", b"AESD"),
-        *(b"free", b"info", b"strg", b"mark", b"uuid", b"edct", b"peak", b"ovvw", b"umid", b"list"),
+        *(b"free", b"info", b"strg", b"mark", b"uuid", b"edct", b"peak", b"ovvw", b"list"),
     )
 )
-_TAGS = (b"ID3", b"TAG", b"APETAGEX")
+TAGS = (b"ID3", b"TAG", b"APETAGEX")
+"""Beginnings of tags that players write before and behind any audio."""
 _MAX_JUNK = 512
 _MAX_PADDING = 1 << 20
 """Bytes behind samples that are ignored if they are no chunks: of any value, and zeros."""
@@ -146,7 +147,7 @@ def _check_rest(file: BinaryIO, data: SampleHeader) -> None:
 def _is_padding(file: BinaryIO, data: SampleHeader, begin: int, left: int) -> bool:
     file.seek(begin)
     content = file.read(_MAX_PADDING)
-    if content.startswith(_TAGS):
+    if content.startswith(TAGS):
         return True
     if _agrees(data.end, data.size):
         return False

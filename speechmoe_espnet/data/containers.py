@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES
+from speechmoe_espnet.data.audio_sizes import CURE_OF_CUT_FILES, TAGS
 from speechmoe_espnet.data.audio_streams import mpeg_frame_size
 from speechmoe_espnet.data.samples import LOUD, Samples, check_rate
 
@@ -18,7 +18,7 @@ FORMATS = (
     *("w64", "wav", "wv", "xwma", "voc", "amrnb", "amrwb"),
 )
 _PROTECTED = ("drms", "enca")
-_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
+_TAGS = (*TAGS, b"LYRICS")
 _MAX_LACK = 0.1
 """Seconds by which audio may be shorter than its container says: encoders add silence."""
 

@@ -39,6 +39,17 @@ def hanzi_number(value: int) -> str:
     return text.removeprefix("一") if text.startswith("一十") else text
 
 
+def hanzi_whole(digits: str) -> str:
+    """Read a whole number as a quantity; with a leading zero or over twelve digits one by one.
+
+    Args:
+        digits: ASCII digits, at least one.
+    """
+    if len(digits) > _MOST_DIGITS or (len(digits) > 1 and digits[0] == "0"):
+        return hanzi_digits(digits)
+    return hanzi_number(int(digits))
+
+
 def hanzi_decimal(number: str) -> str:
     """Read a number with or without a point: "3.5" is 三点五, "1,200" is 一千二百.
 
@@ -48,10 +59,7 @@ def hanzi_decimal(number: str) -> str:
         number: ASCII digits, perhaps with commas between groups of three and with one point.
     """
     whole, point, fraction = number.replace(",", "").partition(".")
-    if len(whole) > _MOST_DIGITS or (len(whole) > 1 and whole[0] == "0"):
-        spoken = hanzi_digits(whole)
-    else:
-        spoken = hanzi_number(int(whole or "0"))
+    spoken = hanzi_whole(whole or "0")
     return f"{spoken}点{hanzi_digits(fraction)}" if point and fraction else spoken
 
 

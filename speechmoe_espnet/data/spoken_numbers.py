@@ -17,7 +17,7 @@ Written                    Spoken            Rule
 
 import re
 
-from speechmoe_espnet.data.hanzi_numbers import hanzi_digits, hanzi_number
+from speechmoe_espnet.data.hanzi_numbers import hanzi_digits, hanzi_whole
 from speechmoe_espnet.data.spoken_symbols import speak_symbols
 
 _NUMBER = re.compile(r"(?<![0-9])[0-9]+")
@@ -46,9 +46,8 @@ def spoken_number(text: str, start: int, end: int) -> str:
     digits, before, after = text[start:end], text[start - 1 : start], text[end : end + 1]
     is_year = len(digits) == 4 and after == "年"
     is_name = any(letter.isascii() and letter.isalpha() for letter in (before, after))
-    has_zero = len(digits) > 1 and digits[0] == "0"
-    if is_year or is_name or has_zero or len(digits) > _MOST_DIGITS:
+    if is_year or is_name or len(digits) > _MOST_DIGITS:
         return hanzi_digits(digits)
     if digits == "2" and before != "第" and _COUNTED.match(text, end):
         return "两"
-    return hanzi_number(int(digits))
+    return hanzi_whole(digits)

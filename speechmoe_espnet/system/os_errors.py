@@ -23,11 +23,14 @@ def in_words(error: OSError) -> str:
     """
     if error.errno is None:
         return str(error)
-    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
-    return ": ".join([*names[:1], _what(error, names)])
+    name = error.filename
+    if name is None:
+        return _what(error, "")
+    name = os.fsdecode(name) if isinstance(name, bytes) else str(name)  # or of a descriptor
+    return f"{name}: {_what(error, name)}"
 
 
-def _what(error: OSError, names: list[str]) -> str:
-    if error.errno == errno.EEXIST and names and os.path.isfile(names[0]):
+def _what(error: OSError, name: str) -> str:
+    if error.errno == errno.EEXIST and os.path.isfile(name):
         return "exists and is a file; a directory is needed, name another one"
     return _CURES.get(error.errno or 0) or error.strerror or str(error)

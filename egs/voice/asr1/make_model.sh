@@ -64,9 +64,10 @@ runs() {
     [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ]
 }
 
-# Prints the directory that was made last.
-newest() {
-    stat --format "%Y %n" "$@" | sort -n | tail -n 1 | cut -d " " -f 2-
+# Prints the only directory of its arguments. Other texts of the language model leave files of other names.
+only() {
+    [ "$#" -eq 1 ] || die "which of these shall be packed? Remove the others: $*"
+    echo "$1"
 }
 
 # Sets `recipe` to the command of some stages of one system: recipe_of SYSTEM FIRST LAST.
@@ -123,11 +124,10 @@ if runs 7; then
     for system in speechmoe static; do
         name=mandarin-small
         [ "${system}" = speechmoe ] || name=mandarin-small-dense
+        decoded="$(only "exp/voice/${system}"/decode_wfst*)"
+        graph="$(only lang/voice/graph_*)"
+        tuned="$(only "exp/voice/${system}"/tune_wfst*)"
         rm -rf "packed/${name}.zip" "packed/${name}"
-        # Other texts of the language model leave files of other names: the last ones count.
-        decoded="$(newest "exp/voice/${system}"/decode_wfst*)"
-        graph="$(newest lang/voice/graph_*)"
-        tuned="$(newest "exp/voice/${system}"/tune_wfst*)"
         python -m speechmoe_espnet.bin.pack --model_dir "exp/voice/${system}" --name "${name}" --output_dir packed \
             --decode_dirs "${decoded}" --graph_dir "${graph}" --decode_config "${ROOT}/conf/decode_wfst.yaml" \
             --tuning "${tuned}/weights/tuning.json" --compact \

@@ -2,7 +2,7 @@
 
 import re
 
-from speechmoe_espnet.data.hanzi_numbers import hanzi_digits, hanzi_number
+from speechmoe_espnet.data.hanzi_numbers import hanzi_digits, hanzi_whole
 
 _NUMBER = re.compile(r"\d+")
 
@@ -27,8 +27,7 @@ def read_out_numbers(text: str) -> str | None:
         if len(match[0]) > 8 or _is_symbol(before) or _is_symbol(after):
             return None
         year = len(match[0]) == 4 and after == "年"
-        leading_zero = len(match[0]) > 1 and match[0][0] == "0"
-        spoken = hanzi_digits(match[0]) if year or leading_zero else hanzi_number(int(match[0]))
+        spoken = hanzi_digits(match[0]) if year else hanzi_whole(match[0])
         pieces.append(text[end : match.start()] + spoken)
         end = match.end()
     return "".join(pieces) + text[end:]

@@ -1,5 +1,6 @@
 """A user reads which file the operating system refused and why, not the number of an error."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,11 @@ def test_file_and_cure_are_told(name: str, tmp_path: Path) -> None:
 def test_full_disk() -> None:
     error = error_of(lambda: Path("/dev/full").write_text("x"))
     assert in_words(error) == "no space is left on the disk"
+
+
+def test_names_of_bytes_and_descriptors() -> None:
+    assert in_words(OSError(errno.ENOSPC, "full", b"/a")) == "/a: no space is left on the disk"
+    assert in_words(OSError(errno.EISDIR, "dir", 7)) == "7: is a directory; a file is needed"
 
 
 def test_errors_with_texts_of_their_own_keep_them() -> None:

@@ -6,13 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechmoe_espnet.corpora.synthetic.numerals import (
-    hanzi_digits,
-    hanzi_number,
-    read_out_numbers,
-)
+from speechmoe_espnet.corpora.synthetic.numerals import read_out_numbers
 from speechmoe_espnet.corpora.synthetic.pinyin import to_espeak
 from speechmoe_espnet.corpora.synthetic.sources import frequent_characters
+from speechmoe_espnet.data.hanzi_numbers import hanzi_digits, hanzi_number
 
 HANZI = sorted(frequent_characters(2000))
 WORD = re.compile(r"\[\[.*\]\]|[a-z]+[1-5]|[,.?!]")
